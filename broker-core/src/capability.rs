@@ -1,0 +1,131 @@
+//! What a broker can do, and its limits, as data. Effective values only; nothing that an accessor of
+//! [`Broker`](crate::Broker) already says.
+
+use std::time::Duration;
+
+use crate::model::{AssetClass, Environment, Group, OrderKind, TimeInForce};
+
+/// Facts of one broker, with units, from its documentation. Each broker crate writes one full literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Where it can be used.
+    pub environments: Vec<Environment>,
+    /// What can be traded or read there.
+    pub asset_classes: Vec<AssetClass>,
+    /// Facts for placing orders.
+    pub orders: OrderFacts,
+    /// Facts of its history.
+    pub history: HistoryFacts,
+    /// Published limits, by bucket.
+    pub limits: Vec<Limit>,
+}
+
+/// What orders a broker takes, and what is known when an answer is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// Kinds it takes natively.
+    pub kinds: Vec<OrderKind>,
+    /// Groups it takes natively.
+    pub groups: Vec<Group>,
+    /// Times in force it takes.
+    pub times_in_force: Vec<TimeInForce>,
+    /// Takes quantities with a fraction, for at least one asset class.
+    pub fractional_qty: bool,
+    /// Takes money instead of a quantity.
+    pub notional: bool,
+    /// Can work outside the regular session.
+    pub extended_hours: bool,
+    /// Changes a working order natively.
+    pub replace: bool,
+    /// Carries our id, and under which rules; `None` where orders do not.
+    pub client_id: Option<ClientIdRule>,
+    /// A second send with the same id cannot make a second order.
+    pub resend_is_safe: bool,
+    /// After this long a request still under way cannot become an order; `None` where the page gives no bound.
+    pub latest_arrival: Option<Duration>,
+    /// A placed order shows in lookups at most this long after it was taken.
+    pub visibility_lag: Duration,
+    /// Placements of one account and instrument must go one after another.
+    pub one_at_a_time: bool,
+}
+
+/// Rules of our own order ids at a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientIdRule {
+    /// Longest id, in characters.
+    pub longest: usize,
+    /// Characters that it takes beside ASCII letters and digits.
+    pub extra: &'static str,
+}
+
+impl ClientIdRule {
+    /// Whether this text can be an id there.
+    pub fn allows(&self, text: &str) -> bool {
+        !text.is_empty()
+            && text.len() <= self.longest
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || self.extra.contains(c))
+    }
+}
+
+/// How far and how exactly a broker tells its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryFacts {
+    /// How far back records reach; `None` where no limit is documented.
+    pub depth: Option<Duration>,
+    /// How far back orders reach; `None` where no limit is documented.
+    pub order_depth: Option<Duration>,
+    /// Rows a page holds at most; `None` where there are no pages.
+    pub page_size: Option<u32>,
+    /// History must be asked instrument by instrument.
+    pub by_instrument: bool,
+    /// Rows can still be booked or corrected this long after they happened: what each sync reads again.
+    pub settles_within: Duration,
+    /// Positions are stated for everything that fills can be in, so that fills can be checked against them.
+    pub positions_cover_fills: bool,
+    /// Fills state their realized profit or loss.
+    pub states_pnl: bool,
+    /// The bucket that a page costs, and its weight.
+    pub page_cost: (&'static str, u32),
+}
+
+/// A limit of one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Name of the bucket; calls name it in their cost.
+    pub bucket: &'static str,
+    /// Who shares it.
+    pub scope: LimitScope,
+    /// The rule.
+    pub rule: LimitRule,
+}
+
+/// Who shares a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitScope {
+    /// All calls with one key.
+    Key,
+    /// All calls of one account.
+    Account,
+    /// All calls from one address.
+    Address,
+}
+
+/// How a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitRule {
+    /// At most this much weight in any span of this length. Serves venues that count in sliding and in fixed windows.
+    Window {
+        /// Weight permitted.
+        limit: u32,
+        /// Length of the span.
+        per: Duration,
+    },
+    /// At most this many open at once: streams, sessions, calls under way.
+    Open {
+        /// How many.
+        limit: u32,
+    },
+}

@@ -1,0 +1,41 @@
+//! One exact model, safe order placement, certified history and PnL for every broker.
+//!
+//! This crate holds what all brokers share: the [model], the [`Broker`] traits, [errors](Error), exact
+//! [numbers](num), retry and [limits](limit). One crate a broker implements the traits.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod num;
+
+pub mod id;
+
+pub mod error;
+
+pub mod seam;
+
+pub mod model;
+
+pub mod capability;
+
+pub mod limit;
+
+pub mod journal;
+
+pub mod context;
+
+pub mod broker;
+
+#[cfg(feature = "http")]
+pub mod http;
+
+pub use broker::{Broker, CancelOutcome, Cursor, MarketData, Page, Probe, Proof, Streaming, Trading};
+pub use capability::Capabilities;
+pub use context::Context;
+pub use error::{Delivery, Error, ErrorKind, Result};
+pub use id::{AccountId, BrokerId, ClientOrderId, FillId, InstrumentId, OrderId, RecordId, Symbol};
+pub use journal::{Gate, Intent, IntentJournal};
+pub use model::{
+    Account, Balances, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, Order, OrderQuery,
+    OrderRef, OrderRequest, OrderStatus, Position, Quote, Record, TimeInForce, Trade,
+};
+pub use num::{Currency, Money, Price, Qty, Side};

@@ -1,0 +1,607 @@
+//! Exact numbers: prices, quantities, money, and the reader that takes a decimal from the text of a JSON body.
+//!
+//! No `f64` is on any path here. serde_json reads a JSON number through `f64` and rust_decimal's own `FromStr` reads
+//! `1_0` as 10 and turns a too small number into 0, so both are avoided: [`decimal`] is the only door.
+
+use std::fmt;
+use std::ops::{Add, Neg, Sub};
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reads a decimal from text, digit for digit: sign, digits, point, exponent. Digits are kept as sent (`1.50` stays
+/// `1.50`); a number that does not fit 28 digits, and anything else, is a [`ErrorKind::Decode`] error, never rounded.
+///
+/// ```
+/// use broker_core::num::decimal;
+/// assert_eq!(decimal("12345678901234567.89")?.to_string(), "12345678901234567.89");
+/// assert_eq!(decimal("1e-8")?.to_string(), "0.00000001");
+/// assert!(decimal("1_0").is_err() && decimal("1e-40").is_err() && decimal("").is_err());
+/// # Ok::<(), broker_core::Error>(())
+/// ```
+pub fn decimal(text: &str) -> Result<Decimal> {
+    parse(text.as_bytes()).ok_or_else(|| {
+        Error::new(ErrorKind::Decode).with_message(format!("{text:?} is not a number that can be kept exactly"))
+    })
+}
+
+fn parse(bytes: &[u8]) -> Option<Decimal> {
+    let (negative, mut rest) = match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let mut mantissa: u128 = 0;
+    let mut digits = 0usize;
+    let mut scale: i32 = 0;
+    let mut seen_point = false;
+    while let [first, tail @ ..] = rest {
+        match first {
+            b'0'..=b'9' => {
+                mantissa = mantissa.checked_mul(10)?.checked_add(u128::from(first - b'0'))?;
+                digits += 1;
+                scale += i32::from(seen_point);
+            }
+            b'.' if !seen_point => seen_point = true,
+            _ => break,
+        }
+        rest = tail;
+    }
+    if digits == 0 {
+        return None;
+    }
+    if let [b'e' | b'E', tail @ ..] = rest {
+        scale = scale.checked_sub(exponent(tail)?)?;
+        rest = &[];
+    }
+    if !rest.is_empty() {
+        return None;
+    }
+    while scale < 0 {
+        mantissa = mantissa.checked_mul(10)?;
+        scale += 1;
+    }
+    // Zeros behind the 28th place say nothing; any other digit there would be lost, and is refused.
+    while scale > 28 {
+        if !mantissa.is_multiple_of(10) {
+            return None;
+        }
+        mantissa /= 10;
+        scale -= 1;
+    }
+    let signed = i128::try_from(mantissa).ok()?;
+    Decimal::try_from_i128_with_scale(if negative { -signed } else { signed }, u32::try_from(scale).ok()?).ok()
+}
+
+fn exponent(bytes: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    // Four digits are far beyond any number that fits, and keep the loops above short.
+    if digits.is_empty() || digits.len() > 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: i32 = digits.parse().ok()?;
+    (value <= 100).then_some(if text.starts_with('-') { -value } else { value })
+}
+
+/// A decimal of a JSON body, given as a string or as a number, read from its text.
+///
+/// Made for wire structs; it reads through [`RawValue`], so it does not work below `flatten`, in untagged or
+/// internally tagged enums, or from a `serde_json::Value`. An empty string is an error: use [`Option<Num>`] and
+/// [`empty_as_none`] where a broker writes nothing as `""`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Num(pub Decimal);
+
+impl<'de> Deserialize<'de> for Num {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get().as_bytes();
+        let inner = match raw {
+            [b'"', inner @ .., b'"'] => inner,
+            bare => bare,
+        };
+        parse(inner)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("not a number that can be kept exactly"))
+    }
+}
+
+/// `deserialize_with` for an optional number that a broker may write as `""`.
+pub fn empty_as_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Num>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    match raw {
+        "null" | "\"\"" => Ok(None),
+        _ => serde_json::from_str(raw).map(Some).map_err(de::Error::custom),
+    }
+}
+
+/// Text of a JSON body: borrowed from it, owned only where it holds escapes.
+///
+/// A type of its own because `Option<Cow<str>>` compiles and always allocates.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Text<'a> {
+    /// Lies in the body.
+    Borrowed(&'a str),
+    /// Had escapes.
+    Owned(String),
+}
+
+impl Text<'_> {
+    /// The text.
+    pub fn get(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Owned(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.get(), f)
+    }
+}
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        self.get()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text::Borrowed(text))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text::Owned(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Decimal);
+
+        impl $name {
+            /// The bare number.
+            pub const fn get(self) -> Decimal {
+                self.0
+            }
+        }
+
+        impl From<$name> for Decimal {
+            fn from(number: $name) -> Decimal {
+                number.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        /// Written as a JSON string, digit for digit.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&self.0)
+            }
+        }
+    };
+}
+
+number! {
+    /// A price a unit, in the instrument's currency. May be zero or negative (spreads, crude oil in 2020).
+    Price
+}
+
+impl Price {
+    /// Takes a number that is already exact.
+    pub const fn new(value: Decimal) -> Self {
+        Self(value)
+    }
+}
+
+impl From<Decimal> for Price {
+    fn from(value: Decimal) -> Self {
+        Self(value)
+    }
+}
+
+impl FromStr for Price {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        decimal(text).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Num::deserialize(deserializer).map(|number| Self(number.0))
+    }
+}
+
+/// Direction of an order, a fill or a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Buys; a long position.
+    Buy,
+    /// Sells, short sales too; a short position.
+    Sell,
+}
+
+impl Side {
+    /// The other one.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        })
+    }
+}
+
+number! {
+    /// A quantity in the instrument's own unit: shares, contracts, base units. Never negative; direction is
+    /// [`Side`].
+    Qty
+}
+
+impl Qty {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// A quantity, or `InvalidRequest` when it is negative.
+    pub fn new(value: Decimal) -> Result<Self> {
+        if value.is_sign_negative() && !value.is_zero() {
+            return Err(Error::invalid(format!("a quantity cannot be negative: {value}")));
+        }
+        Ok(Self(value.abs()))
+    }
+
+    /// The size of a signed quantity, and its direction; `Buy` for zero.
+    pub fn from_signed(value: Decimal) -> (Side, Self) {
+        let side = if value.is_sign_negative() && !value.is_zero() {
+            Side::Sell
+        } else {
+            Side::Buy
+        };
+        (side, Self(value.abs()))
+    }
+
+    /// Positive for a buy, negative for a sell.
+    pub fn signed(self, side: Side) -> Decimal {
+        match side {
+            Side::Buy => self.0,
+            Side::Sell => -self.0,
+        }
+    }
+
+    /// Whether it is nothing.
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl FromStr for Qty {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(decimal(text)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Qty {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Num::deserialize(deserializer)?.0).map_err(de::Error::custom)
+    }
+}
+
+impl Add for Qty {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+/// Longest currency code, in bytes.
+const LONGEST_CURRENCY: usize = 23;
+
+/// A currency or a coin, by the code its broker uses: `USD`, `BTC`, `USDT`. Small and `Copy`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency {
+    bytes: [u8; LONGEST_CURRENCY],
+    len: u8,
+}
+
+impl Currency {
+    /// US dollar.
+    pub const USD: Self = Self::constant("USD");
+    /// Euro.
+    pub const EUR: Self = Self::constant("EUR");
+
+    /// A code known when the program is compiled. Panics in a constant when it is empty or over 23 bytes.
+    pub const fn constant(code: &str) -> Self {
+        let text = code.as_bytes();
+        assert!(!text.is_empty() && text.len() <= LONGEST_CURRENCY);
+        let mut bytes = [0; LONGEST_CURRENCY];
+        let mut len: u8 = 0;
+        while (len as usize) < text.len() {
+            bytes[len as usize] = text[len as usize];
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
+    /// The code.
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = Error;
+    fn from_str(code: &str) -> Result<Self> {
+        if code.is_empty() || code.len() > LONGEST_CURRENCY || code.chars().any(char::is_control) {
+            return Err(Error::decode(format!(
+                "{code:?} is not a currency code of 1 to {LONGEST_CURRENCY} bytes"
+            )));
+        }
+        Ok(Self::constant(code))
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Currency({})", self.code())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer)?
+            .get()
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+/// An amount of a currency. Signed: positive is what we have or get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Money {
+    /// How much.
+    #[serde(with = "exact")]
+    pub amount: Decimal,
+    /// Of what.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// An amount of a currency.
+    pub const fn new(amount: Decimal, currency: Currency) -> Self {
+        Self { amount, currency }
+    }
+
+    /// Nothing of a currency.
+    pub const fn zero(currency: Currency) -> Self {
+        Self {
+            amount: Decimal::ZERO,
+            currency,
+        }
+    }
+
+    /// The sum, or `InvalidRequest` when the currencies differ or the sum does not fit.
+    pub fn checked_add(self, other: Self) -> Result<Self> {
+        if self.currency != other.currency {
+            return Err(Error::invalid(format!(
+                "cannot add {} to {}",
+                other.currency, self.currency
+            )));
+        }
+        let amount = self
+            .amount
+            .checked_add(other.amount)
+            .ok_or_else(|| Error::invalid("the sum does not fit"))?;
+        Ok(Self { amount, ..self })
+    }
+}
+
+impl Neg for Money {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self {
+            amount: -self.amount,
+            ..self
+        }
+    }
+}
+
+impl Sub for Price {
+    type Output = Decimal;
+    fn sub(self, other: Self) -> Decimal {
+        self.0 - other.0
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount, self.currency)
+    }
+}
+
+/// `with` for a bare decimal in serde: written as a JSON string, read from a string or a number, digit for digit.
+pub mod exact {
+    use rust_decimal::Decimal;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Num;
+
+    /// Writes it as text.
+    pub fn serialize<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    /// Reads it from its text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+        Num::deserialize(deserializer).map(|number| number.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_come_from_the_text() {
+        for (text, kept) in [
+            ("0", "0"),
+            ("-0.50", "-0.50"),
+            ("+154186.9728", "154186.9728"),
+            ("12345678901234567.89", "12345678901234567.89"),
+            ("0.1234567890123456789", "0.1234567890123456789"),
+            ("100000000000000000001", "100000000000000000001"),
+            ("1e-8", "0.00000001"),
+            ("5E-7", "0.0000005"),
+            ("1.5e3", "1500"),
+            ("79228162514264337593543950335", "79228162514264337593543950335"),
+            ("0.10000000000000000000000000000000", "0.1000000000000000000000000000"),
+            ("6065.250000000", "6065.250000000"),
+            (".5", "0.5"),
+            ("5.", "5"),
+        ] {
+            assert_eq!(decimal(text).unwrap().to_string(), kept, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1_0",
+            "1,000",
+            " 1",
+            "1 ",
+            "0x10",
+            "NaN",
+            "inf",
+            "1e",
+            "1e+",
+            "1e99999",
+            "1e29",
+            "1e-29",
+            "79228162514264337593543950336",
+            "0.00000000000000000000000000001",
+            "1.2.3",
+            "--1",
+            "１",
+        ] {
+            assert!(decimal(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_numbers_and_strings_read_alike() {
+        #[derive(Deserialize)]
+        struct Row {
+            a: Num,
+            b: Num,
+            c: Option<Num>,
+            #[serde(default, deserialize_with = "empty_as_none")]
+            d: Option<Num>,
+        }
+        let row: Row =
+            serde_json::from_str(r#"{"a":123456789012.123456,"b":"123456789012.123456","c":null,"d":""}"#).unwrap();
+        assert_eq!(row.a.0.to_string(), "123456789012.123456");
+        assert_eq!(row.a, row.b);
+        assert!(row.c.is_none() && row.d.is_none());
+        assert!(serde_json::from_str::<Num>("\"\"").is_err());
+        assert!(serde_json::from_str::<Num>("true").is_err());
+    }
+
+    #[test]
+    fn optional_text_is_borrowed() {
+        #[derive(Deserialize)]
+        struct Row<'a> {
+            #[serde(borrow)]
+            a: Option<Text<'a>>,
+            #[serde(borrow)]
+            b: Text<'a>,
+        }
+        let row: Row<'_> = serde_json::from_str(r#"{"a":"plain","b":"tab\there"}"#).unwrap();
+        assert!(matches!(row.a, Some(Text::Borrowed("plain"))));
+        assert_eq!(row.b, Text::Owned("tab\there".into()));
+    }
+
+    #[test]
+    fn quantities_are_never_negative() {
+        assert!("-1".parse::<Qty>().is_err());
+        assert_eq!(
+            Qty::from_signed(decimal("-2.5").unwrap()),
+            (Side::Sell, "2.5".parse().unwrap())
+        );
+        assert_eq!(
+            "2.5".parse::<Qty>().unwrap().signed(Side::Sell),
+            decimal("-2.5").unwrap()
+        );
+    }
+
+    #[test]
+    fn money_of_two_currencies_does_not_add() {
+        let one = Money::new(Decimal::ONE, Currency::USD);
+        assert_eq!(one.checked_add(one).unwrap().to_string(), "2 USD");
+        assert!(one.checked_add(Money::new(Decimal::ONE, Currency::EUR)).is_err());
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(text, r#"{"amount":"1","currency":"USD"}"#);
+        assert_eq!(serde_json::from_str::<Money>(&text).unwrap(), one);
+    }
+
+    #[test]
+    fn currency_codes_may_be_long_or_not_ascii() {
+        assert_eq!("币安人生".parse::<Currency>().unwrap().code(), "币安人生");
+        assert!("x".repeat(24).parse::<Currency>().is_err());
+        assert_eq!(size_of::<Currency>(), 24);
+    }
+}
