@@ -21,13 +21,30 @@ pub struct ProofChain {
 impl ProofChain {
     /// No page yet.
     pub fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
-        Self { since, until, border: since, unproven: Vec::new(), ranges: Vec::new(), count: None, reason: None }
+        Self {
+            since,
+            until,
+            border: since,
+            unproven: Vec::new(),
+            ranges: Vec::new(),
+            count: None,
+            reason: None,
+        }
     }
 
     /// Takes the next page; `at` gives the time of a row.
     pub fn page<T>(&mut self, page: &Page<T>, at: impl Fn(&T) -> DateTime<Utc>) {
-        let newest = page.rows.iter().map(at).max().map_or(self.border, |newest| newest.max(self.border));
-        let end = if page.next.is_none() { self.until } else { newest.min(self.until) };
+        let newest = page
+            .rows
+            .iter()
+            .map(at)
+            .max()
+            .map_or(self.border, |newest| newest.max(self.border));
+        let end = if page.next.is_none() {
+            self.until
+        } else {
+            newest.min(self.until)
+        };
         match page.proof {
             Proof::Contiguous | Proof::Short => {}
             Proof::Count(count) => self.count = Some(count),
@@ -67,11 +84,15 @@ impl ProofChain {
         }
         if self.count.is_some_and(|count| count != different_rows) {
             self.unproven.push((self.since, self.until));
-            self.reason.get_or_insert("the venue counts another number of rows than it gave");
+            self.reason
+                .get_or_insert("the venue counts another number of rows than it gave");
         }
         match self.reason {
             None => Completeness::Complete,
-            Some(reason) => Completeness::Incomplete { ranges: self.unproven, reason: reason.to_owned() },
+            Some(reason) => Completeness::Incomplete {
+                ranges: self.unproven,
+                reason: reason.to_owned(),
+            },
         }
     }
 }
@@ -87,7 +108,11 @@ mod tests {
 
     fn page(rows: &[i64], proof: Proof, last: bool) -> Page<i64> {
         let next = (!last).then(|| Cursor::from_text("1:0"));
-        Page { next, proof, ..Page::whole(rows.to_vec()) }
+        Page {
+            next,
+            proof,
+            ..Page::whole(rows.to_vec())
+        }
     }
 
     fn verdict(pages: &[Page<i64>], rows: u64) -> Completeness {
@@ -101,15 +126,19 @@ mod tests {
     fn ranges(verdict: Completeness) -> Vec<(i64, i64)> {
         match verdict {
             Completeness::Complete => Vec::new(),
-            Completeness::Incomplete { ranges, .. } => {
-                ranges.iter().map(|(from, to)| (from.timestamp(), to.timestamp())).collect()
-            }
+            Completeness::Incomplete { ranges, .. } => ranges
+                .iter()
+                .map(|(from, to)| (from.timestamp(), to.timestamp()))
+                .collect(),
         }
     }
 
     #[test]
     fn joined_pages_and_a_short_end_are_complete() {
-        let pages = [page(&[1, 5], Proof::Contiguous, false), page(&[5, 9], Proof::Short, true)];
+        let pages = [
+            page(&[1, 5], Proof::Contiguous, false),
+            page(&[5, 9], Proof::Short, true),
+        ];
         assert!(verdict(&pages, 3).is_complete());
         assert!(verdict(&[page(&[], Proof::Short, true)], 0).is_complete());
     }
@@ -139,7 +168,10 @@ mod tests {
             page(&[60], Proof::Range(at(-5), at(50)), true),
         ];
         assert!(verdict(&whole, 2).is_complete());
-        let holed = [page(&[1], Proof::Range(at(0), at(40)), false), page(&[60], Proof::Range(at(50), at(90)), true)];
+        let holed = [
+            page(&[1], Proof::Range(at(0), at(40)), false),
+            page(&[60], Proof::Range(at(50), at(90)), true),
+        ];
         assert_eq!(ranges(verdict(&holed, 2)), [(40, 50), (90, 100)]);
     }
 
