@@ -25,6 +25,8 @@ pub mod context;
 
 pub mod broker;
 
+pub mod proof;
+
 #[cfg(feature = "http")]
 pub mod http;
 
