@@ -53,7 +53,7 @@ impl AlpacaBroker {
 
     fn build(config: AlpacaConfig) -> Result<Self> {
         let (trading, data) = config.addresses()?;
-        let context = config.context.clone().ok_or_else(|| Error::config("no context was given"))?;
+        let context = config.context.clone().map_or_else(broker_core::net::network, Ok)?;
         let protocol = AlpacaProtocol::new(&config.credentials, Arc::clone(context.clock()))?;
         let http = Http::new(context.clone(), BrokerId::from(NAME), Arc::new(protocol), &[DOMAIN]);
         let http = config.hosts.iter().fold(http, |http, host| http.allowing(host));
