@@ -76,7 +76,7 @@ impl Learned {
             Age::Older => return,
             Age::Same => {
                 self.ours = self.ours.saturating_add(call.weight);
-                if word.count >= self.count || call.granted_at >= self.count_at {
+                if word.count >= self.count || call.granted_at > self.count_at {
                     (self.count, self.count_at) = (word.count, now);
                 }
             }
@@ -116,7 +116,7 @@ impl Learned {
             return Age::Older;
         }
         // Sent after that answer, and yet counted lower, or a whole span later: the window turned between the two.
-        let after = call.granted_at >= self.count_at;
+        let after = call.granted_at > self.count_at;
         if after && (word.count < self.count || call.granted_at >= self.count_at + per) {
             return Age::Newer;
         }

@@ -215,7 +215,9 @@ type Nanos = u64;
 const MARGIN: Nanos = 2_000_000;
 
 fn nanos(time: Duration) -> Nanos {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    time.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(time.subsec_nanos()))
 }
 
 /// Room that a call takes in one bucket.

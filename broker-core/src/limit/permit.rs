@@ -111,9 +111,9 @@ impl Permit {
                 resets_at,
             } => {
                 let whole = limit.unwrap_or_else(|| bucket.limit());
-                let resets = resets_at.and_then(|at| {
-                    let wait = (at - wall).to_std().ok()?;
-                    Some((at, now.saturating_add(nanos(wait))))
+                let resets = resets_at.map(|at| {
+                    let wait = (at - wall).to_std().unwrap_or_default();
+                    (at, now.saturating_add(nanos(wait)))
                 });
                 let count = whole.saturating_sub(remaining);
                 bucket.hear(Word { count, resets }, limit, &self.sent(hold), now);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::bucket::Bucket;
@@ -40,7 +41,8 @@ struct Seat {
     passed: u32,
 }
 
-/// The one seat that sleeps until time alone can let somebody go, for all.
+/// The one seat that sleeps until time alone can let somebody go, for all. Its future may be kept without being
+/// polled (in a buffer of futures, say), so the others look after it now and then.
 #[derive(Default)]
 struct Alarm {
     holder: Option<u64>,
@@ -62,14 +64,23 @@ const DUE: u32 = 6;
 /// A call that was passed over this often keeps room in all its buckets: two of them may never be free at once.
 const PATIENCE: u32 = 64;
 
+/// So many buckets are looked through before the table of names is asked.
+const FEW_BUCKETS: usize = 8;
+
 /// What a seat learns when it looks.
 pub(super) enum Look {
     Granted(Holds, Nanos),
-    /// It waits; if it holds the alarm, until then.
+    /// It waits until it is woken, or until then: a round is due if the alarm is its own, else it looks again.
     Waits {
-        alarm: Option<Nanos>,
+        until: Option<Nanos>,
+        rings: bool,
     },
 }
+
+/// Those who do not hold the alarm look after it this often, and a millisecond later for each who waits: however many
+/// wait, that is at most a thousand times a second.
+const LOOK_AFTER: Nanos = 1_000_000_000;
+const LATER_FOR_EACH: Nanos = 1_000_000;
 
 impl Queue {
     pub(super) fn define(&mut self, key: &BucketKey, rule: LimitRule) {
@@ -80,7 +91,10 @@ impl Queue {
     }
 
     pub(super) fn find(&self, key: &BucketKey) -> Option<usize> {
-        self.names.get(key).copied()
+        // Calls mostly name a bucket by the very key that defined it: comparing pointers is cheaper than a hash.
+        let first = self.buckets.iter().take(FEW_BUCKETS);
+        let same = first.map(|bucket| &bucket.key).position(|known| Arc::ptr_eq(known, key));
+        same.or_else(|| self.names.get(key).copied())
     }
 
     pub(super) fn snapshot(&mut self, key: &BucketKey, now: Nanos) -> Option<Snapshot> {
@@ -178,23 +192,34 @@ impl Queue {
     }
 
     /// A seat looks whether it was granted; if not, it will be woken.
-    pub(super) fn look(&mut self, seat: u64, waker: &Waker) -> Look {
-        let holds_alarm = self.alarm.holder == Some(seat);
-        let Some(found) = self.seats.get_mut(&seat) else {
-            return Look::Waits { alarm: None };
-        };
-        if let Some(granted_at) = found.granted_at {
-            let holds = std::mem::take(&mut found.holds);
-            self.seats.remove(&seat);
-            return Look::Granted(holds, granted_at);
+    pub(super) fn look(&mut self, seat: u64, waker: &Waker, now: Nanos) -> Look {
+        if let Some(granted_at) = self.seats.get(&seat).and_then(|seat| seat.granted_at) {
+            let holds = self.seats.remove(&seat).map(|seat| seat.holds);
+            return Look::Granted(holds.unwrap_or_default(), granted_at);
         }
-        match &mut found.waker {
-            Some(known) => known.clone_from(waker),
-            None => found.waker = Some(waker.clone()),
+        if self.is_neglected(now) {
+            self.alarm.holder = Some(seat);
         }
+        if let Some(found) = self.seats.get_mut(&seat) {
+            match &mut found.waker {
+                Some(known) => known.clone_from(waker),
+                None => found.waker = Some(waker.clone()),
+            }
+        }
+        let rings = self.alarm.holder == Some(seat);
+        let waiting = u64::try_from(self.seats.len()).unwrap_or(u64::MAX);
+        let look_after = now.saturating_add(LOOK_AFTER + LATER_FOR_EACH.saturating_mul(waiting));
         Look::Waits {
-            alarm: self.alarm.at.filter(|_| holds_alarm),
+            until: if rings { self.alarm.at } else { Some(look_after) },
+            rings,
         }
+    }
+
+    /// Whether the alarm is overdue, or its holder was woken and has not looked.
+    fn is_neglected(&self, now: Nanos) -> bool {
+        let Some(at) = self.alarm.at else { return false };
+        let holder = self.alarm.holder.and_then(|holder| self.seats.get(&holder));
+        at <= now || holder.is_none_or(|holder| holder.waker.is_none())
     }
 
     /// A seat is given up; a round must follow. What it was granted and did not fetch was never sent.

@@ -52,27 +52,42 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let Some(seat) = self.seat else { return Poll::Pending };
         loop {
-            let look = self.shared.queue().look(seat, context.waker());
+            let look = {
+                let mut queue = self.shared.queue();
+                queue.look(seat, context.waker(), self.shared.now())
+            };
             match look {
                 Look::Granted(holds, granted_at) => {
                     self.seat = None;
                     return Poll::Ready(Permit::new(Arc::clone(&self.shared), holds, granted_at));
                 }
-                Look::Waits { alarm: None } => {
+                Look::Waits { until: None, .. } => {
                     self.alarm = None;
                     return Poll::Pending;
                 }
-                Look::Waits { alarm: Some(at) } => {
-                    if self.poll_alarm(at, context).is_pending() {
+                Look::Waits {
+                    until: Some(until),
+                    rings,
+                } => {
+                    if self.poll_alarm(until, context).is_pending() {
                         return Poll::Pending;
                     }
                     self.alarm = None;
-                    let mut queue = self.shared.queue();
-                    queue.alarm_rang(seat);
-                    self.shared.dispatch(queue, self.shared.now());
+                    if rings {
+                        self.ring(seat);
+                    }
                 }
             }
         }
+    }
+}
+
+impl Waiting {
+    fn ring(&self, seat: u64) {
+        let mut queue = self.shared.queue();
+        queue.alarm_rang(seat);
+        let now = self.shared.now();
+        self.shared.dispatch(queue, now);
     }
 }
 

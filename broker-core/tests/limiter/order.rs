@@ -89,8 +89,8 @@ fn a_lane_that_waits_gets_every_eighth_grant() {
         assert!(at[0] < 8, "{lane:?} first at {}", at[0]);
         assert!(at.windows(2).all(|pair| pair[1] - pair[0] <= 8), "{lane:?} at {at:?}");
     }
-    // And no oftener than needed: of the first 35 grants, 25 are cancels.
-    assert_eq!(order[..35].iter().filter(|lane| **lane == Cancel).count(), 25);
+    // And no oftener than needed: 6 cancels, an order, a read, then 5 cancels between each such pair.
+    assert_eq!(order[..36].iter().filter(|lane| **lane == Cancel).count(), 26);
 }
 
 #[test]
@@ -195,6 +195,30 @@ fn a_future_dropped_while_it_waits_leaves_nothing_behind() {
     });
     assert_eq!(bench.runtime.run_until_idle(), 0);
     assert_eq!(bench.clock.elapsed(), Duration::from_millis(20_004));
+}
+
+/// A buffer of futures polls none of them while its user does something else.
+#[test]
+fn a_future_that_is_kept_unpolled_does_not_stop_the_others() {
+    let bench = Bench::new(&[("a", window(1, 10)), ("b", window(1, 10))]);
+    let (limiter, clock) = (bench.limiter.clone(), bench.clock.clone());
+    bench.runtime.block_on(async {
+        bench.acquire(&["a", "b"], Lane::Read).await.finish(&[]);
+        let done = Arc::new(Mutex::new(None));
+        let other = Arc::clone(&done);
+        bench.clock.spawn(Box::pin(async move {
+            limiter.acquire(&costs(&["a"]), Lane::Read).await.unwrap().finish(&[]);
+            *other.lock().unwrap() = Some(clock.elapsed());
+        }));
+        bench.clock.sleep(SECOND).await;
+        // It stands last, so it holds the alarm; and it is never polled again.
+        let mut kept = Box::pin(bench.acquire(&["b"], Lane::Read));
+        assert!(poll!(&mut kept).is_pending());
+        bench.clock.sleep(SECOND * 30).await;
+        let done = done.lock().unwrap().unwrap();
+        assert!(done >= Duration::from_millis(10_002) && done < SECOND * 12, "{done:?}");
+        drop(kept);
+    });
 }
 
 #[test]
