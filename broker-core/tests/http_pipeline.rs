@@ -202,7 +202,13 @@ fn what_read_says_about_a_write() {
 
 #[test]
 fn calls_of_one_turn_go_one_after_another() {
-    let slow = || Step::Answer(200, vec![], vec![Piece::Wait(Duration::from_secs(1)), Piece::Data(b"x")]);
+    let slow = || {
+        Step::Answer(
+            200,
+            vec![],
+            vec![Piece::Wait(Duration::from_secs(1)), Piece::Data(b"x")],
+        )
+    };
     let turn = |name: &str| {
         let mut call = get();
         call.turn = Some(Arc::from(name));
@@ -218,7 +224,14 @@ fn calls_of_one_turn_go_one_after_another() {
     let (one, two) = bench.runtime.block_on(both);
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(bench.times(), [0, 1000]);
-    let order = ["authorize 1", "send", "classify 200", "authorize 2", "send", "classify 200"];
+    let order = [
+        "authorize 1",
+        "send",
+        "classify 200",
+        "authorize 2",
+        "send",
+        "classify 200",
+    ];
     assert_eq!(bench.log.all(), order);
 
     let bench = Bench::new([slow(), slow()]);
@@ -252,7 +265,13 @@ fn silence_ends_with_the_read_time_out_and_a_drip_with_the_total() {
         let five = [Piece::Wait(Duration::from_secs(5)), Piece::Data(b"x")];
         Step::Answer(200, vec![], five.into_iter().cycle().take(40).collect())
     };
-    let gap = || Step::Answer(200, vec![], vec![Piece::Data(b"x"), Piece::Wait(Duration::from_secs(16))]);
+    let gap = || {
+        Step::Answer(
+            200,
+            vec![],
+            vec![Piece::Data(b"x"), Piece::Wait(Duration::from_secs(16))],
+        )
+    };
     // Connect 5 s and read 15 s until the head; 15 s between pieces; 30 s (orders: 10 s) in all.
     let table = [
         (get(), Step::Silence, 20_000),
@@ -265,7 +284,10 @@ fn silence_ends_with_the_read_time_out_and_a_drip_with_the_total() {
         let bench = Bench::new([step]);
         let http = bench.http.clone().with_retry(broker_core::retry::RetryPolicy::never());
         let error = bench.runtime.block_on(http.run(call, |_| Ok(()))).unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::Unknown));
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Unavailable, Delivery::Unknown)
+        );
         assert_eq!(bench.elapsed_ms(), ends);
     }
 }
@@ -276,7 +298,11 @@ fn a_body_stops_at_its_cap() {
     let bench = Bench::new([three()]);
     assert_eq!(bench.run(get().body_up_to(9)).unwrap(), "abcabcabc");
 
-    let endless = Step::Answer(200, vec![], vec![Piece::Data(b"abc"), Piece::Data(b"abc"), Piece::Break]);
+    let endless = Step::Answer(
+        200,
+        vec![],
+        vec![Piece::Data(b"abc"), Piece::Data(b"abc"), Piece::Break],
+    );
     let bench = Bench::new([endless]);
     let error = bench.run(get().body_up_to(5)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
@@ -289,7 +315,11 @@ fn a_stream_outlives_every_time_out() {
     let hour = Piece::Wait(Duration::from_secs(3600));
     let steps = [
         answer(503, ""),
-        Step::Answer(200, vec![], vec![Piece::Data(b"a"), hour, Piece::Data(b"b"), Piece::Break]),
+        Step::Answer(
+            200,
+            vec![],
+            vec![Piece::Data(b"a"), hour, Piece::Data(b"b"), Piece::Break],
+        ),
     ];
     let bench = Bench::new(steps);
     let items: Vec<_> = bench.runtime.block_on(async {

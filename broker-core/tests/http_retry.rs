@@ -13,7 +13,12 @@ use http_kit::{Bench, Piece, Step, answer, fail, get, post, sign_in, with_header
 #[test]
 fn reads_and_sign_ins_are_repeated_with_longer_waits() {
     for call in [get(), sign_in()] {
-        let bench = Bench::new([answer(500, ""), fail(Delivery::Unknown), answer(502, ""), answer(200, "ok")]);
+        let bench = Bench::new([
+            answer(500, ""),
+            fail(Delivery::Unknown),
+            answer(502, ""),
+            answer(200, "ok"),
+        ]);
         assert_eq!(bench.run(call).unwrap(), "ok");
         assert_eq!(bench.times(), [0, 250, 750, 1750]);
     }
@@ -41,7 +46,10 @@ fn a_body_that_cannot_be_read_is_asked_again_for_reads() {
         answer(200, "x"),
     ]);
     let error = bench.run_number(get()).unwrap_err();
-    assert_eq!(error.to_string(), "demo orders: unreadable answer (HTTP 200): not a number");
+    assert_eq!(
+        error.to_string(),
+        "demo orders: unreadable answer (HTTP 200): not a number"
+    );
     assert_eq!(error.delivery(), Delivery::Answered);
 }
 
@@ -74,7 +82,10 @@ fn a_write_that_may_have_arrived_is_never_repeated() {
 
     let bench = Bench::new([Step::Silence]);
     let error = bench.run(post()).unwrap_err();
-    assert_eq!(error.to_string(), "demo place: unavailable: nothing came for 10000 ms; the venue is slow or the connection is cut; check the network");
+    assert_eq!(
+        error.to_string(),
+        "demo place: unavailable: nothing came for 10000 ms; the venue is slow or the connection is cut; check the network"
+    );
     assert_eq!(bench.sent().len(), 1);
 }
 
@@ -83,10 +94,7 @@ fn retry_after_is_kept_as_seconds_as_a_date_and_when_absent() {
     // The first request is sent at 2026-01-01T00:00:00Z; on top of a hint comes the jitter's 250 ms.
     let table = [
         (with_header(429, "retry-after", "3"), 3_250),
-        (
-            with_header(429, "retry-after", "Thu, 01 Jan 2026 00:00:20 GMT"),
-            20_250,
-        ),
+        (with_header(429, "retry-after", "Thu, 01 Jan 2026 00:00:20 GMT"), 20_250),
         (with_header(429, "retry-after", "Wed, 31 Dec 2025 00:00:00 GMT"), 250),
         (with_header(503, "retry-after", "5"), 5_250),
         (answer(429, ""), 250),
@@ -143,7 +151,9 @@ fn an_outage_is_not_amplified() {
 
 #[test]
 fn successes_fill_the_quota() {
-    let steps = (0..7).map(|_| answer(200, "")).chain([answer(503, ""), answer(200, "")]);
+    let steps = (0..7)
+        .map(|_| answer(200, ""))
+        .chain([answer(503, ""), answer(200, "")]);
     let bench = Bench::new(steps);
     let quota = Arc::new(RetryQuota::new(5));
     assert!(quota.spend());
@@ -152,5 +162,9 @@ fn successes_fill_the_quota() {
         bench.runtime.block_on(http.run(get(), |_| Ok(()))).unwrap();
     }
     assert_eq!(bench.sent().len(), 9);
-    assert_eq!(quota.left(), 1, "7 successes give at most 5 back, the retry spends 5, its success gives 1");
+    assert_eq!(
+        quota.left(),
+        1,
+        "7 successes give at most 5 back, the retry spends 5, its success gives 1"
+    );
 }

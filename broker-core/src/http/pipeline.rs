@@ -81,7 +81,10 @@ impl Http {
 
     /// Whether a URL may be asked: for hosts that an answer names. An error is [`ErrorKind::Config`], nothing sent.
     pub fn check_url(&self, url: &Url) -> Result<()> {
-        self.0.hosts.check(url).map_err(|error| error.with_broker(self.0.broker.clone()))
+        self.0
+            .hosts
+            .check(url)
+            .map_err(|error| error.with_broker(self.0.broker.clone()))
     }
 
     /// Runs a call to its end and reads the body of its good answer.
@@ -154,7 +157,9 @@ impl Http {
             let status = head.status.as_u16();
             self.judged(head).await?;
             let unusable = Error::new(ErrorKind::Protocol).with_message("a stream must open with a 2xx status");
-            return Err(Failed::new(unusable.with_status(status).with_delivery(Delivery::Answered)));
+            return Err(Failed::new(
+                unusable.with_status(status).with_delivery(Delivery::Answered),
+            ));
         }
         let reply = Reply {
             status: head.status,
@@ -359,7 +364,8 @@ impl Run {
     }
 
     fn elapsed(&self, now: Duration) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| now.saturating_sub(started))
+        self.started
+            .map_or(Duration::ZERO, |started| now.saturating_sub(started))
     }
 }
 

@@ -86,7 +86,11 @@ impl Transport for Script {
         self.log.add("send");
         self.sent.lock().unwrap().push(Sent {
             uri: request.http.uri().to_string(),
-            nonce: request.http.headers().get("x-nonce").map(|v| v.to_str().unwrap().to_owned()),
+            nonce: request
+                .http
+                .headers()
+                .get("x-nonce")
+                .map(|v| v.to_str().unwrap().to_owned()),
             at: self.clock.elapsed(),
         });
         let step = self.steps.lock().unwrap().pop_front();
@@ -115,9 +119,7 @@ impl Script {
                         None
                     }
                     // A careless transport: the pipeline must not believe that nothing was sent.
-                    Piece::Break => Some(Err(
-                        Error::new(ErrorKind::Unavailable).with_delivery(Delivery::NotSent)
-                    )),
+                    Piece::Break => Some(Err(Error::new(ErrorKind::Unavailable).with_delivery(Delivery::NotSent))),
                 }
             }
         });
