@@ -1,5 +1,6 @@
 //! The real transport against a server that redirects, hangs up, resets and stays silent.
 #![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod hostile_kit;
 

@@ -1,5 +1,6 @@
 //! The pipeline's steps, in virtual time over a scripted wire.
 #![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod http_kit;
 

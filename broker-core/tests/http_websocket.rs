@@ -1,5 +1,6 @@
 //! WebSocket and TCP carriers of the real transport, over loopback.
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod hostile_kit;
 
