@@ -24,9 +24,15 @@ pub(crate) struct Rest {
     pub(crate) http: Http,
     pub(crate) trading: Url,
     pub(crate) trading_bucket: BucketKey,
-    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data is asked there"))]
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "only market data is asked there")
+    )]
     pub(crate) data: Url,
-    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data pays there"))]
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "only market data pays there")
+    )]
     pub(crate) data_bucket: BucketKey,
 }
 
@@ -38,7 +44,8 @@ const LARGEST_LIST: usize = 64 << 20;
 
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<Account> {
-        let read = |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
+        let read =
+            |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
         self.http.run(self.read("account", "/v2/account", &[]), read).await
     }
 
@@ -164,7 +171,9 @@ pub(crate) fn bucket(environment: Environment, fingerprint: &str, name: &str) ->
 
 /// One part of a path: `BTC/USD` is `BTC%2FUSD`.
 fn segment(text: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string().replace("%2D", "-")
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2D", "-")
 }
 
 fn known<T>(found: Result<T>) -> Result<Option<T>> {
