@@ -19,6 +19,10 @@ pub mod capability;
 
 pub mod limit;
 
+pub mod token;
+
+pub mod oauth2;
+
 pub mod journal;
 
 pub mod context;
