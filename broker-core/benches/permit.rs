@@ -57,7 +57,10 @@ fn permit(limiter: &Limiter, cost: &[Cost]) {
 }
 
 fn costs(limiter: &Limiter, names: &[&str]) -> Vec<Cost> {
-    let rule = LimitRule::Window { limit: u32::MAX, per: SPAN };
+    let rule = LimitRule::Window {
+        limit: u32::MAX,
+        per: SPAN,
+    };
     let cost = |name: &&str| {
         let bucket = BucketKey::from(*name);
         limiter.define(&bucket, rule);
@@ -67,7 +70,10 @@ fn costs(limiter: &Limiter, names: &[&str]) -> Vec<Cost> {
 }
 
 fn benches(criterion: &mut Criterion) {
-    #[allow(clippy::disallowed_methods, reason = "the machine's clock is part of what is measured")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the machine's clock is part of what is measured"
+    )]
     let machine = || BenchClock::Machine(Instant::now());
     let counter = || BenchClock::Counter(AtomicU64::new(0));
     for (name, clock) in [
@@ -82,9 +88,13 @@ fn benches(criterion: &mut Criterion) {
         group.bench_function("granted", |bench| {
             bench.iter_custom(|rounds| granted_only(&limiter, &one, rounds));
         });
-        group.bench_function("granted, answered", |bench| bench.iter(|| permit(&limiter, black_box(&one))));
+        group.bench_function("granted, answered", |bench| {
+            bench.iter(|| permit(&limiter, black_box(&one)))
+        });
         let two = costs(&limiter, &["binance:live:address", "binance:live:3f9a:orders"]);
-        group.bench_function("granted, answered, two buckets", |bench| bench.iter(|| permit(&limiter, black_box(&two))));
+        group.bench_function("granted, answered, two buckets", |bench| {
+            bench.iter(|| permit(&limiter, black_box(&two)))
+        });
         group.finish();
         ratio(name, &*clock, &limiter, &one);
     }
@@ -97,7 +107,9 @@ fn granted_only(limiter: &Limiter, cost: &[Cost], rounds: u64) -> Duration {
     let mut left = rounds;
     while left > 0 {
         let batch = left.min(1000);
-        spent += timed(batch, || permits.extend(limiter.acquire(black_box(cost), Lane::Order).now_or_never()));
+        spent += timed(batch, || {
+            permits.extend(limiter.acquire(black_box(cost), Lane::Order).now_or_never())
+        });
         permits.clear();
         left -= batch;
     }
@@ -119,7 +131,9 @@ fn ratio(name: &str, clock: &dyn Clock, limiter: &Limiter, cost: &[Cost]) {
     let floor = timed(ROUNDS, || floor(clock, &stamps)).as_nanos();
     let granted = granted_only(limiter, cost, ROUNDS).as_nanos();
     let whole = timed(ROUNDS, || permit(limiter, black_box(cost))).as_nanos();
-    let (rounds, tenths) = (u128::from(ROUNDS), |part: u128| (part * 10 / floor / 10, part * 10 / floor % 10));
+    let (rounds, tenths) = (u128::from(ROUNDS), |part: u128| {
+        (part * 10 / floor / 10, part * 10 / floor % 10)
+    });
     let ((a, b), (c, d)) = (tenths(granted), tenths(whole));
     println!(
         "{name}: floor {} ns, granted {} ns ({a}.{b} x), granted and answered {} ns ({c}.{d} x)",

@@ -82,7 +82,11 @@ impl Learned {
             }
             Age::Newer => {
                 let first = !self.told;
-                self.ours = if first { before.saturating_add(call.weight) } else { call.weight };
+                self.ours = if first {
+                    before.saturating_add(call.weight)
+                } else {
+                    call.weight
+                };
                 self.since = if first { 0 } else { call.granted_at };
                 (self.count, self.count_at) = (word.count, now);
                 self.resets = word.resets;

@@ -259,5 +259,7 @@ fn unknown_bucket(key: &BucketKey) -> Error {
 }
 
 fn too_heavy(key: &BucketKey, weight: u32, limit: u32) -> Error {
-    Error::config(format!("a call of weight {weight} can never pass bucket `{key}`, whose limit is {limit}"))
+    Error::config(format!(
+        "a call of weight {weight} can never pass bucket `{key}`, whose limit is {limit}"
+    ))
 }

@@ -85,7 +85,10 @@ impl Permit {
         let holds = std::mem::take(&mut self.holds);
         for hold in holds.iter() {
             queue.buckets[hold.bucket].release(hold.weight);
-            if !lessons.iter().any(|(key, lesson)| counts(lesson) && **key == *queue.buckets[hold.bucket].key) {
+            if !lessons
+                .iter()
+                .any(|(key, lesson)| counts(lesson) && **key == *queue.buckets[hold.bucket].key)
+            {
                 queue.buckets[hold.bucket].hear_nothing(&self.sent(hold));
             }
         }

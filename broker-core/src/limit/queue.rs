@@ -93,7 +93,9 @@ impl Queue {
     pub(super) fn find(&self, key: &BucketKey) -> Option<usize> {
         // Calls mostly name a bucket by the very key that defined it: comparing pointers is cheaper than a hash.
         let first = self.buckets.iter().take(FEW_BUCKETS);
-        let same = first.map(|bucket| &bucket.key).position(|known| Arc::ptr_eq(known, key));
+        let same = first
+            .map(|bucket| &bucket.key)
+            .position(|known| Arc::ptr_eq(known, key));
         same.or_else(|| self.names.get(key).copied())
     }
 
@@ -324,7 +326,9 @@ impl Queue {
 
     /// Counts a grant for those ahead of it who want a bucket of the same.
     fn pass_over(&mut self, heads: &[Head], granted: usize) {
-        let Some(seat) = self.seats.get(&heads[granted].seat) else { return };
+        let Some(seat) = self.seats.get(&heads[granted].seat) else {
+            return;
+        };
         let group = seat.group;
         for head in &heads[..granted] {
             if let Some(seat) = self.seats.get_mut(&head.seat) {
@@ -378,7 +382,12 @@ impl Queue {
 
 impl Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Limiter({} buckets, {} waiting)", self.buckets.len(), self.seats.len())
+        write!(
+            f,
+            "Limiter({} buckets, {} waiting)",
+            self.buckets.len(),
+            self.seats.len()
+        )
     }
 }
 

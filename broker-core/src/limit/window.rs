@@ -183,7 +183,11 @@ impl Window {
 
     fn allowed(&self, others: u32) -> u32 {
         let spare = others.min((self.limit / SPARE).max(1));
-        let whole = if self.answered { self.limit } else { (self.limit / 2).max(1) };
+        let whole = if self.answered {
+            self.limit
+        } else {
+            (self.limit / 2).max(1)
+        };
         whole.min(self.limit.saturating_sub(others.saturating_add(spare)))
     }
 

@@ -15,7 +15,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn bench() -> Bench {
-    Bench::new(&[("key", LimitRule::Window { limit: 200, per: MINUTE })])
+    Bench::new(&[(
+        "key",
+        LimitRule::Window {
+            limit: 200,
+            per: MINUTE,
+        },
+    )])
 }
 
 fn key() -> BucketKey {
@@ -23,7 +29,11 @@ fn key() -> BucketKey {
 }
 
 fn remaining(remaining: u32) -> Lesson {
-    Lesson::Remaining { limit: None, remaining, resets_at: None }
+    Lesson::Remaining {
+        limit: None,
+        remaining,
+        resets_at: None,
+    }
 }
 
 impl Bench {
@@ -87,7 +97,13 @@ fn once_the_window_has_turned_others_are_expected_to_use_the_same_up_to_half() {
     let origin = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
     bench.runtime.block_on(async {
         let resets_at = Some(origin + SECOND * 20);
-        bench.call(Lesson::Remaining { limit: Some(200), remaining: 0, resets_at }).await;
+        bench
+            .call(Lesson::Remaining {
+                limit: Some(200),
+                remaining: 0,
+                resets_at,
+            })
+            .await;
         assert_eq!(bench.now().others, 199);
         // Nothing is left until the venue's window turns.
         let permit = bench.acquire(&["key"], Lane::Order).await;
@@ -104,7 +120,11 @@ fn used_weight_and_a_changed_limit_are_taken_over() {
     bench.runtime.block_on(async {
         bench.call(Lesson::Used { weight: 31 }).await;
         assert_eq!(bench.now().others, 30);
-        let lesson = Lesson::Remaining { limit: Some(100), remaining: 68, resets_at: None };
+        let lesson = Lesson::Remaining {
+            limit: Some(100),
+            remaining: 68,
+            resets_at: None,
+        };
         bench.call(lesson).await;
         assert_eq!((bench.now().limit, bench.now().others), (100, 30));
     });
@@ -134,7 +154,11 @@ fn half_of_the_limit_is_used_until_the_first_answer() {
 fn a_refusal_with_seconds_closes_the_bucket_for_all_until_then() {
     let bench = bench();
     bench.runtime.block_on(async {
-        bench.call(Lesson::Refused { wait: Some(SECOND * 30) }).await;
+        bench
+            .call(Lesson::Refused {
+                wait: Some(SECOND * 30),
+            })
+            .await;
         assert_eq!(bench.now().closed_until, Some(Duration::from_millis(30_002)));
         // A shorter one of a call that was under way beside it does not open it.
         let other = bench.limiter.clone();
@@ -149,8 +173,16 @@ fn a_refusal_with_seconds_closes_the_bucket_for_all_until_then() {
 fn a_shorter_refusal_does_not_open_what_a_longer_one_closed() {
     let bench = bench();
     bench.runtime.block_on(async {
-        let (one, two) = (bench.acquire(&["key"], Lane::Read).await, bench.acquire(&["key"], Lane::Read).await);
-        one.finish(&[(key(), Lesson::Refused { wait: Some(SECOND * 30) })]);
+        let (one, two) = (
+            bench.acquire(&["key"], Lane::Read).await,
+            bench.acquire(&["key"], Lane::Read).await,
+        );
+        one.finish(&[(
+            key(),
+            Lesson::Refused {
+                wait: Some(SECOND * 30),
+            },
+        )]);
         two.finish(&[(key(), Lesson::Refused { wait: Some(SECOND) })]);
         assert_eq!(bench.now().closed_until, Some(Duration::from_millis(30_002)));
     });
@@ -168,7 +200,11 @@ fn a_refusal_without_a_hint_closes_until_the_window_turns() {
         assert_eq!(bench.clock.elapsed(), Duration::from_millis(67_002));
         // A count beside the refusal says when the venue's own window turns.
         let resets_at = Some(origin + SECOND * 90);
-        let count = Lesson::Remaining { limit: Some(200), remaining: 0, resets_at };
+        let count = Lesson::Remaining {
+            limit: Some(200),
+            remaining: 0,
+            resets_at,
+        };
         permit.finish(&[(key(), Lesson::Refused { wait: None }), (key(), count)]);
         assert_eq!(bench.now().closed_until, Some(Duration::from_millis(90_002)));
     });
@@ -177,11 +213,28 @@ fn a_refusal_without_a_hint_closes_until_the_window_turns() {
 #[test]
 fn a_refusal_closes_a_bucket_that_the_call_did_not_name() {
     let bench = Bench::new(&[
-        ("key", LimitRule::Window { limit: 200, per: MINUTE }),
-        ("address", LimitRule::Window { limit: 1000, per: MINUTE }),
+        (
+            "key",
+            LimitRule::Window {
+                limit: 200,
+                per: MINUTE,
+            },
+        ),
+        (
+            "address",
+            LimitRule::Window {
+                limit: 1000,
+                per: MINUTE,
+            },
+        ),
     ]);
     bench.runtime.block_on(async {
-        let banned = (BucketKey::from("address"), Lesson::Refused { wait: Some(SECOND * 120) });
+        let banned = (
+            BucketKey::from("address"),
+            Lesson::Refused {
+                wait: Some(SECOND * 120),
+            },
+        );
         let unknown = (BucketKey::from("nobody"), Lesson::Refused { wait: None });
         bench.acquire(&["key"], Lane::Read).await.finish(&[banned, unknown]);
         drop(bench.acquire(&["key"], Lane::Read).await);
@@ -216,7 +269,12 @@ fn a_refund_gives_its_weight_back_at_once() {
 #[test]
 fn a_key_that_others_use_is_shared_without_a_refusal() {
     let bench = bench();
-    let venue = Arc::new(Mutex::new(Fixed { window: 0, count: 0, refused: 0, ours: 0 }));
+    let venue = Arc::new(Mutex::new(Fixed {
+        window: 0,
+        count: 0,
+        refused: 0,
+        ours: 0,
+    }));
     let (clock, second) = (bench.clock.clone(), Arc::clone(&venue));
     bench.clock.spawn(Box::pin(async move {
         loop {
@@ -247,7 +305,10 @@ fn a_key_that_others_use_is_shared_without_a_refusal() {
     }
     bench.runtime.block_on(bench.clock.sleep(MINUTE * 60));
     let venue = venue.lock().unwrap();
-    println!("shared key: {} of ours taken in an hour, {} refused", venue.ours, venue.refused);
+    println!(
+        "shared key: {} of ours taken in an hour, {} refused",
+        venue.ours, venue.refused
+    );
     assert_eq!(venue.refused, 0);
     // 200 a minute, less the 83 of the other and what is kept free.
     assert!(venue.ours > 60 * 100, "{}", venue.ours);
@@ -285,7 +346,9 @@ fn the_venue_of_these_tests_counts_both_ways() {
     // 2 a second: the third within 1 s is over the span, though a new second began.
     let mut venue = Venue::new(2, SECOND);
     let ms = Duration::from_millis;
-    let taken: Vec<bool> = [600, 900, 1100, 1600, 1899, 1900].map(|at| venue.arrive(ms(at), 1)).into();
+    let taken: Vec<bool> = [600, 900, 1100, 1600, 1899, 1900]
+        .map(|at| venue.arrive(ms(at), 1))
+        .into();
     assert_eq!(taken, [true, true, false, true, false, true]);
     assert_eq!((venue.accepted, venue.refused), (4, 2));
 }

@@ -29,7 +29,11 @@ impl Bench {
         for (name, rule) in rules {
             limiter.define(&BucketKey::from(*name), *rule);
         }
-        Self { runtime, clock, limiter }
+        Self {
+            runtime,
+            clock,
+            limiter,
+        }
     }
 
     pub(crate) fn used(&self, bucket: &str) -> u32 {
@@ -42,13 +46,22 @@ impl Bench {
 }
 
 pub(crate) fn costs(names: &[&str]) -> Vec<Cost> {
-    names.iter().map(|name| Cost { bucket: BucketKey::from(*name), weight: 1 }).collect()
+    names
+        .iter()
+        .map(|name| Cost {
+            bucket: BucketKey::from(*name),
+            weight: 1,
+        })
+        .collect()
 }
 
 const ONE_OPEN: LimitRule = LimitRule::Open { limit: 1 };
 
 fn window(limit: u32, seconds: u64) -> LimitRule {
-    LimitRule::Window { limit, per: SECOND * u32::try_from(seconds).unwrap() }
+    LimitRule::Window {
+        limit,
+        per: SECOND * u32::try_from(seconds).unwrap(),
+    }
 }
 
 /// The lanes in the order of their grants, when all of these wait for one slot.
@@ -119,7 +132,10 @@ fn calls_that_name_buckets_in_any_order_never_block_each_other() {
         let (limiter, clock) = (bench.limiter.clone(), bench.clock.clone());
         let names = [["a", "b", "c"], ["b", "a", "c"], ["c", "b", "a"]][task % 3];
         bench.clock.spawn(Box::pin(async move {
-            let permit = limiter.acquire(&costs(&names), [Lane::Order, Lane::Read][task % 2]).await.unwrap();
+            let permit = limiter
+                .acquire(&costs(&names), [Lane::Order, Lane::Read][task % 2])
+                .await
+                .unwrap();
             clock.sleep(Duration::from_millis(5)).await;
             drop(permit);
         }));
@@ -166,10 +182,17 @@ fn a_heavy_call_is_not_starved_by_light_ones() {
     }
     bench.runtime.block_on(async {
         bench.clock.sleep(SECOND).await;
-        let heavy = [Cost { bucket: BucketKey::from("a"), weight: 10 }];
+        let heavy = [Cost {
+            bucket: BucketKey::from("a"),
+            weight: 10,
+        }];
         let _permit = bench.limiter.acquire(&heavy, Lane::Read).await.unwrap();
         // All ten that were open had to close, and none of those behind came in between.
-        assert!(bench.clock.elapsed() <= SECOND + Duration::from_millis(60), "{:?}", bench.clock);
+        assert!(
+            bench.clock.elapsed() <= SECOND + Duration::from_millis(60),
+            "{:?}",
+            bench.clock
+        );
     });
 }
 
@@ -261,9 +284,17 @@ fn what_is_open_holds_its_place_until_it_is_dropped() {
 #[test]
 fn a_bucket_that_is_not_defined_is_a_mistake_of_the_program() {
     let bench = Bench::new(&[("a", window(5, 60))]);
-    let asked = |cost: Vec<Cost>| bench.runtime.block_on(bench.limiter.acquire(&cost, Lane::Read)).unwrap_err();
+    let asked = |cost: Vec<Cost>| {
+        bench
+            .runtime
+            .block_on(bench.limiter.acquire(&cost, Lane::Read))
+            .unwrap_err()
+    };
     assert_eq!(asked(costs(&["a", "b"])).kind(), ErrorKind::Config);
-    let heavy = vec![Cost { bucket: BucketKey::from("a"), weight: 6 }];
+    let heavy = vec![Cost {
+        bucket: BucketKey::from("a"),
+        weight: 6,
+    }];
     assert_eq!(asked(heavy).kind(), ErrorKind::Config);
     assert_eq!(asked(costs(&["a"; 6])).kind(), ErrorKind::Config);
     assert_eq!(bench.used("a"), 0);

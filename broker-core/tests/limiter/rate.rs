@@ -18,7 +18,14 @@ fn each_load(limit: u32, per: Duration) {
     for tasks in [1, 64] {
         for latency in [Latency::NONE, Latency::USUAL] {
             for headers in [false, true] {
-                Load { limit, per, tasks, latency, headers }.holds();
+                Load {
+                    limit,
+                    per,
+                    tasks,
+                    latency,
+                    headers,
+                }
+                .holds();
             }
         }
     }
@@ -43,15 +50,32 @@ fn fifty_a_second_are_used_and_none_is_refused() {
 #[test]
 fn five_hundred_in_ten_seconds_are_used_and_none_is_refused() {
     let per = Duration::from_secs(10);
-    Load { limit: 500, per, tasks: 64, latency: Latency::USUAL, headers: false }.holds();
+    Load {
+        limit: 500,
+        per,
+        tasks: 64,
+        latency: Latency::USUAL,
+        headers: false,
+    }
+    .holds();
 }
 
 #[test]
 fn long_and_uneven_round_trips_keep_the_rate_of_short_windows() {
     let ms = Duration::from_millis;
     for (each_way, jitter) in [(250, 10), (20, 30), (400, 2)] {
-        let latency = Latency { each_way: ms(each_way), jitter: ms(jitter) };
-        Load { limit: 50, per: SECOND, tasks: 64, latency, headers: false }.holds();
+        let latency = Latency {
+            each_way: ms(each_way),
+            jitter: ms(jitter),
+        };
+        Load {
+            limit: 50,
+            per: SECOND,
+            tasks: 64,
+            latency,
+            headers: false,
+        }
+        .holds();
     }
 }
 
@@ -60,7 +84,10 @@ fn long_and_uneven_round_trips_keep_the_rate_of_short_windows() {
 fn stamping_at_the_send_is_refused() {
     for (limit, per) in [(200, MINUTE), (120, MINUTE), (50, SECOND)] {
         let venue = naive_load(limit, per);
-        println!("stamped at the send, {limit} per {per:?}: {} refused of {}", venue.refused, venue.accepted);
+        println!(
+            "stamped at the send, {limit} per {per:?}: {} refused of {}",
+            venue.refused, venue.accepted
+        );
         assert!(venue.refused > 0, "the venue did not notice");
     }
 }
@@ -114,8 +141,13 @@ struct Plan {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (0..60_000u64, 1..5u32, 0..20_000u64, 0..20_000u64, 0..4u8)
-        .prop_map(|(comes, weight, there, back, end)| Plan { comes, weight, there, back, end })
+    (0..60_000u64, 1..5u32, 0..20_000u64, 0..20_000u64, 0..4u8).prop_map(|(comes, weight, there, back, end)| Plan {
+        comes,
+        weight,
+        there,
+        back,
+        end,
+    })
 }
 
 proptest! {
@@ -169,7 +201,13 @@ proptest! {
 
 #[test]
 fn runs_of_one_seed_repeat() {
-    let load = Load { limit: 50, per: SECOND, tasks: 8, latency: Latency::USUAL, headers: true };
+    let load = Load {
+        limit: 50,
+        per: SECOND,
+        tasks: 8,
+        latency: Latency::USUAL,
+        headers: true,
+    };
     let (first, second) = (load.run(), load.run());
     assert_eq!((first.0.accepted, first.1), (second.0.accepted, second.1));
     assert!(SeededRng::new(1).next_u64() != SeededRng::new(2).next_u64());

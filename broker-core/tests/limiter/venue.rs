@@ -24,7 +24,16 @@ pub(crate) struct Venue {
 impl Venue {
     pub(crate) fn new(limit: u32, per: Duration) -> Self {
         let (window, span) = (0, VecDeque::new());
-        Self { limit, per, window, in_window: 0, span, in_span: 0, accepted: 0, refused: 0 }
+        Self {
+            limit,
+            per,
+            window,
+            in_window: 0,
+            span,
+            in_span: 0,
+            accepted: 0,
+            refused: 0,
+        }
     }
 
     /// True when the request is taken.
@@ -67,9 +76,15 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    pub(crate) const NONE: Self = Self { each_way: Duration::ZERO, jitter: Duration::ZERO };
+    pub(crate) const NONE: Self = Self {
+        each_way: Duration::ZERO,
+        jitter: Duration::ZERO,
+    };
     /// 40 ms both ways, and up to 20 ms more.
-    pub(crate) const USUAL: Self = Self { each_way: Duration::from_millis(20), jitter: Duration::from_millis(10) };
+    pub(crate) const USUAL: Self = Self {
+        each_way: Duration::from_millis(20),
+        jitter: Duration::from_millis(10),
+    };
 
     pub(crate) fn draw(&self, rng: &SeededRng) -> Duration {
         let jitter = u64::try_from(self.jitter.as_nanos()).unwrap();
@@ -101,7 +116,13 @@ impl Load {
         let clock = runtime.clock();
         let limiter = Limiter::new(Arc::new(clock.clone()));
         let bucket = BucketKey::from("venue:paper:key");
-        limiter.define(&bucket, LimitRule::Window { limit: self.limit, per: self.per });
+        limiter.define(
+            &bucket,
+            LimitRule::Window {
+                limit: self.limit,
+                per: self.per,
+            },
+        );
         let venue = Arc::new(Mutex::new(Venue::new(self.limit, self.per)));
         let rng = Arc::new(SeededRng::new(11));
         // The hour starts in the middle of a window.
@@ -109,7 +130,10 @@ impl Load {
         for _ in 0..self.tasks {
             let call = Call {
                 limiter: limiter.clone(),
-                cost: [Cost { bucket: Arc::clone(&bucket), weight: 1 }],
+                cost: [Cost {
+                    bucket: Arc::clone(&bucket),
+                    weight: 1,
+                }],
                 venue: Arc::clone(&venue),
                 rng: Arc::clone(&rng),
                 clock: clock.clone(),
@@ -141,7 +165,13 @@ impl Load {
     /// Prints what was used, and checks it: at least 95 %, and nothing refused.
     pub(crate) fn holds(self) {
         let (venue, share) = self.run();
-        let Self { limit, per, tasks, latency, headers } = self;
+        let Self {
+            limit,
+            per,
+            tasks,
+            latency,
+            headers,
+        } = self;
         println!(
             "{limit} per {per:?}, {tasks} tasks, round trip {:?} + up to {:?}{}: {} taken, {} refused, {}.{:02} % of {} reachable",
             latency.each_way * 2,
