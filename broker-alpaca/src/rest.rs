@@ -1,5 +1,6 @@
 //! One function an endpoint: build the call, send it, read the answer.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use broker_core::http::{Call, Http};
@@ -9,7 +10,7 @@ use broker_core::{
     Account, AccountId, Balances, BrokerId, Error, ErrorKind, Instrument, Order, OrderRef, Position, Result,
 };
 use chrono::{DateTime, Utc};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::map;
@@ -24,15 +25,9 @@ pub(crate) struct Rest {
     pub(crate) http: Http,
     pub(crate) trading: Url,
     pub(crate) trading_bucket: BucketKey,
-    #[cfg_attr(
-        not(feature = "market-data"),
-        allow(dead_code, reason = "only market data is asked there")
-    )]
+    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data is asked there"))]
     pub(crate) data: Url,
-    #[cfg_attr(
-        not(feature = "market-data"),
-        allow(dead_code, reason = "only market data pays there")
-    )]
+    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data pays there"))]
     pub(crate) data_bucket: BucketKey,
 }
 
@@ -44,8 +39,7 @@ const LARGEST_LIST: usize = 64 << 20;
 
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<Account> {
-        let read =
-            |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
+        let read = |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
         self.http.run(self.read("account", "/v2/account", &[]), read).await
     }
 
@@ -170,10 +164,9 @@ pub(crate) fn bucket(environment: Environment, fingerprint: &str, name: &str) ->
 }
 
 /// One part of a path: `BTC/USD` is `BTC%2FUSD`.
-fn segment(text: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(text, NON_ALPHANUMERIC)
-        .to_string()
-        .replace("%2D", "-")
+fn segment(text: &str) -> impl Display {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, KEPT)
 }
 
 fn known<T>(found: Result<T>) -> Result<Option<T>> {
