@@ -1,1 +1,4 @@
 //! placeholder
+
+#[cfg(feature = "wire")]
+pub mod wire;

@@ -1,0 +1,226 @@
+//! What came in, and what became of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::message::WireRequest;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// No byte of it left the client.
+    NotSent,
+    /// It left the client, and the venue never saw it.
+    Lost,
+    /// It is still on its way to the venue.
+    UnderWay,
+    /// A shell answered in the venue's place: the venue never saw it.
+    Intercepted,
+    /// The venue handled it.
+    Handled,
+}
+
+/// One request, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// When it was sent.
+    pub at: DateTime<Utc>,
+    /// Method.
+    pub method: String,
+    /// Path, still encoded.
+    pub path: String,
+    /// Query, still encoded.
+    pub query: String,
+    /// Headers, secret ones masked.
+    pub headers: Vec<(String, String)>,
+    /// The body's text.
+    pub body: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// Status that the venue, or the shell in its place, answered, also where the answer was lost on its way back.
+    pub status: Option<u16>,
+    /// Name of the fault that hit it.
+    pub fault: Option<&'static str>,
+}
+
+/// Keeps every request of a shell. Clones share the record.
+///
+/// ```
+/// use broker_sim::wire::Recorder;
+/// let recorder = Recorder::new();
+/// assert_eq!(recorder.requests().len(), 0);
+/// assert!(recorder.sends("POST", "/v2/orders", |body| Some(body.to_owned())).is_empty());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    requests: Arc<Mutex<Vec<Recorded>>>,
+    secret_headers: Arc<Vec<String>>,
+}
+
+/// Headers that carry secrets at the brokers of this family.
+const SECRET_HEADERS: [&str; 12] = [
+    "api-key",
+    "api-sign",
+    "apca-api-key-id",
+    "apca-api-secret-key",
+    "authorization",
+    "cookie",
+    "ok-access-key",
+    "ok-access-passphrase",
+    "ok-access-sign",
+    "x-bapi-api-key",
+    "x-bapi-sign",
+    "x-mbx-apikey",
+];
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recorder {
+    /// An empty record that masks the headers which carry secrets at the brokers of this family.
+    pub fn new() -> Self {
+        Self {
+            requests: Arc::default(),
+            secret_headers: Arc::new(SECRET_HEADERS.map(str::to_owned).to_vec()),
+        }
+    }
+
+    /// Also masks these headers. Faults that take a request's credentials away take these away, too.
+    #[must_use]
+    pub fn with_secret_headers<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let more = names.into_iter().map(str::to_ascii_lowercase);
+        self.secret_headers = Arc::new(self.secret_headers.iter().cloned().chain(more).collect());
+        self
+    }
+
+    /// Every request so far, in the order of sending.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.lock().clone()
+    }
+
+    /// How often requests of this method and path left the client, by a key that is read from the body. A request
+    /// that the fault plan lost counts; one of which no byte was sent does not. Bodies without a key count nowhere.
+    pub fn sends<K>(&self, method: &str, path: &str, key: K) -> BTreeMap<String, usize>
+    where
+        K: Fn(&str) -> Option<String>,
+    {
+        let mut counts = BTreeMap::new();
+        for request in self.lock().iter() {
+            let asked = request.method == method && request.path == path && request.fate != Fate::NotSent;
+            if let Some(key) = asked.then(|| key(&request.body)).flatten() {
+                *counts.entry(key).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// How many requests left the client.
+    pub fn sent(&self) -> usize {
+        self.lock()
+            .iter()
+            .filter(|request| request.fate != Fate::NotSent)
+            .count()
+    }
+
+    /// Forgets all requests. Not while one is under way: its fate would find no place.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn is_secret(&self, header: &str) -> bool {
+        self.secret_headers.iter().any(|name| name == header)
+    }
+
+    /// Writes a request down; gives the place where its end is written by [`end`](Self::end).
+    pub(super) fn begin(
+        &self,
+        request: &WireRequest,
+        fate: Fate,
+        fault: Option<&'static str>,
+        at: DateTime<Utc>,
+    ) -> usize {
+        let mut requests = self.lock();
+        requests.push(Recorded {
+            at,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: request.query.clone(),
+            headers: self.masked(request),
+            body: request.text(),
+            fate,
+            status: None,
+            fault,
+        });
+        requests.len() - 1
+    }
+
+    pub(super) fn end(&self, place: usize, fate: Fate, status: Option<u16>) {
+        if let Some(request) = self.lock().get_mut(place) {
+            request.fate = fate;
+            request.status = status;
+        }
+    }
+
+    fn masked(&self, request: &WireRequest) -> Vec<(String, String)> {
+        let mask = |(name, value): &(String, String)| {
+            let shown = if self.is_secret(name) { "***" } else { value };
+            (name.clone(), shown.to_owned())
+        };
+        request.headers.iter().map(mask).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(body: &'static str) -> WireRequest {
+        WireRequest::new("POST", "/v2/orders", "memory")
+            .with_header("APCA-API-SECRET-KEY", "hush")
+            .with_header("X-Own", "hush too")
+            .with_header("accept", "*/*")
+            .with_body(body)
+    }
+
+    #[test]
+    fn sends_are_counted_by_key_and_only_if_a_byte_left() {
+        let recorder = Recorder::new();
+        let now = DateTime::UNIX_EPOCH;
+        for (body, fate) in [
+            ("a", Fate::Handled),
+            ("a", Fate::Lost),
+            ("b", Fate::NotSent),
+            ("", Fate::Handled),
+        ] {
+            recorder.begin(&post(body), fate, None, now);
+        }
+        let by_body = |body: &str| (!body.is_empty()).then(|| body.to_owned());
+        assert_eq!(
+            recorder.sends("POST", "/v2/orders", by_body),
+            BTreeMap::from([("a".to_owned(), 2)])
+        );
+        assert!(recorder.sends("GET", "/v2/orders", by_body).is_empty());
+        assert_eq!(recorder.sent(), 3);
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let recorder = Recorder::new().with_secret_headers(["X-Own"]);
+        let place = recorder.begin(&post("a"), Fate::UnderWay, None, DateTime::UNIX_EPOCH);
+        recorder.end(place, Fate::Handled, Some(200));
+        let recorded = recorder.requests().remove(0);
+        let values: Vec<_> = recorded.headers.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["***", "***", "*/*"]);
+        assert_eq!((recorded.fate, recorded.status), (Fate::Handled, Some(200)));
+        assert!(!format!("{recorder:?}").contains("hush"));
+    }
+}

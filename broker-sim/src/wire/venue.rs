@@ -1,0 +1,48 @@
+//! The venue's side of the wire.
+
+use std::sync::{Arc, Mutex};
+
+use broker_core::seam::Frame;
+use chrono::{DateTime, Utc};
+
+use super::message::{WireAnswer, WireRequest};
+
+/// One socket of a venue, numbered by the shell that opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u64);
+
+/// A venue that speaks a broker's wire protocol: one synchronous function from request to answer. It never waits,
+/// never reads a clock and never damages an answer; the shells do that.
+///
+/// The socket methods have bodies because most venues answer requests only. A shell calls [`pushed`](Self::pushed)
+/// after each of the other calls and delivers what it gives, in its order.
+pub trait Venue: Send + 'static {
+    /// Answers one request.
+    fn handle(&mut self, request: &WireRequest, now: DateTime<Utc>) -> WireAnswer;
+
+    /// A socket wants to open. `Err` is the answer that refuses it; a venue without sockets answers the request as
+    /// any other.
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        let _ = socket;
+        Err(self.handle(request, now))
+    }
+
+    /// A frame came in. The last one of a socket is `Close`, also when the other side just went away.
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        let _ = (socket, frame, now);
+    }
+
+    /// Frames that are to go out now. After a `Close` the shell forgets the socket.
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        let _ = now;
+        Vec::new()
+    }
+}
+
+/// A venue that several shells and a test can hold.
+pub type SharedVenue = Arc<Mutex<dyn Venue>>;
+
+/// Puts a venue where shells and the test can share it.
+pub fn share<V: Venue>(venue: V) -> Arc<Mutex<V>> {
+    Arc::new(Mutex::new(venue))
+}
