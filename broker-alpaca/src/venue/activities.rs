@@ -10,17 +10,15 @@
 //! * With `direction=asc` and a `page_token` but no `date`, rows that share the millisecond of the token's row are
 //!   skipped: they are lost to a client that pages this way. With `date`, and with `direction=desc`, nothing is.
 
-use std::collections::BTreeMap;
-
-use broker_core::{OrderId, Record};
+use broker_core::Record;
+use broker_sim::Entry;
 use broker_sim::wire::{WireAnswer, WireRequest};
 use chrono::{DateTime, Days, Duration, NaiveDate, SubsecRound, Utc};
-use rust_decimal::Decimal;
 
 use super::json::array;
 use super::params::{Params, local_date};
 use super::refusal::{Refusal, Reply};
-use super::rows::{self, Progress, Row};
+use super::rows::{self, Row};
 
 /// Every type that the document lists.
 const TYPES: [&str; 47] = [
@@ -37,27 +35,25 @@ const CLOCK_DIGITS: usize = 17;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     rows: Vec<Row>,
-    /// How many records of the engine were read.
+    /// How many entries of the engine's log were read.
     read: usize,
-    filled: BTreeMap<OrderId, Decimal>,
     /// Most days between the date in a row's id and the day that it was made.
     lag: u64,
 }
 
 impl Ledger {
-    /// Takes in what the engine booked since the last call. `size` is the whole quantity of an order: what it asks
-    /// for, or what it came to.
-    pub(super) fn read(&mut self, records: &[Record], size: impl Fn(&OrderId) -> Option<Decimal>) {
-        let new = records.get(self.read..).unwrap_or_default();
+    /// Takes in what the engine booked since the last call.
+    pub(super) fn read(&mut self, log: &[Entry]) {
+        let new = log.get(self.read..).unwrap_or_default();
         if new.is_empty() {
             return;
         }
-        self.read = records.len();
-        for record in new {
-            let row = match record {
-                Record::Fill(fill) => rows::fill(fill, self.progress(fill, &size)),
-                Record::Fee(fee) => rows::fee(fee),
-                Record::Flow(flow) => rows::flow(flow),
+        self.read = log.len();
+        for entry in new {
+            let row = match &entry.record {
+                Record::Fill(fill) => rows::fill(fill, entry),
+                Record::Fee(fee) => rows::fee(fee, entry),
+                Record::Flow(flow) => rows::flow(flow, entry),
                 // A bust is told on the event stream only: here the fill stays.
                 Record::Void(_) => continue,
             };
@@ -73,21 +69,6 @@ impl Ledger {
             }
             same
         });
-    }
-
-    fn progress(&mut self, fill: &broker_core::Fill, size: impl Fn(&OrderId) -> Option<Decimal>) -> Progress {
-        let Some(order) = &fill.order else {
-            return Progress {
-                filled: fill.qty.get(),
-                leaves: Decimal::ZERO,
-            };
-        };
-        let filled = self.filled.entry(order.clone()).or_default();
-        *filled += fill.qty.get();
-        Progress {
-            filled: *filled,
-            leaves: size(order).map_or(Decimal::ZERO, |size| (size - *filled).max(Decimal::ZERO)),
-        }
     }
 
     /// One page of the rows that are made by now.

@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
+
+use super::refusal::Refusal;
 
 /// Alpaca names orders, executions, assets and accounts by UUIDs. An id of the engine that is one stays; any other is
 /// turned into one, always the same.
@@ -39,6 +43,18 @@ pub(super) fn is_uuid(text: &str) -> bool {
 /// Positions and old activities spell a coin pair without its slash.
 pub(super) fn slashless(symbol: &str) -> String {
     symbol.replace('/', "")
+}
+
+/// A page token as the real service writes it: its own text in base64, with the padding that a URL must escape.
+pub(super) fn to_token(text: &str) -> String {
+    BASE64_STANDARD.encode(text)
+}
+
+/// The text in a page token.
+pub(super) fn from_token(token: &str) -> Result<String, Refusal> {
+    let bytes = BASE64_STANDARD.decode(token).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Refusal::malformed("invalid page_token"))
 }
 
 #[cfg(test)]

@@ -67,10 +67,6 @@ impl Refusal {
         Self::new(405, Some(40_510_000), "method not allowed")
     }
 
-    /// The venue itself cannot answer.
-    pub(super) fn internal(message: impl Into<String>) -> Self {
-        Self::new(500, Some(50_010_000), message)
-    }
 
     /// Adds a text beside code and message.
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Self {

@@ -2,9 +2,9 @@
 
 use broker_core::model::{Asset, FlowKind};
 use broker_core::{Fee, Fill, Flow};
+use broker_sim::Entry;
 use chrono::{DateTime, Days, Duration, DurationRound, NaiveDate, Utc};
 use chrono_tz::America::New_York;
-use rust_decimal::Decimal;
 
 use super::ids::{slashless, uuid};
 use super::json::Object;
@@ -23,20 +23,13 @@ pub(super) struct Row {
     pub(super) json: String,
 }
 
-/// How far an order was filled with one of its fills.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
-    /// Sum of the order's fills so far.
-    pub(super) filled: Decimal,
-    /// What is left after this one.
-    pub(super) leaves: Decimal,
-}
-
 /// A fill. It has no fee and no client id, and its time is the execution's, rounded to the microsecond.
-pub(super) fn fill(fill: &Fill, progress: Progress) -> Row {
+pub(super) fn fill(fill: &Fill, entry: &Entry) -> Row {
+    let filled = entry.cum_qty.unwrap_or(fill.qty).get();
+    let leaves = entry.leaves_qty.map(|qty| qty.get()).unwrap_or_default();
     let at = fill.at.duration_round(Duration::microseconds(1)).unwrap_or(fill.at);
     let id = format!("{}::{}", at.with_timezone(&New_York).format("%Y%m%d%H%M%S%3f"), uuid("fill", fill.id.get()));
-    let (kind, status) = if progress.leaves.is_zero() {
+    let (kind, status) = if leaves.is_zero() {
         ("fill", "filled")
     } else {
         ("partial_fill", "partially_filled")
@@ -50,12 +43,12 @@ pub(super) fn fill(fill: &Fill, progress: Progress) -> Row {
         .decimal("qty", fill.qty.get())
         .text("side", &fill.side.to_string())
         .text("symbol", fill.symbol.get())
-        .decimal("leaves_qty", progress.leaves);
+        .decimal("leaves_qty", leaves);
     if let Some(order) = &fill.order {
-        object = object.text("order_id", &uuid("order", order.get()));
+        object = object.text("order_id", order.get());
     }
     let json = object
-        .decimal("cum_qty", progress.filled)
+        .decimal("cum_qty", filled)
         .text("order_status", status)
         .end();
     Row {
@@ -68,14 +61,14 @@ pub(super) fn fill(fill: &Fill, progress: Progress) -> Row {
 
 /// A fee. What a coin pair costs is charged in the asset that was received: a buy pays in the coin, with the mark as
 /// its price and no money; a sell pays in dollars. Everything else is a regulatory fee in dollars.
-pub(super) fn fee(fee: &Fee) -> Row {
+pub(super) fn fee(fee: &Fee, entry: &Entry) -> Row {
     let coin = matches!(&fee.asset, Asset::Instrument { .. });
     let crypto = coin || fee.instrument.as_ref().is_some_and(|id| id.get().contains('/'));
     let parts = Parts {
         kind: if crypto { "CFEE" } else { "FEE" },
         id: fee.id.get(),
         at: fee.at,
-        booked_at: fee.booked_at,
+        booked_at: fee.booked_at.unwrap_or(entry.booked_at),
         corrected: fee.version > 0,
         canceled: fee.canceled,
     };
@@ -103,13 +96,13 @@ pub(super) fn fee(fee: &Fee) -> Row {
 }
 
 /// A flow: dividends, interest, transfers, splits, and what becomes of options.
-pub(super) fn flow(flow: &Flow) -> Row {
+pub(super) fn flow(flow: &Flow, entry: &Entry) -> Row {
     let (kind, sub_kind) = flow_kind(flow);
     let parts = Parts {
         kind,
         id: flow.id.get(),
         at: flow.at,
-        booked_at: flow.booked_at,
+        booked_at: flow.booked_at.unwrap_or(entry.booked_at),
         corrected: flow.version > 0,
         canceled: flow.canceled,
     };
@@ -182,22 +175,16 @@ struct Parts<'a> {
     kind: &'static str,
     id: &'a str,
     at: DateTime<Utc>,
-    booked_at: Option<DateTime<Utc>>,
+    booked_at: DateTime<Utc>,
     corrected: bool,
     canceled: bool,
 }
 
 impl Parts<'_> {
-    /// Rows that are no fills have a date and zeros in their id, and are made the day after, unless money came or
-    /// went: that is booked when it does.
+    /// Rows that are no fills have a date and zeros in their id.
     fn row(&self, middle: impl FnOnce(Object) -> Object) -> Row {
         let date = day_of(self.at);
-        let at_once = matches!(self.kind, "CSD" | "CSW" | "JNLC" | "JNLS");
-        let created_at = match self.booked_at {
-            Some(booked_at) => booked_at,
-            None if at_once => self.at,
-            None => next_morning(date).unwrap_or(self.at),
-        };
+        let created_at = self.booked_at.max(day_after(date, self.kind).unwrap_or(self.booked_at));
         let id = format!("{}000000000::{}", date.format("%Y%m%d"), uuid(self.kind, self.id));
         let status = match (self.canceled, self.corrected) {
             (true, _) => "canceled",
@@ -227,7 +214,11 @@ fn day_of(at: DateTime<Utc>) -> NaiveDate {
     }
 }
 
-/// Two in the morning in New York on the day after.
-fn next_morning(date: NaiveDate) -> Option<DateTime<Utc>> {
+/// The earliest that a row of a date is made. Transfers are booked at once; anything else on the day after, here at
+/// two in the morning in New York, or whenever the engine booked it after that.
+fn day_after(date: NaiveDate, kind: &str) -> Option<DateTime<Utc>> {
+    if matches!(kind, "CSD" | "CSW" | "JNLC" | "JNLS") {
+        return None;
+    }
     midnight(date.checked_add_days(Days::new(1))?)?.checked_add_signed(Duration::hours(2))
 }

@@ -2,11 +2,13 @@
 
 use broker_core::model::{Amount, AssetClass, Group, InstrumentStatus, OptionRight, ExerciseStyle, PositionEffect, Trail};
 use broker_core::{Instrument, Order, OrderStatus, Position, Price, Side};
+use broker_sim::Engine;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::ids::{slashless, uuid};
-use super::json::{Object, array};
+use super::assets::has_options;
+use super::json::{Object, array, quoted};
 
 /// `us_equity`, `us_option` or `crypto`; `None` for what Alpaca does not list.
 pub(super) fn class(instrument: &Instrument) -> Option<&'static str> {
@@ -26,8 +28,8 @@ pub(super) fn asset_id(instrument: &Instrument) -> String {
 /// What of an order is not in the model of the core.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OrderFacts {
-    /// Time of the last fill.
-    pub(super) last_fill_at: Option<DateTime<Utc>>,
+    /// When it became filled.
+    pub(super) filled_at: Option<DateTime<Utc>>,
     /// Best price that a trailing stop has seen.
     pub(super) high_water_mark: Option<Price>,
     /// Orders that are rolled up in this one, rendered; `None` where nothing was asked to be rolled up.
@@ -51,14 +53,14 @@ pub(super) fn order(order: &Order, instrument: &Instrument, facts: &OrderFacts) 
     };
     let price = |price: Option<Price>| price.map(|price| price.get());
     let kind = order.kind.as_str();
-    let client_id = order.client_id.as_ref().map_or_else(|| uuid("client", order.id.get()), ToString::to_string);
+    let client_id = order.client_id.as_ref().map_or_else(|| made_client_id(order), ToString::to_string);
     let mut object = Object::new()
-        .text("id", &uuid("order", order.id.get()))
+        .text("id", order.id.get())
         .text("client_order_id", &client_id)
         .stamp_or_null("created_at", order.created_at)
         .stamp_or_null("updated_at", order.updated_at)
         .stamp_or_null("submitted_at", order.created_at)
-        .stamp_or_null("filled_at", when(OrderStatus::Filled).and(facts.last_fill_at.or(order.updated_at)))
+        .stamp_or_null("filled_at", facts.filled_at)
         .stamp_or_null("expired_at", when(OrderStatus::Expired));
     if let Some(expires_at) = order.expires_at {
         object = object.stamp("expires_at", expires_at);
@@ -67,8 +69,8 @@ pub(super) fn order(order: &Order, instrument: &Instrument, facts: &OrderFacts) 
         .stamp_or_null("canceled_at", when(OrderStatus::Canceled))
         .stamp_or_null("failed_at", when(OrderStatus::Rejected))
         .stamp_or_null("replaced_at", when(OrderStatus::Replaced))
-        .text_or_null("replaced_by", order.links.replaced_by.as_ref().map(|id| uuid("order", id.get())).as_deref())
-        .text_or_null("replaces", order.links.replaces.as_ref().map(|id| uuid("order", id.get())).as_deref())
+        .text_or_null("replaced_by", order.links.replaced_by.as_ref().map(|id| id.get()))
+        .text_or_null("replaces", order.links.replaces.as_ref().map(|id| id.get()))
         .text("asset_id", &asset_id(instrument))
         .text("symbol", instrument.symbol.get())
         .text("asset_class", class(instrument).unwrap_or_default())
@@ -100,6 +102,11 @@ pub(super) fn order(order: &Order, instrument: &Instrument, facts: &OrderFacts) 
         .null("subtag")
         .null("source")
         .end()
+}
+
+/// The client order id that the venue gives to an order which came without one.
+pub(super) fn made_client_id(order: &Order) -> String {
+    uuid("client", order.id.get())
 }
 
 fn order_class(group: Option<&Group>) -> &str {
@@ -138,21 +145,45 @@ fn status(status: &OrderStatus) -> &str {
 pub(super) struct PositionFacts {
     /// Price of the last session's close.
     pub(super) last_day: Option<Price>,
-    /// What a fill at the mark would be, where the engine states none.
+    /// Value of a unit, where the position states none.
     pub(super) mark: Option<Price>,
+}
+
+/// What a position is worth; negative when short.
+pub(super) fn market_value(position: &Position, instrument: &Instrument, facts: PositionFacts) -> Decimal {
+    let value = position.signed_qty() * mark(position, facts) * multiplier(instrument);
+    position.market_value.map_or(value, |money| money.amount)
+}
+
+/// What it made since the last close.
+pub(super) fn profit_today(position: &Position, instrument: &Instrument, facts: PositionFacts) -> Decimal {
+    let mark = mark(position, facts);
+    let last_day = facts.last_day.map_or(mark, |price| price.get());
+    position.signed_qty() * (mark - last_day) * multiplier(instrument)
+}
+
+fn entry(position: &Position) -> Decimal {
+    position.average_price.map(|price| price.get()).unwrap_or_default()
+}
+
+fn mark(position: &Position, facts: PositionFacts) -> Decimal {
+    let mark = position.mark_price.or(facts.mark);
+    mark.map_or_else(|| entry(position), |price| price.get())
+}
+
+fn multiplier(instrument: &Instrument) -> Decimal {
+    instrument.multiplier.unwrap_or(Decimal::ONE)
 }
 
 /// One position. A coin pair is spelled without its slash here, and here only.
 pub(super) fn position(position: &Position, instrument: &Instrument, facts: PositionFacts) -> String {
-    let multiplier = instrument.multiplier.unwrap_or(Decimal::ONE);
-    let qty = position.signed_qty();
-    let entry = position.average_price.map(|price| price.get()).unwrap_or_default();
-    let mark = position.mark_price.or(facts.mark).map_or(entry, |price| price.get());
+    let (qty, entry, mark) = (position.signed_qty(), entry(position), mark(position, facts));
     let last_day = facts.last_day.map_or(mark, |price| price.get());
-    let cost = position.cost_basis.map_or(qty * entry * multiplier, |money| money.amount);
-    let value = position.market_value.map_or(qty * mark * multiplier, |money| money.amount);
+    let cost = qty * entry * multiplier(instrument);
+    let cost = position.cost_basis.map_or(cost, |money| money.amount);
+    let value = market_value(position, instrument, facts);
     let profit = position.unrealized_pnl.map_or(value - cost, |money| money.amount);
-    let today = qty * (mark - last_day) * multiplier;
+    let today = profit_today(position, instrument, facts);
     let symbol = instrument.symbol.get();
     let symbol = match instrument.asset_class {
         AssetClass::Crypto => slashless(symbol),
@@ -163,7 +194,7 @@ pub(super) fn position(position: &Position, instrument: &Instrument, facts: Posi
         .text("symbol", &symbol)
         .text("exchange", instrument.exchange.as_deref().unwrap_or_default())
         .text("asset_class", class(instrument).unwrap_or_default())
-        .flag("asset_marginable", instrument.asset_class != AssetClass::Option)
+        .flag("asset_marginable", is_marginable(instrument))
         .decimal("qty", qty)
         .decimal("avg_entry_price", entry)
         .text("side", if qty.is_sign_negative() { "short" } else { "long" })
@@ -172,12 +203,17 @@ pub(super) fn position(position: &Position, instrument: &Instrument, facts: Posi
         .decimal("unrealized_pl", profit)
         .decimal("unrealized_plpc", share(profit, cost))
         .decimal("unrealized_intraday_pl", today)
-        .decimal("unrealized_intraday_plpc", share(today, qty * last_day * multiplier))
+        .decimal("unrealized_intraday_plpc", share(today, qty * last_day * multiplier(instrument)))
         .decimal("current_price", mark)
         .decimal("lastday_price", last_day)
         .decimal("change_today", share(mark - last_day, last_day))
         .decimal("qty_available", available(position))
         .end()
+}
+
+/// Shares are; what is held outright is not.
+fn is_marginable(instrument: &Instrument) -> bool {
+    matches!(instrument.asset_class, AssetClass::Stock | AssetClass::Etf)
 }
 
 /// Signed as the quantity is.
@@ -190,8 +226,7 @@ fn share(part: Decimal, whole: Decimal) -> Decimal {
 }
 
 /// One asset of `GET /v2/assets`.
-pub(super) fn asset(instrument: &Instrument) -> String {
-    let active = active(instrument.status.clone());
+pub(super) fn asset(engine: &Engine, instrument: &Instrument) -> String {
     let crypto = instrument.asset_class == AssetClass::Crypto;
     let shortable = instrument.shortable.unwrap_or(false);
     let margin = instrument.margin.clone().unwrap_or_default();
@@ -203,9 +238,9 @@ pub(super) fn asset(instrument: &Instrument) -> String {
         .text("exchange", instrument.exchange.as_deref().unwrap_or_default())
         .text("symbol", instrument.symbol.get())
         .text("name", name)
-        .text("status", if active { "active" } else { "inactive" })
+        .text("status", status_word(instrument))
         .flag("tradable", instrument.status == InstrumentStatus::Tradable)
-        .flag("marginable", !crypto)
+        .flag("marginable", is_marginable(instrument))
         .flag("shortable", shortable)
         .flag("easy_to_borrow", shortable);
     if !crypto {
@@ -233,7 +268,14 @@ pub(super) fn asset(instrument: &Instrument) -> String {
             }
         }
     }
-    object.raw("attributes", "[]").end()
+    let attributes = attributes(engine, instrument);
+    object.raw("attributes", &array(attributes.into_iter().map(quoted))).end()
+}
+
+/// What an asset has besides its flags.
+pub(super) fn attributes(engine: &Engine, instrument: &Instrument) -> Vec<&'static str> {
+    let optionable = is_marginable(instrument) && has_options(engine, &instrument.id);
+    optionable.then_some("has_options").into_iter().collect()
 }
 
 /// Whether parts of a unit can be traded.
@@ -241,12 +283,23 @@ pub(super) fn fractionable(instrument: &Instrument) -> bool {
     instrument.lot.is_some_and(|lot| lot < Decimal::ONE)
 }
 
-fn active(status: InstrumentStatus) -> bool {
-    status != InstrumentStatus::Delisted
+/// Whether it is listed still.
+pub(super) fn is_active(instrument: &Instrument) -> bool {
+    instrument.status != InstrumentStatus::Delisted
+}
+
+fn status_word(instrument: &Instrument) -> &'static str {
+    if is_active(instrument) { "active" } else { "inactive" }
+}
+
+/// The root of an option's code.
+pub(super) fn root(instrument: &Instrument) -> &str {
+    let code = instrument.symbol.get();
+    code.get(..code.len().saturating_sub(15)).unwrap_or(code)
 }
 
 /// One contract of `GET /v2/options/contracts`; `None` for what is no option.
-pub(super) fn contract(instrument: &Instrument, underlying_id: &str) -> Option<String> {
+pub(super) fn contract(instrument: &Instrument) -> Option<String> {
     let terms = instrument.option.as_ref()?;
     let right = match terms.right {
         OptionRight::Call => "call",
@@ -256,20 +309,18 @@ pub(super) fn contract(instrument: &Instrument, underlying_id: &str) -> Option<S
         Some(ExerciseStyle::European) => "european",
         Some(ExerciseStyle::American) | None => "american",
     };
-    let root = instrument.symbol.get();
-    let root = root.get(..root.len().saturating_sub(15)).unwrap_or(root);
     let multiplier = instrument.multiplier?;
     let name = format!("{} {} {} {right}", terms.underlying, terms.expires_on.format("%b %d %Y"), terms.strike);
     let object = Object::new()
         .text("id", &asset_id(instrument))
         .text("symbol", instrument.symbol.get())
         .text("name", &name)
-        .text("status", if active(instrument.status.clone()) { "active" } else { "inactive" })
+        .text("status", status_word(instrument))
         .flag("tradable", instrument.status == InstrumentStatus::Tradable)
         .text("expiration_date", &terms.expires_on.to_string())
-        .text("root_symbol", root)
+        .text("root_symbol", root(instrument))
         .text("underlying_symbol", terms.underlying.get())
-        .text("underlying_asset_id", underlying_id)
+        .text("underlying_asset_id", &uuid("asset", terms.underlying.get()))
         .text("type", right)
         .text("style", style)
         .decimal("strike_price", terms.strike.get())
