@@ -1,1 +1,16 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod auth;
+mod broker;
+mod config;
+mod error;
+mod map;
+#[cfg(feature = "market-data")]
+mod market_data;
+mod rest;
+mod walk;
+mod wire;
+
+pub use broker::AlpacaBroker;
+pub use config::{AlpacaConfig, Feed};

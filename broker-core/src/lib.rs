@@ -17,6 +17,8 @@ pub mod model;
 
 pub mod capability;
 
+pub mod retry;
+
 pub mod limit;
 
 pub mod journal;
@@ -25,8 +27,13 @@ pub mod context;
 
 pub mod broker;
 
+pub mod proof;
+
 #[cfg(feature = "http")]
 pub mod http;
+
+#[cfg(feature = "http")]
+pub mod net;
 
 pub use broker::{Broker, CancelOutcome, Cursor, MarketData, Page, Probe, Proof, Streaming, Trading};
 pub use capability::Capabilities;

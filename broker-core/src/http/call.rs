@@ -11,18 +11,8 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::journal::Gate;
 use crate::limit::{BucketKey, Cost, Lane, Lesson};
+use crate::retry::OpClass;
 use crate::seam::Timeouts;
-
-/// What a call does, which decides whether it may be repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OpClass {
-    /// Changes nothing: repeated as the retry policy says.
-    Read,
-    /// Changes something: repeated only when nothing was sent, or the answer proves that nothing was done.
-    Write,
-    /// Gets a token; repeated like a read, and never itself authorized.
-    SignIn,
-}
 
 /// One call: the request, its name and class, what it costs, and whom it waits for.
 ///

@@ -5,6 +5,7 @@
 //! repeats.
 
 mod clock;
+mod memory;
 mod rng;
 mod spawn;
 mod transport;
@@ -13,6 +14,7 @@ mod virtual_time;
 pub use clock::Clock;
 #[cfg(feature = "http")]
 pub use clock::SystemClock;
+pub use memory::MemoryTransport;
 pub use rng::{OsRng, Rng, SeededRng};
 pub use spawn::Spawn;
 #[cfg(feature = "http")]

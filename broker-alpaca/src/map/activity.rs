@@ -1,0 +1,307 @@
+//! Activities to records.
+//!
+//! | Type | Record |
+//! | --- | --- |
+//! | `FILL` | fill |
+//! | `CFEE` | fee: in the coin received where no money moved and a quantity is set, else in money |
+//! | `FEE` `DIVFEE` `PTC` `PTR` | fee in money; a credit is a negative fee |
+//! | `CSD` `CSW` `TRANS` | deposit or withdrawal |
+//! | `ACATC` `ACATS` `JNL` `JNLC` `JNLS` `FOPT` | transfer, of money or of a quantity |
+//! | `DIV` `DIVCGL` `DIVCGS` `DIVROC` `DIVTXEX` `CGD` | dividend |
+//! | `DIVFT` `DIVNRA` `DIVTW` `INTNRA` `INTTW` `WH` | tax |
+//! | `INT` | interest |
+//! | `SPLIT` | split |
+//! | `SPIN` `MA` `NC` `REORG` `OPCA` `OPCSH` `VOF` | reorganization |
+//! | `OPEXP` `OPEXC` `OPASN` | expiry, exercise, assignment: the option that goes (`qty` as sent: `-2` for two long ones) |
+//! | `OPTRD` | exercise: the shares of an exercise or assignment; which it was is said by the option's row of the same group |
+//! | other | flow of that name, with a note |
+//!
+//! From the published documents and examples. Not confirmed by a recording: whether a corrected row keeps its id, what
+//! `qty` means for a stock dividend (taken for the shares received when no money moved), and the signs of splits.
+
+use std::collections::HashMap;
+
+use broker_core::model::{Asset, FlowKind, Grade, PositionLeg};
+use broker_core::{
+    AccountId, Currency, Error, Fee, Fill, FillId, Flow, InstrumentId, Money, OrderId, Qty, Record, RecordId, Result,
+    Symbol,
+};
+use chrono::{DateTime, NaiveTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{needed, side, symbol};
+use crate::wire::{self, ActivityJson, filled};
+
+/// What a page held.
+#[derive(Debug)]
+pub(crate) struct Activities {
+    /// Records in the answer's order.
+    pub(crate) records: Vec<Record>,
+    /// When each was created at the venue; `None` where the row has only a date.
+    pub(crate) created: Vec<Option<DateTime<Utc>>>,
+    /// Id of the last row, by which the venue pages.
+    pub(crate) last: Option<String>,
+    /// Whether the row that was looked for is among them.
+    pub(crate) joined: bool,
+    /// No row behind the last one can be older than this.
+    pub(crate) reached: Option<DateTime<Utc>>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Records of a page, in order, for callers that need nothing else of it.
+pub(crate) fn records(body: &str, account: &AccountId) -> Result<Vec<Record>> {
+    let rows: Vec<ActivityJson<'_>> = wire::decode(body)?;
+    let mut reader = Reader::new(account);
+    rows.iter().map(|row| reader.record(row)).collect()
+}
+
+/// A page with what the walk needs to go on.
+pub(crate) fn page(body: &str, account: &AccountId, border: Option<&str>) -> Result<Activities> {
+    let rows: Vec<ActivityJson<'_>> = wire::decode(body)?;
+    let mut reader = Reader::new(account);
+    let mut page = Activities {
+        records: Vec::with_capacity(rows.len()),
+        created: Vec::with_capacity(rows.len()),
+        last: rows.last().map(|row| row.id.get().to_owned()),
+        joined: border.is_none_or(|border| rows.iter().any(|row| row.id.get() == border)),
+        reached: rows.last().and_then(oldest_behind),
+        notes: Vec::new(),
+    };
+    for row in &rows {
+        page.records.push(reader.record(row)?);
+        page.created.push(row.transaction_time.or(row.created_at).map(|stamp| stamp.0));
+    }
+    page.notes = reader.notes;
+    Ok(page)
+}
+
+/// Answers are sorted by id, and an id begins with the time of a fill but with the *date* of any other row, which is
+/// created a day later or more. So the earlier of the two is as far as the answer has come.
+fn oldest_behind(row: &ActivityJson<'_>) -> Option<DateTime<Utc>> {
+    let midnight = row.date.map(|day| day.0.and_time(NaiveTime::MIN).and_utc());
+    let created = row.transaction_time.or(row.created_at).map(|stamp| stamp.0);
+    match (midnight, created) {
+        (Some(midnight), Some(created)) => Some(midnight.min(created)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Maps rows of one page; ids that repeat share one allocation.
+struct Reader<'a> {
+    account: &'a AccountId,
+    names: HashMap<&'a str, Name>,
+    last_name: Option<(&'a str, Name)>,
+    last_order: Option<OrderId>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Name {
+    id: InstrumentId,
+    symbol: Symbol,
+}
+
+impl<'a> Reader<'a> {
+    fn new(account: &'a AccountId) -> Self {
+        Self {
+            account,
+            names: HashMap::new(),
+            last_name: None,
+            last_order: None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn record(&mut self, row: &'a ActivityJson<'a>) -> Result<Record> {
+        match row.activity_type.get() {
+            "FILL" => self.fill(row).map(Record::Fill),
+            "CFEE" | "FEE" | "DIVFEE" | "PTC" | "PTR" => self.fee(row).map(Record::Fee),
+            _ => self.flow(row).map(Record::Flow),
+        }
+    }
+
+    fn fill(&mut self, row: &'a ActivityJson<'a>) -> Result<Fill> {
+        let name = self.name(needed(filled(&row.symbol), "symbol", &row.id)?, None);
+        Ok(Fill {
+            id: execution_id(row.id.get()),
+            account: self.account.clone(),
+            instrument: name.id,
+            symbol: name.symbol,
+            leg: PositionLeg::Net,
+            order: filled(&row.order_id).map(|id| self.order(id)),
+            client_order: None,
+            side: side(needed(filled(&row.side), "side", &row.id)?)?,
+            qty: Qty::new(needed(row.qty.0, "quantity", &row.id)?)?,
+            price: needed(row.price.0, "price", &row.id)?.into(),
+            at: needed(row.transaction_time, "transaction time", &row.id)?.0,
+            version: 0,
+            grade: Grade::Reported,
+            fees: Vec::new(),
+            liquidity: None,
+            effect: None,
+            pnl: None,
+            lots: Vec::new(),
+        })
+    }
+
+    fn fee(&mut self, row: &'a ActivityJson<'a>) -> Result<Fee> {
+        let crypto = row.activity_type.get() == "CFEE";
+        let name = filled(&row.symbol).map(|text| self.name(text, crypto.then_some("crypto")));
+        let money = row.net_amount.0.filter(|amount| !amount.is_zero());
+        // A buy pays in the coin that it received: no money moves, and `qty` is what was taken.
+        let (asset, charged) = match (money, row.qty.0.filter(|qty| crypto && !qty.is_zero()), &name) {
+            (None, Some(qty), Some(name)) => (name.asset(), qty),
+            _ => (
+                Asset::Currency(currency(row)?),
+                needed(row.net_amount.0, "amount", &row.id)?,
+            ),
+        };
+        let in_kind = matches!(asset, Asset::Instrument { .. });
+        Ok(Fee {
+            id: RecordId::from(row.id.get()),
+            account: self.account.clone(),
+            label: filled(&row.activity_sub_type)
+                .unwrap_or(row.activity_type.get())
+                .to_owned(),
+            asset,
+            amount: -charged,
+            price: row.price.0.filter(|_| in_kind).map(Into::into),
+            instrument: name.map(|name| name.id),
+            order: None,
+            fill: None,
+            at: at(row)?,
+            booked_at: row.created_at.map(|stamp| stamp.0),
+            version: version(row),
+            canceled: canceled(row),
+        })
+    }
+
+    fn flow(&mut self, row: &'a ActivityJson<'a>) -> Result<Flow> {
+        let name = filled(&row.symbol).map(|text| self.name(text, None));
+        let money = row.net_amount.0.filter(|amount| !amount.is_zero());
+        let (kind, moves) = self.kind(row, money);
+        let quantity = row.qty.0.filter(|qty| !qty.is_zero());
+        let currency = currency(row)?;
+        let (asset, amount, cash) = match (moves, quantity, &name) {
+            (Moves::Quantity, Some(qty), Some(name)) => (name.asset(), qty, money),
+            (Moves::QuantityIfNoMoney, Some(qty), Some(name)) if money.is_none() => (name.asset(), qty, None),
+            _ => (Asset::Currency(currency), row.net_amount.0.unwrap_or_default(), None),
+        };
+        let of_quantity = matches!(asset, Asset::Instrument { .. });
+        Ok(Flow {
+            id: RecordId::from(row.id.get()),
+            account: self.account.clone(),
+            kind,
+            asset,
+            amount,
+            price: row.price.0.filter(|_| of_quantity).map(Into::into),
+            cash: cash.map(|cash| Money::new(cash, currency)),
+            instrument: name.map(|name| name.id),
+            lot: None,
+            group: filled(&row.group_id).map(str::to_owned),
+            description: filled(&row.description).map(str::to_owned),
+            at: at(row)?,
+            booked_at: row.created_at.map(|stamp| stamp.0),
+            version: version(row),
+            canceled: canceled(row),
+        })
+    }
+
+    fn kind(&mut self, row: &ActivityJson<'_>, money: Option<Decimal>) -> (FlowKind, Moves) {
+        match row.activity_type.get() {
+            "CSD" => (FlowKind::Deposit, Moves::Money),
+            "CSW" => (FlowKind::Withdrawal, Moves::Money),
+            "TRANS" if money.is_some_and(|amount| amount.is_sign_negative()) => (FlowKind::Withdrawal, Moves::Money),
+            "TRANS" => (FlowKind::Deposit, Moves::Money),
+            "ACATC" | "JNLC" => (FlowKind::Transfer, Moves::Money),
+            "ACATS" | "JNLS" | "JNL" | "FOPT" => (FlowKind::Transfer, Moves::Quantity),
+            // `qty` is the number of shares that were paid for, and they did not move.
+            "DIV" if filled(&row.activity_sub_type) == Some("SDIV") => (FlowKind::Dividend, Moves::QuantityIfNoMoney),
+            "DIV" | "DIVCGL" | "DIVCGS" | "DIVROC" | "DIVTXEX" | "CGD" => (FlowKind::Dividend, Moves::Money),
+            "DIVFT" | "DIVNRA" | "DIVTW" | "INTNRA" | "INTTW" | "WH" => (FlowKind::Tax, Moves::Money),
+            "INT" => (FlowKind::Interest, Moves::Money),
+            "SPLIT" => (FlowKind::Split, Moves::Quantity),
+            "SPIN" | "MA" | "NC" | "REORG" | "OPCA" | "OPCSH" | "VOF" => (FlowKind::Reorganization, Moves::Quantity),
+            "OPEXP" => (FlowKind::Expiry, Moves::Quantity),
+            "OPEXC" | "OPTRD" => (FlowKind::Exercise, Moves::Quantity),
+            "OPASN" => (FlowKind::Assignment, Moves::Quantity),
+            other => {
+                self.notes
+                    .push(format!("{} is of the unknown type {other:?}", row.id.get()));
+                (FlowKind::Other(other.into()), Moves::QuantityIfNoMoney)
+            }
+        }
+    }
+
+    fn name(&mut self, text: &'a str, asset_class: Option<&str>) -> Name {
+        if let Some((last, name)) = &self.last_name
+            && *last == text
+        {
+            return name.clone();
+        }
+        let name = self.names.entry(text).or_insert_with(|| {
+            let spelled = symbol(text, asset_class);
+            Name {
+                id: InstrumentId::from(&*spelled),
+                symbol: Symbol::from(&*spelled),
+            }
+        });
+        self.last_name = Some((text, name.clone()));
+        name.clone()
+    }
+
+    fn order(&mut self, id: &str) -> OrderId {
+        match &self.last_order {
+            Some(last) if last.get() == id => last.clone(),
+            _ => self.last_order.insert(OrderId::from(id)).clone(),
+        }
+    }
+}
+
+impl Name {
+    fn asset(&self) -> Asset {
+        Asset::Instrument {
+            id: self.id.clone(),
+            symbol: self.symbol.clone(),
+        }
+    }
+}
+
+/// What a row's `qty` says.
+enum Moves {
+    /// Nothing: the money is all that moved.
+    Money,
+    /// It moved, with or without money.
+    Quantity,
+    /// It moved where no money did; otherwise it only explains the money.
+    QuantityIfNoMoney,
+}
+
+/// The part of an activity's id behind the `::`, which the stream calls `execution_id`.
+fn execution_id(id: &str) -> FillId {
+    FillId::from(id.split_once("::").map_or(id, |(_, execution)| execution))
+}
+
+fn currency(row: &ActivityJson<'_>) -> Result<Currency> {
+    filled(&row.currency).map_or(Ok(Currency::USD), str::parse)
+}
+
+/// The day that the row is for. The digits of its id are New York time and are not read.
+fn at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
+    row.date
+        .map(|day| day.0.and_time(NaiveTime::MIN).and_utc())
+        .or(row.created_at.map(|stamp| stamp.0))
+        .ok_or_else(|| Error::decode(format!("{} has neither date nor time", row.id.get())))
+}
+
+fn version(row: &ActivityJson<'_>) -> u64 {
+    match filled(&row.status) {
+        Some("correct") => 1,
+        Some("canceled") => 2,
+        _ => 0,
+    }
+}
+
+fn canceled(row: &ActivityJson<'_>) -> bool {
+    filled(&row.status) == Some("canceled")
+}

@@ -1,0 +1,377 @@
+//! Alpaca's JSON as it is sent. Names are the broker's; text is borrowed from the body; fields that we do not use are
+//! not decoded. Empty strings are real values here: a multi-leg order has an empty side, symbol and asset class.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use broker_core::num::{Num, Text, decimal};
+use broker_core::{Error, Result};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use rust_decimal::Decimal;
+use serde::de::{self, Deserializer, Visitor};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Reads a whole body.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
+    serde_json::from_str(body).map_err(|error| Error::decode(error.to_string()))
+}
+
+/// Text that may be missing, null or empty, which all mean the same.
+pub(crate) fn filled<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+    text.as_ref().map(Text::get).filter(|text| !text.is_empty())
+}
+
+/// A decimal that may be missing, null or empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Maybe(pub(crate) Option<Decimal>);
+
+impl<'de> Deserialize<'de> for Maybe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match inner.unwrap_or(raw) {
+            "" => Ok(Self(None)),
+            "null" if inner.is_none() => Ok(Self(None)),
+            number => decimal(number).map(|value| Self(Some(value))).map_err(de::Error::custom),
+        }
+    }
+}
+
+/// A moment: RFC 3339 with 0 to 9 digits of a second, `Z` or an offset; one object can hold both spellings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(crate) DateTime<Utc>);
+
+impl Stamp {
+    pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
+        utc(text.as_bytes()).or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc()))
+    }
+}
+
+/// `2026-10-08T15:10:18.097465Z`, the spelling of nearly every row. Anything else is left to the general parser.
+fn utc(text: &[u8]) -> Option<DateTime<Utc>> {
+    let (head, tail) = text.split_at_checked(19)?;
+    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2] = head else {
+        return None;
+    };
+    let nanos = match tail {
+        [b'Z'] => 0,
+        [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => {
+            number(fraction)? * 10u32.pow(u32::try_from(9 - fraction.len()).ok()?)
+        }
+        _ => return None,
+    };
+    // A leap second (`:60`) is left to the general parser too.
+    let date = NaiveDate::from_ymd_opt(
+        i32::try_from(number(&[*y1, *y2, *y3, *y4])?).ok()?,
+        number(&[*o1, *o2])?,
+        number(&[*d1, *d2])?,
+    )?;
+    let time = NaiveTime::from_hms_nano_opt(number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?, nanos)?;
+    Some(date.and_time(time).and_utc())
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |sum, digit| {
+        digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'))
+    })
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StampVisitor;
+        impl Visitor<'_> for StampVisitor {
+            type Value = Stamp;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 time")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Stamp, E> {
+                Stamp::parse(text)
+                    .map(Stamp)
+                    .ok_or_else(|| E::custom(format_args!("{text:?} is not an RFC 3339 time")))
+            }
+        }
+        deserializer.deserialize_str(StampVisitor)
+    }
+}
+
+/// A day. The document calls some of them `date-time`, so what follows the day is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Day(pub(crate) NaiveDate);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        let day = text.get().get(..10).unwrap_or(text.get());
+        day.parse()
+            .map(Self)
+            .map_err(|_| de::Error::custom(format_args!("{day:?} is not a day")))
+    }
+}
+
+/// `GET /v2/account`. Only `id` and `status` are promised.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AccountJson<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) account_number: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) status: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) currency: Option<Text<'a>>,
+    pub(crate) cash: Option<Num>,
+    pub(crate) equity: Option<Num>,
+    pub(crate) buying_power: Option<Num>,
+    pub(crate) non_marginable_buying_power: Option<Num>,
+    pub(crate) initial_margin: Option<Num>,
+    pub(crate) maintenance_margin: Option<Num>,
+    pub(crate) accrued_fees: Option<Num>,
+    pub(crate) created_at: Option<Stamp>,
+    pub(crate) shorting_enabled: Option<bool>,
+    pub(crate) trading_blocked: Option<bool>,
+    pub(crate) account_blocked: Option<bool>,
+    pub(crate) trade_suspended_by_user: Option<bool>,
+    /// A number in the document, a string in answers.
+    pub(crate) options_trading_level: Option<Num>,
+}
+
+/// One position. `qty`, `market_value` and `cost_basis` are negative when short.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PositionJson<'a> {
+    #[serde(borrow)]
+    pub(crate) symbol: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) asset_class: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) side: Option<Text<'a>>,
+    pub(crate) qty: Num,
+    pub(crate) qty_available: Option<Num>,
+    pub(crate) avg_entry_price: Option<Num>,
+    pub(crate) market_value: Option<Num>,
+    pub(crate) cost_basis: Option<Num>,
+    pub(crate) unrealized_pl: Option<Num>,
+    pub(crate) current_price: Option<Num>,
+}
+
+/// One order, with its legs where it was asked nested.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OrderJson<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) client_order_id: Option<Text<'a>>,
+    pub(crate) created_at: Option<Stamp>,
+    pub(crate) updated_at: Option<Stamp>,
+    pub(crate) expires_at: Option<Stamp>,
+    #[serde(borrow)]
+    pub(crate) replaced_by: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) replaces: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) symbol: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) asset_class: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) notional: Maybe,
+    #[serde(default)]
+    pub(crate) qty: Maybe,
+    #[serde(default)]
+    pub(crate) filled_qty: Maybe,
+    #[serde(default)]
+    pub(crate) filled_avg_price: Maybe,
+    #[serde(borrow)]
+    pub(crate) order_class: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) side: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) position_intent: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) time_in_force: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) limit_price: Maybe,
+    #[serde(default)]
+    pub(crate) stop_price: Maybe,
+    #[serde(default)]
+    pub(crate) trail_price: Maybe,
+    #[serde(default)]
+    pub(crate) trail_percent: Maybe,
+    #[serde(default)]
+    pub(crate) ratio_qty: Maybe,
+    #[serde(borrow)]
+    pub(crate) status: Text<'a>,
+    pub(crate) extended_hours: Option<bool>,
+    #[serde(borrow)]
+    pub(crate) legs: Option<Vec<OrderJson<'a>>>,
+}
+
+/// One row of `GET /v2/account/activities`. Fills and all other rows come in one list; one struct of optional fields
+/// reads it in one pass, where a tagged enum would have to keep each row first.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ActivityJson<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) activity_type: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) activity_sub_type: Option<Text<'a>>,
+    pub(crate) transaction_time: Option<Stamp>,
+    pub(crate) created_at: Option<Stamp>,
+    pub(crate) date: Option<Day>,
+    #[serde(borrow)]
+    pub(crate) symbol: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) side: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) order_id: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) qty: Maybe,
+    #[serde(default)]
+    pub(crate) price: Maybe,
+    #[serde(default)]
+    pub(crate) net_amount: Maybe,
+    #[serde(borrow)]
+    pub(crate) currency: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) description: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) group_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) status: Option<Text<'a>>,
+}
+
+/// One entry of `GET /v2/assets`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AssetJson<'a> {
+    #[serde(borrow)]
+    pub(crate) symbol: Text<'a>,
+    #[serde(borrow, rename = "class")]
+    pub(crate) asset_class: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) exchange: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) status: Text<'a>,
+    pub(crate) tradable: bool,
+    pub(crate) shortable: Option<bool>,
+    pub(crate) fractionable: Option<bool>,
+    #[serde(default)]
+    pub(crate) min_order_size: Maybe,
+    #[serde(default)]
+    pub(crate) min_trade_increment: Maybe,
+    #[serde(default)]
+    pub(crate) price_increment: Maybe,
+    #[serde(default)]
+    pub(crate) margin_requirement_long: Maybe,
+    #[serde(default)]
+    pub(crate) margin_requirement_short: Maybe,
+}
+
+/// `GET /v2/options/contracts/{symbol}`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OptionContractJson<'a> {
+    #[serde(borrow)]
+    pub(crate) symbol: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) status: Text<'a>,
+    pub(crate) tradable: bool,
+    pub(crate) expiration_date: Day,
+    #[serde(borrow)]
+    pub(crate) underlying_symbol: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    pub(crate) right: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) style: Option<Text<'a>>,
+    pub(crate) strike_price: Num,
+    /// `size` is the deliverable and no multiplier.
+    #[serde(default)]
+    pub(crate) multiplier: Maybe,
+}
+
+/// `GET /v2/options/contracts`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OptionContractsJson<'a> {
+    #[serde(borrow)]
+    pub(crate) option_contracts: Vec<OptionContractJson<'a>>,
+    #[serde(borrow)]
+    pub(crate) next_page_token: Option<Text<'a>>,
+}
+
+/// `GET /v2/clock`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ClockJson {
+    pub(crate) timestamp: Stamp,
+}
+
+/// One day of `GET /v2/calendar`, New York time: `09:30`, but `0400` for the extended session.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct CalendarJson<'a> {
+    pub(crate) date: Day,
+    #[serde(borrow)]
+    pub(crate) open: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) close: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) session_open: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) session_close: Option<Text<'a>>,
+}
+
+/// Latest quotes by symbol; a symbol without a quote is missing.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct QuotesJson {
+    pub(crate) quotes: BTreeMap<String, QuoteJson>,
+}
+
+/// One quote; a price of 0 says that nobody quotes that side.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct QuoteJson {
+    pub(crate) t: Option<Stamp>,
+    #[serde(default)]
+    pub(crate) bp: Maybe,
+    #[serde(default)]
+    pub(crate) bs: Maybe,
+    #[serde(default)]
+    pub(crate) ap: Maybe,
+    #[serde(default, rename = "as")]
+    pub(crate) ask_size: Maybe,
+}
+
+/// A page of bars by symbol; a symbol without bars is missing.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct BarsJson<'a> {
+    pub(crate) bars: BTreeMap<String, Vec<BarJson>>,
+    #[serde(borrow)]
+    pub(crate) next_page_token: Option<Text<'a>>,
+}
+
+/// One bar.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct BarJson {
+    pub(crate) t: Stamp,
+    pub(crate) o: Num,
+    pub(crate) h: Num,
+    pub(crate) l: Num,
+    pub(crate) c: Num,
+    pub(crate) v: Option<Num>,
+}
+
+/// An error body. Both parts can be missing, and other keys can stand beside them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ErrorJson<'a> {
+    #[serde(borrow)]
+    pub(crate) code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) message: Option<Text<'a>>,
+}
+

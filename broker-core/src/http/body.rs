@@ -1,0 +1,70 @@
+//! An answer's body, read under its cap and its time-outs.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::seam::{AnswerBody, Clock};
+
+/// The end of one attempt, on the context's clock.
+#[derive(Debug, Clone)]
+pub(super) struct Deadline {
+    clock: Arc<dyn Clock>,
+    ends: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(clock: &Arc<dyn Clock>, total: Duration) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            ends: clock.elapsed().saturating_add(total),
+        }
+    }
+
+    /// Waits for the work, but no longer than `longest`, nor past the deadline.
+    pub(super) async fn within<T>(&self, longest: Duration, work: impl Future<Output = T>) -> Result<T> {
+        let wait = self.ends.saturating_sub(self.clock.elapsed()).min(longest);
+        // The work is polled first: what is there counts, even at the last moment.
+        match select(pin!(work), self.clock.sleep(wait)).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right(_) => Err(late(&format!("nothing came for {} ms", wait.as_millis()))),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.clock.elapsed() > self.ends {
+            return Err(late("the answer did not end in time"));
+        }
+        Ok(())
+    }
+}
+
+fn late(what: &str) -> Error {
+    Error::new(ErrorKind::Unavailable)
+        .with_message(what)
+        .with_help("the venue is slow or the connection is cut; check the network")
+}
+
+/// The whole body. It stops at the first piece that goes over the cap, so that memory stays bounded by what was read.
+pub(super) async fn whole(mut body: AnswerBody, cap: usize, read: Duration, deadline: &Deadline) -> Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    while let Some(piece) = deadline.within(read, body.next()).await? {
+        append(&mut whole, &piece?, cap)?;
+        // A body whose next piece is always there would never let the sleep speak.
+        deadline.check()?;
+    }
+    Ok(whole)
+}
+
+fn append(whole: &mut Vec<u8>, piece: &Bytes, cap: usize) -> Result<()> {
+    if whole.len().saturating_add(piece.len()) > cap {
+        return Err(Error::new(ErrorKind::Protocol).with_message(format!("the body is larger than {cap} bytes")));
+    }
+    whole.extend_from_slice(piece);
+    Ok(())
+}
