@@ -21,12 +21,7 @@ use super::refusal::{Refusal, Reply};
 use super::rows::{self, Row};
 
 /// Every type that the document lists.
-const TYPES: [&str; 47] = [
-    "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS", "DIVFEE",
-    "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "FOPT", "INT", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS",
-    "MA", "NC", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "SSO",
-    "SSP", "CIL", "EXTRD", "OCT", "SWP", "VOF", "WH",
-];
+const TYPES: [&str; 39] = ["FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS", "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "INT", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS", "MA", "NC", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "FOPT"];
 
 /// Digits of an id before its UUID.
 const CLOCK_DIGITS: usize = 17;
