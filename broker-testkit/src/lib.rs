@@ -1,1 +1,27 @@
-//! placeholder
+//! Tests for brokers, and for services on top of them.
+//!
+//! - [`conformance`]: the contracts of the broker traits, sentence by sentence, over `&dyn Broker`.
+//! - [`history`]: a campaign that reads a history with kills in between and misses nothing, and planted bugs that it
+//!   must catch.
+//! - [`openapi`]: requests and answers against a broker's published document.
+//! - [`mutate`]: bad input from good input.
+//! - [`fixtures`]: where recorded answers are.
+//!
+//! A crate of a broker runs the suite in one test:
+//!
+//! ```
+//! use broker_core::Broker;
+//! use broker_testkit::conformance::{Setup, run};
+//! async fn conforms(broker: &dyn Broker, setup: &Setup) {
+//!     let report = run(broker, setup).await;
+//!     assert!(report.failed.is_empty(), "{report}");
+//! }
+//! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod fixtures;
+
+pub mod mutate;
+
+pub mod openapi;
