@@ -1,5 +1,6 @@
 //! One function an endpoint: build the call, send it, read the answer.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use broker_core::http::{Call, Http};
@@ -9,7 +10,7 @@ use broker_core::{
     Account, AccountId, Balances, BrokerId, Error, ErrorKind, Instrument, Order, OrderRef, Position, Result,
 };
 use chrono::{DateTime, Utc};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::map;
@@ -163,8 +164,9 @@ pub(crate) fn bucket(environment: Environment, fingerprint: &str, name: &str) ->
 }
 
 /// One part of a path: `BTC/USD` is `BTC%2FUSD`.
-fn segment(text: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string().replace("%2D", "-")
+fn segment(text: &str) -> impl Display {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, KEPT)
 }
 
 fn known<T>(found: Result<T>) -> Result<Option<T>> {
