@@ -9,6 +9,9 @@ mod map;
 #[cfg(feature = "market-data")]
 mod market_data;
 mod rest;
+#[cfg(feature = "venue")]
+#[cfg_attr(docsrs, doc(cfg(feature = "venue")))]
+pub mod venue;
 mod walk;
 mod wire;
 
