@@ -15,6 +15,10 @@ pub mod seam;
 
 pub mod model;
 
+pub mod symbol;
+
+pub mod futures;
+
 pub mod capability;
 
 pub mod limit;
@@ -24,6 +28,10 @@ pub mod journal;
 pub mod context;
 
 pub mod broker;
+
+pub mod dedup;
+
+pub mod pnl;
 
 #[cfg(feature = "http")]
 pub mod http;
@@ -39,3 +47,4 @@ pub use model::{
     OrderRef, OrderRequest, OrderStatus, Position, Quote, Record, TimeInForce, Trade,
 };
 pub use num::{Currency, Money, Price, Qty, Side};
+pub use pnl::TradeBook;
