@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use broker_core::model::{Asset, Instrument, OrderQuery, Record, RecordKey, Window};
+use broker_core::dedup::{Folded, Row};
+use broker_core::model::{Completeness, History, Instrument, LotUse, OrderQuery, Record, RecordKey, Window};
+use broker_core::pnl::{Books, TradeBook};
 use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
 use chrono::{DateTime, Utc};
 
-use crate::fold::fold;
+use crate::fold::{counted, fold};
+use crate::history::{instruments_of, openings};
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::orders::{self, Fills};
 use crate::proof::booked_at;
-use crate::report::{OrderCheck, PnlCheck, PositionCheck};
+use crate::report::{OrderCheck, PnlCheck, PnlDifference, PositionCheck};
 use crate::run::Run;
 use crate::state::{Basis, Holdings};
-use crate::store::{KnownOrder, StoredRow};
+use crate::store::KnownOrder;
 
 /// What the checks found.
 pub(crate) struct Outcome {
@@ -50,25 +53,25 @@ enum Listed {
 impl Run<'_> {
     /// Compares what is stored with the broker's orders and positions.
     pub(crate) async fn check(&mut self) -> Result<Outcome> {
-        let rows = self.syncer.store.snapshot(&self.scope).await?.rows;
-        let records = fold(&rows);
-        let instruments = self.instruments_of(&records).await?;
-        let (orders, known_orders, orders_whole) = self.check_orders(&records, &rows).await?;
-        let (positions, opening) = self.check_positions(&records, &rows, &instruments).await?;
+        let folded = fold(self.syncer.store.snapshot(&self.scope).await?.rows)?;
+        let records = counted(&folded);
+        let instruments = self.look_up(&records).await?;
+        let (orders, known_orders, orders_whole) = self.check_orders(&records, &folded).await?;
+        let (positions, opening) = self.check_positions(&records, &folded.rows, &instruments).await?;
+        let pnl = self.check_pnl(records, instruments, opening.as_ref())?;
         Ok(Outcome {
             orders,
             known_orders,
             orders_whole,
             positions,
             opening,
-            pnl: PnlCheck::NotStated,
+            pnl,
         })
     }
 
     /// The instruments of the records: those that are not known are looked up once, and kept.
-    async fn instruments_of(&mut self, records: &[Record]) -> Result<BTreeMap<InstrumentId, Instrument>> {
-        let ids: BTreeSet<InstrumentId> = records.iter().filter_map(instrument_of).cloned().collect();
-        let ids: Vec<InstrumentId> = ids.into_iter().collect();
+    async fn look_up(&mut self, records: &[Record]) -> Result<BTreeMap<InstrumentId, Instrument>> {
+        let ids = instruments_of(records);
         let store = &self.syncer.store;
         let mut known = store.instruments(&self.scope, &ids).await?;
         let unknown: Vec<InstrumentId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
@@ -95,13 +98,13 @@ impl Run<'_> {
     async fn check_orders(
         &mut self,
         records: &[Record],
-        rows: &[StoredRow],
+        folded: &Folded,
     ) -> Result<(OrderCheck, Vec<KnownOrder>, bool)> {
         let (mut orders, since, whole) = match self.list_orders().await? {
             Listed::Orders { orders, since, whole } => (orders, since, whole),
             Listed::Unavailable(reason) => return Ok((OrderCheck::Unavailable(reason), Vec::new(), false)),
         };
-        let fills = Fills::of(records, rows)?;
+        let fills = Fills::of(records, &folded.rows)?;
         let check = orders::check(&mut orders, &fills, self.covers(), since);
         Ok((check, orders, whole))
     }
@@ -177,7 +180,7 @@ impl Run<'_> {
     async fn check_positions(
         &mut self,
         records: &[Record],
-        rows: &[StoredRow],
+        rows: &[Row],
         instruments: &BTreeMap<InstrumentId, Instrument>,
     ) -> Result<(PositionCheck, Option<Holdings>)> {
         let rules = Rules {
@@ -226,6 +229,46 @@ impl Run<'_> {
         Ok((PositionCheck::Differs(differences), Some(opening)))
     }
 
+    /// Compares our realized PnL with the broker's, by the broker's lots where it assigns them.
+    fn check_pnl(
+        &self,
+        records: Vec<Record>,
+        instruments: BTreeMap<InstrumentId, Instrument>,
+        opening: Option<&Holdings>,
+    ) -> Result<PnlCheck> {
+        let fills = || {
+            records.iter().filter_map(|record| match record {
+                Record::Fill(fill) => Some(fill),
+                Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,
+            })
+        };
+        let states = |lots: &[LotUse]| lots.iter().any(|lot| lot.pnl.is_some());
+        if !fills().any(|fill| fill.pnl.is_some() || states(&fill.lots)) {
+            return Ok(PnlCheck::NotStated);
+        }
+        let book = if fills().any(|fill| !fill.lots.is_empty()) {
+            TradeBook::broker_lots()
+        } else {
+            TradeBook::fifo()
+        };
+        let covers = self.covers();
+        let history = History {
+            account: self.account.id.clone(),
+            since: covers.since,
+            until: covers.until,
+            opening: openings(opening, &records, &instruments)?,
+            records,
+            instruments,
+            pages: self.state.pages,
+            completeness: Completeness::Complete,
+        };
+        // Books that cannot be made say nothing about the history.
+        Ok(match book.fold(&history) {
+            Ok(books) => compare(&books),
+            Err(error) => PnlCheck::Unavailable(error.to_string()),
+        })
+    }
+
     /// What the broker says that the account holds now; `None` where it cannot tell.
     async fn stated(&mut self, asked: Asked) -> Result<Option<Ledger>> {
         self.requests += 1;
@@ -260,6 +303,7 @@ impl Run<'_> {
         Holdings {
             at: self.covers().since,
             stated_at: self.syncer.clock().now(),
+            rows: self.state.rows,
             basis,
             holdings: ledger.holdings(asked),
         }
@@ -267,11 +311,11 @@ impl Run<'_> {
 }
 
 /// Records of the time before the opening was worked out that were only read after it.
-fn late_records<'a>(records: &'a [Record], rows: &[StoredRow], opening: &Holdings) -> Vec<&'a Record> {
+fn late_records<'a>(records: &'a [Record], rows: &[Row], opening: &Holdings) -> Vec<&'a Record> {
     let in_time: HashSet<RecordKey> = rows
         .iter()
-        .filter(|row| row.read_at <= opening.stated_at)
-        .map(StoredRow::key)
+        .filter(|row| row.read_at <= opening.rows)
+        .map(|row| row.record.key())
         .collect();
     let is_late = |record: &&Record| {
         let at = booked_at(record);
@@ -280,19 +324,18 @@ fn late_records<'a>(records: &'a [Record], rows: &[StoredRow], opening: &Holding
     records.iter().filter(is_late).collect()
 }
 
-/// The instrument that a record is about.
-pub(crate) fn instrument_of(record: &Record) -> Option<&InstrumentId> {
-    match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Void(_) => None,
-        Record::Fee(fee) => of_asset(&fee.asset).or(fee.instrument.as_ref()),
-        Record::Flow(flow) => of_asset(&flow.asset).or(flow.instrument.as_ref()),
-    }
-}
-
-fn of_asset(asset: &Asset) -> Option<&InstrumentId> {
-    match asset {
-        Asset::Instrument { id, .. } => Some(id),
-        Asset::Currency(_) => None,
+fn compare(books: &Books) -> PnlCheck {
+    let differences = books.disagreements().filter_map(|row| {
+        let trade = books.trades.get(row.trade)?;
+        Some(PnlDifference {
+            symbol: trade.symbol.clone(),
+            closed_at: trade.closed_at,
+            ours: row.ours,
+            broker: row.broker,
+        })
+    });
+    PnlCheck::Compared {
+        trades: u64::try_from(books.broker_pnl.len()).unwrap_or(u64::MAX),
+        differences: differences.collect(),
     }
 }

@@ -1,36 +1,25 @@
 //! Stored rows to the records that count.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use broker_core::FillId;
-use broker_core::model::{Record, RecordKey};
+use broker_core::Result;
+use broker_core::dedup::{self, Folded, Row};
+use broker_core::model::Record;
 
 use crate::store::StoredRow;
 
-pub(crate) fn fold(rows: &[StoredRow]) -> Vec<Record> {
-    let mut best: BTreeMap<RecordKey, &StoredRow> = BTreeMap::new();
-    let mut voided: BTreeSet<&FillId> = BTreeSet::new();
-    for row in rows {
-        if let Record::Void(void) = &row.record {
-            voided.insert(&void.fill);
-        }
-        let rank = |row: &StoredRow| (row.version(), row.grade(), row.read_at, row.read_order);
-        let known = best.entry(row.key()).or_insert(row);
-        if rank(row) > rank(known) {
-            *known = row;
-        }
+/// Folds rows; their order of reading decides where the venue gives no version.
+pub(crate) fn fold(rows: Vec<StoredRow>) -> Result<Folded> {
+    dedup::fold(rows.into_iter().map(|row| Row {
+        record: row.record,
+        read_at: row.read_order,
+    }))
+}
+
+/// What counts, by time and key: the fees of voided fills too, for they were charged all the same.
+pub(crate) fn counted(folded: &Folded) -> Vec<Record> {
+    let fees = folded.voided_fees.iter().cloned().map(Record::Fee);
+    let mut records: Vec<Record> = folded.records().cloned().chain(fees).collect();
+    if !folded.voided_fees.is_empty() {
+        records.sort_by_cached_key(|record| (record.at(), record.key()));
     }
-    let counts = |record: &Record| match record {
-        Record::Fill(fill) => !voided.contains(&fill.id),
-        Record::Void(_) => false,
-        Record::Fee(fee) => !fee.canceled,
-        Record::Flow(flow) => !flow.canceled,
-    };
-    let mut records: Vec<Record> = best
-        .into_values()
-        .map(|row| row.record.clone())
-        .filter(counts)
-        .collect();
-    records.sort_by_cached_key(|record| (record.at(), record.key()));
     records
 }

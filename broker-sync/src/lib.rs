@@ -14,6 +14,7 @@ mod run;
 mod span;
 mod state;
 mod store;
+pub mod summary;
 mod syncer;
 mod verdict;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use broker_core::dedup::Row;
 use broker_core::model::{Fill, Record};
 use broker_core::{ClientOrderId, Error, FillId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, Utc};
@@ -9,7 +10,7 @@ use rust_decimal::Decimal;
 
 use crate::report::{OrderCheck, OrderDifference};
 use crate::span::Span;
-use crate::store::{KnownOrder, StoredRow};
+use crate::store::KnownOrder;
 
 /// The fills of orders, summed up.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ struct Sums {
 }
 
 impl Fills {
-    pub(crate) fn of(records: &[Record], rows: &[StoredRow]) -> Result<Self> {
+    pub(crate) fn of(records: &[Record], rows: &[Row]) -> Result<Self> {
         let mut fills = Self::default();
         for record in records {
             if let Record::Fill(fill) = record {
@@ -66,7 +67,7 @@ impl Fills {
 }
 
 /// Fills that were taken back, each by its last row.
-fn voided(rows: &[StoredRow]) -> impl Iterator<Item = &Fill> {
+fn voided(rows: &[Row]) -> impl Iterator<Item = &Fill> {
     let named: BTreeSet<&FillId> = rows
         .iter()
         .filter_map(|row| match &row.record {

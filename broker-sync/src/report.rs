@@ -122,7 +122,7 @@ pub enum PnlCheck {
     NotStated,
     /// Compared trade by trade.
     Compared {
-        /// Closed trades with both figures.
+        /// Trades for which the broker states a figure.
         trades: u64,
         /// Those that differ.
         differences: Vec<PnlDifference>,
@@ -138,8 +138,8 @@ pub struct PnlDifference {
     pub symbol: Symbol,
     /// When the trade ended.
     pub closed_at: Option<DateTime<Utc>>,
-    /// Ours, before fees.
-    pub ours: Money,
+    /// Ours, before fees; `None` where a price or a multiplier is not known.
+    pub ours: Option<Money>,
     /// The broker's.
     pub broker: Money,
 }
@@ -266,6 +266,15 @@ impl fmt::Display for PositionDifference {
     }
 }
 
+impl fmt::Display for PnlDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.ours {
+            Some(ours) => write!(f, "{} {ours} by us, {} by the broker", self.symbol, self.broker),
+            None => write!(f, "{} unknown to us, {} by the broker", self.symbol, self.broker),
+        }
+    }
+}
+
 impl fmt::Display for PnlCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -275,9 +284,7 @@ impl fmt::Display for PnlCheck {
             }
             Self::Compared { trades, differences } => {
                 write!(f, "{} of {trades} trades differ:", differences.len())?;
-                differences
-                    .iter()
-                    .try_for_each(|one| write!(f, " {} {} by us, {} by the broker;", one.symbol, one.ours, one.broker))
+                differences.iter().try_for_each(|one| write!(f, " {one};"))
             }
             Self::Unavailable(reason) => write!(f, "not compared: {reason}"),
         }

@@ -48,6 +48,8 @@ pub struct SyncState {
     pub revision: u64,
     /// Rows stored so far.
     pub rows: u64,
+    /// Pages read so far.
+    pub pages: u64,
     /// The window that is being read, if a sync is under way or was interrupted.
     pub reading: Option<Reading>,
     /// What finished syncs have read, from the first `since` to the last `until`.
@@ -68,6 +70,7 @@ impl SyncState {
     pub fn apply(&mut self, part: u64, written: &Written) {
         self.revision += 1;
         self.rows += written.new + written.corrections;
+        self.pages += 1;
         let Some(reading) = &mut self.reading else {
             return;
         };
@@ -178,6 +181,8 @@ pub struct Holdings {
     pub at: DateTime<Utc>,
     /// When the broker stated the positions that it was worked out from.
     pub stated_at: DateTime<Utc>,
+    /// How many rows were stored then.
+    pub rows: u64,
     /// How we know.
     pub basis: Basis,
     /// What is not zero.

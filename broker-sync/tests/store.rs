@@ -159,10 +159,11 @@ fn a_write_that_was_overtaken_is_refused_and_stores_nothing() {
     over_both_stores(|store| {
         let old = run(store.progress(&scope()));
         commit(&store, 1, vec![Record::Fill(fill("a", day(1)))]);
-        let late = store.commit(&scope(), page(old, 1, vec![Record::Fill(fill("b", day(1)))]));
+        let scope = scope();
+        let late = store.commit(&scope, page(old, 1, vec![Record::Fill(fill("b", day(1)))]));
         let error = VirtualRuntime::new().block_on(late).unwrap_err();
         assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("store")));
-        assert_eq!(run(store.rows(&scope(), None)).len(), 1);
+        assert_eq!(run(store.rows(&scope, None)).len(), 1);
     });
 }
 
@@ -247,7 +248,9 @@ fn a_second_reader_sees_whole_pages_only() {
     let syncer = Syncer::new(venue, store).with_progress(watcher);
     runtime.block_on(syncer.sync(&account())).unwrap();
     assert_eq!(*seen.lock().unwrap(), [(1, 4), (2, 8), (3, 10)]);
-    let write = reader.commit(&scope(), page(SyncState::default(), 1, awkward()));
+    let scope = scope();
+    let state = run(reader.progress(&scope));
+    let write = reader.commit(&scope, page(state, 1, awkward()));
     let error = VirtualRuntime::new().block_on(write).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
 }

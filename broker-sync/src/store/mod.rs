@@ -169,7 +169,7 @@ pub struct Snapshot {
 /// did all or nothing.
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
-    /// Every scope that something is stored of.
+    /// Every scope that something is stored of, sorted.
     async fn scopes(&self) -> Result<Vec<Scope>>;
 
     /// Where the sync of an account stands; the default for one that is not known.

@@ -1,6 +1,6 @@
 //! A broker whose data, pages and faults are scripted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
 use broker_core::model::{
-    Access, Account, AccountStatus, Amount, AssetClass, Balances, Environment, Fill, HistoryQuery, Instrument,
+    Access, Account, AccountStatus, Amount, AssetClass, Balance, Balances, Environment, Fill, HistoryQuery, Instrument,
     InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderQuery, OrderRef, OrderStatus, Payoff, Position,
     PositionLeg, PositionMode, Record,
 };
-use broker_core::seam::{Answer, Carrier, Clock, OpenRequest, Request, SeededRng, Transport, VirtualRuntime};
+use broker_core::seam::{Answer, Carrier, OpenRequest, Request, SeededRng, Transport, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, BrokerId, Context, Currency, Cursor, Error, ErrorKind, InstrumentId, InstrumentQuery,
     MarketData, Order, OrderId, Page, Probe, Proof, Qty, Result, Streaming, Trading,
@@ -61,7 +61,13 @@ pub struct Knobs {
     pub settles_within: Duration,
     pub orders_unsupported: bool,
     pub by_instrument: bool,
+    /// A spot venue: pairs are held as coins, which are in the balances.
+    pub coins: Option<Coins>,
 }
+
+/// Balances by coin.
+#[derive(Debug, Clone)]
+pub struct Coins(pub BTreeMap<&'static str, String>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofKind {
@@ -91,6 +97,7 @@ impl Default for Knobs {
             settles_within: Duration::from_secs(3 * 86_400),
             orders_unsupported: false,
             by_instrument: false,
+            coins: None,
         }
     }
 }
@@ -109,6 +116,13 @@ impl Book {
             book.add(record);
         }
         Arc::new(book)
+    }
+
+    /// Many records in the order of time, of no order.
+    pub fn bulk(records: Vec<Record>) -> Arc<Self> {
+        let book = Self::new(Vec::new());
+        *book.records.lock().unwrap() = records;
+        book
     }
 
     pub fn with(self: Arc<Self>, set: impl FnOnce(&mut Knobs)) -> Arc<Self> {
@@ -287,7 +301,7 @@ fn capabilities(knobs: &Knobs) -> Capabilities {
             page_size: u32::try_from(knobs.page_size).ok(),
             by_instrument: knobs.by_instrument,
             settles_within: knobs.settles_within,
-            positions_cover_fills: true,
+            positions_cover_fills: knobs.coins.is_none(),
             states_pnl: false,
             page_cost: ("reads", 1),
         },
@@ -303,7 +317,7 @@ pub fn instrument(id: &InstrumentId) -> Instrument {
         asset_class: AssetClass::Stock,
         exchange: None,
         currency: Currency::USD,
-        base: None,
+        base: id.get().split_once('/').map(|(base, _)| base.parse().unwrap()),
         payoff: Payoff::Cash,
         multiplier: Some(Decimal::ONE),
         ticks: Vec::new(),
@@ -362,14 +376,50 @@ impl Broker for Venue {
     }
 
     async fn balances(&self, _: &AccountId) -> Result<Balances> {
-        Err(Error::unsupported("balances"))
+        self.travel().await;
+        let Some(Coins(coins)) = self.knobs().coins else {
+            return Err(Error::unsupported("balances"));
+        };
+        let balance = |(coin, total): (&str, String)| {
+            Ok(Balance {
+                currency: coin.parse()?,
+                total: broker_core::num::decimal(&total)?,
+                available: None,
+                held: None,
+                parts: Vec::new(),
+            })
+        };
+        Ok(Balances {
+            account: account(),
+            balances: coins.into_iter().map(balance).collect::<Result<_>>()?,
+            equity: None,
+            buying_power: None,
+            margin_used: None,
+            margin_available: None,
+            initial_margin: None,
+            maintenance_margin: None,
+            unrealized_pnl: None,
+            realized_pnl: None,
+            accrued_fees: None,
+            at: None,
+        })
     }
 
     async fn positions(&self, _: &AccountId) -> Result<Vec<Position>> {
         self.travel().await;
+        if self.knobs().coins.is_some() {
+            return Ok(Vec::new());
+        }
         let mut sums = self.book.before.lock().unwrap().clone();
         let records = self.book.records.lock().unwrap();
-        let voided = |fill: &Fill| records.iter().any(|record| matches!(record, Record::Void(v) if v.fill == fill.id));
+        let voids: BTreeSet<&str> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Void(void) => Some(void.fill.get()),
+                _ => None,
+            })
+            .collect();
+        let voided = |fill: &Fill| voids.contains(fill.id.get());
         let mut last: BTreeMap<String, &Fill> = BTreeMap::new();
         for record in records.iter() {
             if let Record::Fill(fill) = record

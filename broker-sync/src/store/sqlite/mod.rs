@@ -171,7 +171,7 @@ fn environment(environment: Environment) -> &'static str {
 impl Store for SqliteStore {
     async fn scopes(&self) -> Result<Vec<Scope>> {
         let all: Vec<(String, String, String)> = self.read(|connection| {
-            let sql = "SELECT broker, environment, account FROM scope ORDER BY broker, environment, account";
+            let sql = "SELECT broker, environment, account FROM scope";
             let mut select = connection.prepare(sql).map_err(failed)?;
             let found = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
             found.and_then(Iterator::collect).map_err(failed)
@@ -187,7 +187,9 @@ impl Store for SqliteStore {
                 account: AccountId::from(account),
             })
         };
-        all.into_iter().map(scope).collect()
+        let mut scopes: Vec<Scope> = all.into_iter().map(scope).collect::<Result<_>>()?;
+        scopes.sort_unstable();
+        Ok(scopes)
     }
 
     async fn progress(&self, scope: &Scope) -> Result<SyncState> {
