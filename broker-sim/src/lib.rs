@@ -7,12 +7,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
+mod books;
+mod broker;
 mod catalogue;
 mod check;
 mod engine;
 mod fees;
 mod flows;
 mod group;
+mod history;
 mod hours;
 mod ledger;
 mod market;
@@ -24,11 +27,15 @@ mod rules;
 mod state;
 #[cfg(feature = "wire")]
 pub mod wire;
+mod trading;
 
 pub use account::{AccountSpec, Entry, SimAccount};
+pub use books::{Book, Books};
+pub use broker::SimBroker;
 pub use catalogue::{Catalogue, Listing};
 pub use engine::{Engine, SimEvent};
 pub use fees::{FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting};
+pub use history::{HistoryPlan, Mix};
 pub use hours::Calendar;
 pub use ledger::Lot;
 pub use order::{SimOrder, Stamp};
