@@ -92,6 +92,25 @@ fn a_word_from_the_window_before_is_not_taken_for_this_one() {
 }
 
 #[test]
+fn of_two_words_in_a_window_the_one_of_the_call_sent_later_wins() {
+    let bench = bench();
+    let resets_at = DateTime::from_timestamp(1_767_225_660, 0);
+    let told = |remaining| Lesson::Remaining {
+        limit: Some(200),
+        remaining,
+        resets_at,
+    };
+    bench.runtime.block_on(async {
+        bench.call(told(150)).await;
+        assert_eq!(bench.now().others, 49);
+        bench.clock.sleep(SECOND).await;
+        // The venue gave something back to the others: 40 used, two of them ours.
+        bench.call(told(160)).await;
+        assert_eq!(bench.now().others, 38);
+    });
+}
+
+#[test]
 fn once_the_window_has_turned_others_are_expected_to_use_the_same_up_to_half() {
     let bench = bench();
     let origin = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
