@@ -253,7 +253,12 @@ impl HistoryPlan {
             while tied > 0 {
                 let parts = draw_parts(&rng).min(tied);
                 tied -= parts;
-                steps.push(Step { at, kind, parts, tied: true });
+                steps.push(Step {
+                    at,
+                    kind,
+                    parts,
+                    tied: true,
+                });
             }
         }
         let mut again: Option<(DateTime<Utc>, Kind)> = None;
@@ -348,9 +353,9 @@ impl Sessions {
         let sessions = self.get(kind);
         let count = u64::try_from(sessions.len()).unwrap_or_default();
         let picked = usize::try_from(rng.below(count)).unwrap_or_default();
-        let (from, to) = sessions
-            .get(picked)
-            .map_or((self.begins_at, self.ends_at), |session| (session.opens_at, session.closes_at));
+        let (from, to) = sessions.get(picked).map_or((self.begins_at, self.ends_at), |session| {
+            (session.opens_at, session.closes_at)
+        });
         let room = (to - from).num_milliseconds() - BEFORE_CLOSE_MS;
         let offset = rng.below(u64::try_from(room).unwrap_or_default());
         from + Duration::milliseconds(i64::try_from(offset).unwrap_or_default())
@@ -358,9 +363,9 @@ impl Sessions {
 
     fn middle(&self, kind: Kind) -> DateTime<Utc> {
         let sessions = self.get(kind);
-        sessions
-            .get(sessions.len() / 2)
-            .map_or(self.begins_at, |session| session.opens_at + Duration::milliseconds(61_007))
+        sessions.get(sessions.len() / 2).map_or(self.begins_at, |session| {
+            session.opens_at + Duration::milliseconds(61_007)
+        })
     }
 }
 
@@ -381,7 +386,10 @@ impl<'a> Trader<'a> {
     fn new(plan: &'a HistoryPlan, engine: &'a mut Engine) -> Self {
         let begins_at = engine.now();
         let weights = plan.mix.weights();
-        let sum: usize = weights.iter().map(|(_, weight)| usize::try_from(*weight).unwrap_or_default()).sum();
+        let sum: usize = weights
+            .iter()
+            .map(|(_, weight)| usize::try_from(*weight).unwrap_or_default())
+            .sum();
         let universe = weights
             .into_iter()
             .map(|(kind, weight)| {
@@ -437,8 +445,8 @@ impl<'a> Trader<'a> {
         let tick = ask - bid;
         let price = if side == Side::Buy { ask } else { bid };
         let request = self.request(&listing, side, whole, price, tick)?;
-        let rests = request.trigger.kind() != broker_core::model::OrderKind::Market
-            && !self.marketable(&request, bid, ask);
+        let rests =
+            request.trigger.kind() != broker_core::model::OrderKind::Market && !self.marketable(&request, bid, ask);
         let mut sizes = sizes.into_iter();
         if !rests {
             self.quote(&id, bid, ask, sizes.next().unwrap_or_default())?;
@@ -450,7 +458,9 @@ impl<'a> Trader<'a> {
         let (bid, ask) = match (rests, request.trigger.kind(), side) {
             (false, _, _) => (bid, ask),
             (true, broker_core::model::OrderKind::Limit, Side::Buy)
-            | (true, broker_core::model::OrderKind::Stop, Side::Sell) => (bid - tick * Decimal::TWO, ask - tick * Decimal::TWO),
+            | (true, broker_core::model::OrderKind::Stop, Side::Sell) => {
+                (bid - tick * Decimal::TWO, ask - tick * Decimal::TWO)
+            }
             (true, _, _) => (bid + tick * Decimal::TWO, ask + tick * Decimal::TWO),
         };
         self.bids.insert(id.clone(), bid);
@@ -482,7 +492,8 @@ impl<'a> Trader<'a> {
             let qty = self.engine.position_qty(&account, &share, PositionLeg::Net);
             let money = Money::new(qty * Decimal::new(24, 2), Currency::USD);
             if !qty.is_zero() {
-                self.engine.pay(&account, FlowKind::Dividend, money, Some(share), None, at)?;
+                self.engine
+                    .pay(&account, FlowKind::Dividend, money, Some(share), None, at)?;
             }
         }
         Ok(())
@@ -495,7 +506,12 @@ impl<'a> Trader<'a> {
             .universe
             .get(&kind)?
             .iter()
-            .filter(|listing| listing.instrument.expires_at.is_none_or(|at| at > now + Duration::hours(1)))
+            .filter(|listing| {
+                listing
+                    .instrument
+                    .expires_at
+                    .is_none_or(|at| at > now + Duration::hours(1))
+            })
             .collect();
         let count = u64::try_from(alive.len()).ok()?;
         let picked = usize::try_from(self.rng.below(count)).ok()?;
@@ -506,7 +522,12 @@ impl<'a> Trader<'a> {
     fn move_market(&mut self, listing: &Listing) -> (Decimal, Decimal) {
         let start = listing.start;
         let last = self.bids.get(&listing.instrument.id).copied().unwrap_or(start);
-        let tick_at = |price: Decimal| listing.instrument.tick_at(Price::new(price)).unwrap_or(Decimal::new(1, 2));
+        let tick_at = |price: Decimal| {
+            listing
+                .instrument
+                .tick_at(Price::new(price))
+                .unwrap_or(Decimal::new(1, 2))
+        };
         let tick = tick_at(last);
         let reach = u64::from(listing.step) * 4;
         let drawn = Decimal::from(self.rng.below(2 * reach + 1)) - Decimal::from(reach);
