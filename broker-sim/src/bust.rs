@@ -5,7 +5,7 @@ use broker_core::{AccountId, Fill, FillId, OrderStatus, Price, Record};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::engine::{Engine, LARGEST_PRICE};
+use crate::engine::{Engine, LARGEST_PRICE, SimEvent};
 use crate::reject::SimReject;
 
 impl Engine {
@@ -81,7 +81,10 @@ impl Engine {
     fn restate(&mut self, account: usize, key: Option<(usize, PositionLeg)>) {
         let state = &mut self.accounts[account];
         let qty = key.map(|(market, leg)| state.ledger.qty(market, leg));
-        if let Some(entry) = state.log.last_mut() {
+        let Some(last) = state.log.last_mut() else { return };
+        last.position_qty = qty;
+        last.realized = None;
+        if let Some(SimEvent::Record { entry, .. }) = self.events.as_mut().and_then(|events| events.back_mut()) {
             entry.position_qty = qty;
             entry.realized = None;
         }

@@ -1,4 +1,5 @@
 //! The venue through the traits, in virtual time.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

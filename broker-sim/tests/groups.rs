@@ -1,4 +1,5 @@
 //! Brackets, OCO and OTO: what is held, what cancels what, and what a part filled protects.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Histories: exact in count, closed in their books, plausible in time, and the same from the same seed.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

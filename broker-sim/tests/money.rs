@@ -1,10 +1,13 @@
 //! Cash, positions, fees and flows, with figures worked out by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
 use broker_core::model::{Asset, FlowKind, Payoff, PositionLeg};
 use broker_core::{Currency, InstrumentId, Money, OrderRequest, Record, Side};
-use broker_sim::{AccountSpec, Calendar, Catalogue, FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting, SimReject};
+use broker_sim::{
+    AccountSpec, Calendar, Catalogue, FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting, SimEvent, SimReject,
+};
 use common::{Venue, at, d, p, q};
 
 fn trade(v: &mut Venue, symbol: &str, side: Side, qty: &str, price: &str) {
@@ -312,7 +315,10 @@ fn a_bust_leaves_everything_as_without_the_fill() {
     trade(&mut v, "AAPL", Side::Sell, "10", "120.00");
     assert_eq!(gross(&v, "AAPL", PositionLeg::Net), d("200"));
     let first = v.fill_ids()[0].clone();
+    v.engine.take_events();
     v.engine.bust(&v.account, &first, v.now).unwrap();
+    let told = v.engine.take_events();
+    assert!(matches!(&told[0], SimEvent::Record { entry, .. } if entry.position_qty == Some(d("0"))));
     assert_eq!(v.qty("AAPL"), d("0"));
     assert_eq!(v.cash_of("USD"), d("100100.00"));
     assert_eq!(gross(&v, "AAPL", PositionLeg::Net), d("100"));

@@ -1,4 +1,5 @@
 //! Each kind of order and each time in force, with figures worked out by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every reason to refuse an order.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
