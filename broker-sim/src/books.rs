@@ -213,7 +213,9 @@ impl Fold<'_> {
     }
 
     fn fee_in_kind(&mut self, id: &InstrumentId, leg: PositionLeg, amount: Decimal) {
-        let Some(instrument) = self.engine.instrument(id) else { return };
+        let Some(instrument) = self.engine.instrument(id) else {
+            return;
+        };
         if let Some(coin) = instrument.base {
             *self.books.fees.entry(coin).or_default() += amount;
         }
@@ -236,7 +238,9 @@ impl Fold<'_> {
             }
             Asset::Instrument { id, .. } => id,
         };
-        let Some(instrument) = self.engine.instrument(id) else { return };
+        let Some(instrument) = self.engine.instrument(id) else {
+            return;
+        };
         let leg = self.leg(id, flow.amount);
         if flow.kind == FlowKind::Split {
             let shelf = self.shelf(instrument, leg);
@@ -266,7 +270,11 @@ impl Fold<'_> {
                 .get(&(id.clone(), leg))
                 .is_some_and(|shelf| !shelf.qty().is_zero())
         };
-        let smaller = if amount < Decimal::ZERO { PositionLeg::Long } else { PositionLeg::Short };
+        let smaller = if amount < Decimal::ZERO {
+            PositionLeg::Long
+        } else {
+            PositionLeg::Short
+        };
         if !stands(PositionLeg::Net) && stands(smaller) {
             smaller
         } else {
@@ -301,9 +309,12 @@ impl Fold<'_> {
                 Payoff::Inverse => {
                     let coins = qty.abs().checked_div(entry).unwrap_or_default()
                         - qty.abs().checked_div(price).unwrap_or_default();
-                    let coins = coins
-                        .round_dp_with_strategy(12, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
-                    if qty < Decimal::ZERO { -coins * multiplier } else { coins * multiplier }
+                    let coins = coins.round_dp_with_strategy(12, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+                    if qty < Decimal::ZERO {
+                        -coins * multiplier
+                    } else {
+                        coins * multiplier
+                    }
                 }
             };
         }
@@ -317,7 +328,12 @@ impl Fold<'_> {
         for (key, shelf) in &self.shelves {
             if let Some(book) = self.books.instruments.get_mut(key) {
                 book.qty = shelf.qty();
-                book.open_value = shelf.parts.iter().skip(shelf.first).map(|(qty, price)| qty * price).sum();
+                book.open_value = shelf
+                    .parts
+                    .iter()
+                    .skip(shelf.first)
+                    .map(|(qty, price)| qty * price)
+                    .sum();
             }
         }
         self.books

@@ -7,9 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker_core::broker::{Cursor, Page, Probe, Proof};
 use broker_core::capability::{Capabilities, ClientIdRule, HistoryFacts, OrderFacts};
-use broker_core::model::{
-    AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState,
-};
+use broker_core::model::{Asset, AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Context, Error, HistoryQuery, Instrument, InstrumentId,
     InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Position, Quote, Record, Result, TimeInForce, Trading,
@@ -78,9 +76,7 @@ impl SimBroker {
     pub(crate) fn find<'a>(engine: &'a Engine, order: &OrderRef) -> Result<&'a SimOrder> {
         match (&order.id, &order.client_id) {
             (Some(id), _) => engine.order(&order.account, id).map_err(refused("order")),
-            (None, Some(id)) => engine
-                .order_by_client_id(&order.account, id)
-                .map_err(refused("order")),
+            (None, Some(id)) => engine.order_by_client_id(&order.account, id).map_err(refused("order")),
             (None, None) => Err(Error::invalid("an order needs its id or our id")),
         }
     }
@@ -155,10 +151,7 @@ fn capabilities() -> Capabilities {
 }
 
 /// One page of a list that only grows, from the row that a cursor names.
-fn page<R, T>(
-    rows: impl Iterator<Item = (usize, R)>,
-    keep: impl Fn(&R) -> Option<T>,
-) -> Result<Page<T>> {
+fn page<R, T>(rows: impl Iterator<Item = (usize, R)>, keep: impl Fn(&R) -> Option<T>) -> Result<Page<T>> {
     let mut out = Vec::new();
     let mut next = None;
     for (place, row) in rows {
@@ -279,7 +272,7 @@ impl Broker for SimBroker {
             let instrument = query
                 .instrument
                 .as_ref()
-                .is_none_or(|wanted| instrument_of(&entry.record) == Some(wanted));
+                .is_none_or(|wanted| concerns(&entry.record, wanted));
             (instrument && entry.booked_at >= since && entry.booked_at < until).then(|| entry.record.clone())
         })
     }
@@ -297,18 +290,14 @@ impl Broker for SimBroker {
     }
 }
 
-/// The instrument that a record moves or is about; a void names only its fill.
-fn instrument_of(record: &Record) -> Option<&InstrumentId> {
-    use broker_core::model::Asset;
-    let of_asset = |asset| match asset {
-        &Asset::Instrument { ref id, .. } => Some(id),
-        &Asset::Currency(_) => None,
-    };
+/// Whether a record moves or is about an instrument. A void names only its fill, and so may concern any.
+fn concerns(record: &Record, instrument: &InstrumentId) -> bool {
+    let is_of = |asset: &Asset| matches!(asset, Asset::Instrument { id, .. } if id == instrument);
     match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Void(_) => None,
-        Record::Fee(fee) => of_asset(&fee.asset).or(fee.instrument.as_ref()),
-        Record::Flow(flow) => of_asset(&flow.asset).or(flow.instrument.as_ref()),
+        Record::Fill(fill) => fill.instrument == *instrument,
+        Record::Void(_) => true,
+        Record::Fee(fee) => is_of(&fee.asset) || fee.instrument.as_ref() == Some(instrument),
+        Record::Flow(flow) => is_of(&flow.asset) || flow.instrument.as_ref() == Some(instrument),
     }
 }
 
@@ -325,7 +314,9 @@ impl MarketData for SimBroker {
             .engine()
             .candles(&query.instrument, query.interval, query.since, query.until)
             .ok_or_else(|| unknown(&query.instrument, "candles"))?;
-        page(candles.into_iter().enumerate().skip(first), |candle| Some(candle.clone()))
+        page(candles.into_iter().enumerate().skip(first), |candle| {
+            Some(candle.clone())
+        })
     }
 
     async fn hours(&self, instrument: &InstrumentId, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<Hours> {

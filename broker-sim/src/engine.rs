@@ -2,18 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker_core::model::{Candle, Hours, Interval, PositionLeg};
+use broker_core::model::PositionLeg;
 use broker_core::seam::{Rng, SeededRng};
 use broker_core::{
-    Account, AccountId, BrokerId, ClientOrderId, Currency, Instrument, InstrumentId, Money, Order, OrderId, Price, Qty,
-    Quote, Record, Symbol,
+    AccountId, BrokerId, Currency, Instrument, InstrumentId, Money, Order, OrderId, Price, Qty, Quote, Record, Symbol,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::account::{AccountSpec, Entry, SimAccount};
 use crate::catalogue::{Catalogue, Listing};
-use crate::hours::Calendar;
 use crate::ledger::{Ledger, Listings};
 use crate::market::Market;
 use crate::order::SimOrder;
@@ -76,7 +74,7 @@ pub struct Engine {
     pub(crate) directory: Directory,
     pub(crate) markets: Vec<Market>,
     pub(crate) accounts: Vec<SimAccount>,
-    account_ids: BTreeMap<AccountId, usize>,
+    pub(crate) account_ids: BTreeMap<AccountId, usize>,
     pub(crate) orders: Vec<SimOrder>,
     pub(crate) order_ids: BTreeMap<OrderId, usize>,
     timers: BTreeMap<(DateTime<Utc>, u64), Timer>,
@@ -85,16 +83,16 @@ pub struct Engine {
     pub(crate) chance: SeededRng,
     walk: SeededRng,
     pub(crate) events: Option<VecDeque<SimEvent>>,
-    broker: BrokerId,
+    pub(crate) broker: BrokerId,
 }
 
 /// Which market an instrument is, and which markets convert a currency.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    instruments: Vec<Instrument>,
+    pub(crate) instruments: Vec<Instrument>,
     by_id: BTreeMap<InstrumentId, usize>,
     by_symbol: BTreeMap<Symbol, Vec<usize>>,
-    pairs: BTreeMap<(Currency, Currency), usize>,
+    pub(crate) pairs: BTreeMap<(Currency, Currency), usize>,
 }
 
 impl Directory {
@@ -341,123 +339,6 @@ impl Engine {
             let order = Box::new(self.orders[order].order.clone());
             self.tell(SimEvent::Order { at: self.now, order });
         }
-    }
-
-    /// Every account, by its key.
-    pub fn accounts(&self) -> Vec<Account> {
-        self.account_ids
-            .values()
-            .map(|index| self.accounts[*index].to_model(&self.broker))
-            .collect()
-    }
-
-    /// One account.
-    pub fn account(&self, account: &AccountId) -> Result<&SimAccount, SimReject> {
-        self.account_index(account).map(|index| &self.accounts[index])
-    }
-
-    /// All that happened to an account, oldest first.
-    pub fn log(&self, account: &AccountId) -> Result<&[Entry], SimReject> {
-        self.account(account).map(SimAccount::log)
-    }
-
-    /// One order.
-    pub fn order(&self, account: &AccountId, id: &OrderId) -> Result<&SimOrder, SimReject> {
-        let index = self.order_index(account, id)?;
-        Ok(&self.orders[index])
-    }
-
-    /// One order by our id: where ids may come again, the last that had it.
-    pub fn order_by_client_id(&self, account: &AccountId, id: &ClientOrderId) -> Result<&SimOrder, SimReject> {
-        let account = self.account(account)?;
-        let index = account.client_ids.get(id).ok_or(SimReject::UnknownOrder)?;
-        Ok(&self.orders[*index])
-    }
-
-    /// All orders of an account, exits of groups too, in the order in which they were made.
-    pub fn orders(&self, account: &AccountId) -> Result<impl DoubleEndedIterator<Item = &SimOrder>, SimReject> {
-        let account = self.account(account)?;
-        Ok(account.orders.iter().map(|index| &self.orders[*index]))
-    }
-
-    /// Orders of an account that can still trade, held ones too.
-    pub fn open_orders(&self, account: &AccountId) -> Result<impl Iterator<Item = &SimOrder>, SimReject> {
-        let account = self.account(account)?;
-        Ok(account.open.iter().map(|index| &self.orders[*index]))
-    }
-
-    /// Every instrument, in the order in which they were listed.
-    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
-        self.directory.instruments.iter()
-    }
-
-    /// One instrument.
-    pub fn instrument(&self, id: &InstrumentId) -> Option<&Instrument> {
-        self.directory.find(id).map(|(_, instrument)| instrument)
-    }
-
-    /// The quote now.
-    pub fn quote(&self, instrument: &InstrumentId) -> Option<Quote> {
-        self.directory
-            .by_id(instrument)
-            .map(|market| self.markets[market].quote())
-    }
-
-    /// Value of a unit now: the middle of the quote.
-    pub fn mark(&self, instrument: &InstrumentId) -> Option<Price> {
-        self.directory
-            .by_id(instrument)
-            .map(|market| Price::new(self.markets[market].mark()))
-    }
-
-    /// The trading hours of an instrument.
-    pub fn calendar(&self, instrument: &InstrumentId) -> Option<Calendar> {
-        self.directory
-            .by_id(instrument)
-            .map(|market| self.markets[market].listing.calendar)
-    }
-
-    /// When an instrument trades in `since..until`.
-    pub fn hours(&self, instrument: &InstrumentId, since: DateTime<Utc>, until: DateTime<Utc>) -> Option<Hours> {
-        Some(match self.calendar(instrument)? {
-            Calendar::Always => Hours::AlwaysOpen,
-            calendar => Hours::Sessions(calendar.sessions(since, until)),
-        })
-    }
-
-    /// Candles of an instrument that start in `since..until`, oldest first. A minute is the finest.
-    pub fn candles(
-        &self,
-        instrument: &InstrumentId,
-        interval: Interval,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Option<Vec<Candle>> {
-        let market = self.directory.by_id(instrument)?;
-        Some(self.markets[market].candles(interval, since, until, self.now))
-    }
-
-    /// What a unit of one currency is worth in another, by the listed pairs; `None` where no pair leads there.
-    pub fn rate(&self, from: Currency, to: Currency) -> Option<Decimal> {
-        if from == to {
-            return Some(Decimal::ONE);
-        }
-        self.pair(from, to).or_else(|| {
-            let dollars = self.pair(from, Currency::USD)?;
-            Some(dollars * self.pair(Currency::USD, to)?)
-        })
-    }
-
-    fn pair(&self, from: Currency, to: Currency) -> Option<Decimal> {
-        let mark = |base, quote| {
-            let market = self.directory.pairs.get(&(base, quote))?;
-            Some(self.markets[*market].mark())
-        };
-        mark(from, to).or_else(|| Decimal::ONE.checked_div(mark(to, from)?))
-    }
-
-    pub(crate) fn convert(&self, amount: Decimal, from: Currency, to: Currency) -> Option<Decimal> {
-        amount.checked_mul(self.rate(from, to)?)
     }
 
     pub(crate) fn account_index(&self, account: &AccountId) -> Result<usize, SimReject> {

@@ -1,18 +1,12 @@
-//! What happens to an account without a fill: deposits, dividends, interest, fees of the day before, splits, options
-//! that end; and fills that are taken back or corrected.
+//! What happens to an account without a fill: deposits, dividends, interest, splits, options that end.
 
-use broker_core::model::{Asset, FlowKind, OptionRight, Payoff, PositionLeg, Void};
-use broker_core::{AccountId, Fee, Fill, FillId, Flow, InstrumentId, Money, OrderStatus, Price, Record, RecordId};
-use chrono::{DateTime, Days, Duration, NaiveTime, Utc};
+use broker_core::model::{Asset, FlowKind, OptionRight, Payoff, PositionLeg};
+use broker_core::{AccountId, Fee, Flow, InstrumentId, Money, OrderStatus, Price, Record, RecordId};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::account::Accrual;
-use crate::engine::{Engine, LARGEST_PRICE, Timer};
-use crate::hours::local_date;
+use crate::engine::{Engine, LARGEST_PRICE};
 use crate::reject::SimReject;
-
-/// Fees are posted this long after the midnight (UTC) that follows their day in New York.
-const POSTED_AFTER_HOURS: i64 = 10;
 
 impl Engine {
     /// Money comes in; a negative amount goes out.
@@ -304,185 +298,6 @@ impl Engine {
         self.book(account, Record::Flow(flow), None, Some((market, leg)));
     }
 
-    /// Takes a fill back: a void is logged, cash, position and the order's filled quantity are as without it. A
-    /// filled order that is not whole any more is `Canceled`: it can never trade again.
-    pub fn bust(&mut self, account: &AccountId, fill: &FillId, now: DateTime<Utc>) -> Result<(), SimReject> {
-        self.run(now);
-        let account = self.account_index(account)?;
-        let busted = self.live_fill(account, fill)?;
-        let void = Void {
-            id: self.record_id(account),
-            account: busted.account.clone(),
-            fill: busted.id.clone(),
-            at: self.now,
-        };
-        let order = self.refill(&busted, -busted.qty.get(), -busted.qty.get() * busted.price.get());
-        let at = self.now;
-        if let Some(order) = order {
-            let order = &mut self.orders[order];
-            if order.order.status == OrderStatus::Filled {
-                order.order.reason = Some("an execution was busted".to_owned());
-                order.stamp(OrderStatus::Canceled, at);
-            } else {
-                order.order.updated_at = Some(at);
-            }
-        }
-        let key = self
-            .directory
-            .by_id(&busted.instrument)
-            .map(|market| (market, busted.leg));
-        self.book(account, Record::Void(void), order, key);
-        self.rebook(account);
-        self.restate(account, key);
-        if let Some(order) = order {
-            self.tell_order(order);
-        }
-        Ok(())
-    }
-
-    /// Corrects the price of a fill: the same fill is logged again with a higher version.
-    pub fn correct(
-        &mut self,
-        account: &AccountId,
-        fill: &FillId,
-        price: Price,
-        now: DateTime<Utc>,
-    ) -> Result<(), SimReject> {
-        self.run(now);
-        if price.get().abs() > LARGEST_PRICE {
-            return Err(SimReject::PriceRange { price: price.get() });
-        }
-        let account = self.account_index(account)?;
-        let old = self.live_fill(account, fill)?;
-        let change = (price.get() - old.price.get()) * old.qty.get();
-        let order = self.refill(&old, Decimal::ZERO, change);
-        let key = self.directory.by_id(&old.instrument).map(|market| (market, old.leg));
-        let fill = Fill {
-            price,
-            version: old.version + 1,
-            ..old
-        };
-        // The row is added first and booked with all others, so that the first version does not count too.
-        self.book(account, Record::Fill(fill), order, key);
-        self.rebook(account);
-        self.restate(account, key);
-        if let Some(order) = order {
-            self.tell_order(order);
-        }
-        Ok(())
-    }
-
-    /// The last row's figures after the log was booked anew; what it realized is not stated.
-    fn restate(&mut self, account: usize, key: Option<(usize, PositionLeg)>) {
-        let state = &mut self.accounts[account];
-        let qty = key.map(|(market, leg)| state.ledger.qty(market, leg));
-        if let Some(entry) = state.log.last_mut() {
-            entry.position_qty = qty;
-            entry.realized = None;
-        }
-    }
-
-    /// The last version of a fill that was not voided.
-    fn live_fill(&self, account: usize, id: &FillId) -> Result<Fill, SimReject> {
-        let mut found = None;
-        for entry in &self.accounts[account].log {
-            match &entry.record {
-                Record::Fill(fill) if fill.id == *id => found = Some(fill.clone()),
-                Record::Void(void) if void.fill == *id => return Err(SimReject::UnknownFill),
-                Record::Fill(_) | Record::Void(_) | Record::Fee(_) | Record::Flow(_) => {}
-            }
-        }
-        found.ok_or(SimReject::UnknownFill)
-    }
-
-    fn refill(&mut self, fill: &Fill, qty: Decimal, cost: Decimal) -> Option<usize> {
-        let index = self.order_ids.get(fill.order.as_ref()?).copied()?;
-        let order = &mut self.orders[index];
-        let (filled, cost) = (order.filled() + qty, order.cost + cost);
-        order.set_filled(filled, cost);
-        Some(index)
-    }
-
-    /// Gathers a fee that is booked the day after.
-    pub(crate) fn accrue(&mut self, account: usize, market: usize, label: String, fee: Money, price: Decimal) {
-        let day = local_date(self.now);
-        let in_kind = self.markets[market].listing.instrument.base == Some(fee.currency);
-        let state = &mut self.accounts[account];
-        let is_first_of_day = !state.accruals.keys().any(|key| key.0 == day);
-        let accrual = state.accruals.entry((day, label, market, in_kind)).or_insert(Accrual {
-            amount: Decimal::ZERO,
-            price,
-        });
-        accrual.amount += fee.amount;
-        accrual.price = price;
-        if is_first_of_day {
-            let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
-            let at = next.and_time(NaiveTime::MIN).and_utc() + Duration::hours(POSTED_AFTER_HOURS);
-            self.at(at.max(self.now), Timer::PostFees(account));
-        }
-    }
-
-    /// Books the fees of all days before today.
-    pub(crate) fn post_fees(&mut self, account: usize) {
-        let today = local_date(self.now);
-        let due: Vec<_> = self.accounts[account]
-            .accruals
-            .keys()
-            .filter(|key| key.0 < today)
-            .cloned()
-            .collect();
-        for key in due {
-            let Some(accrual) = self.accounts[account].accruals.remove(&key) else {
-                continue;
-            };
-            let (day, label, market, in_kind) = key;
-            let instrument = &self.markets[market].listing.instrument;
-            let asset = if in_kind {
-                self.asset(market)
-            } else {
-                Asset::Currency(instrument.currency)
-            };
-            let id = instrument.id.clone();
-            let at = day.and_time(NaiveTime::MIN).and_utc();
-            let fee = Fee {
-                price: in_kind.then(|| Price::new(accrual.price)),
-                instrument: Some(id),
-                ..self.fee(account, &label, asset, accrual.amount, at)
-            };
-            let position = in_kind.then_some((market, PositionLeg::Net));
-            self.book(account, Record::Fee(fee), None, position);
-        }
-    }
-
-    /// Fees in kind of a market that are owed and not yet booked.
-    pub(crate) fn owed_in_kind(&self, account: usize, market: usize) -> Decimal {
-        self.accounts[account]
-            .accruals
-            .iter()
-            .filter(|(key, _)| key.2 == market && key.3)
-            .map(|(_, accrual)| accrual.amount)
-            .sum()
-    }
-
-    /// All fees that are owed and not yet booked, in the account's currency.
-    pub(crate) fn owed(&self, account: usize) -> Decimal {
-        let state = &self.accounts[account];
-        state
-            .accruals
-            .iter()
-            .map(|((_, _, market, in_kind), accrual)| {
-                let unit = if *in_kind {
-                    self.markets[*market].mark()
-                } else {
-                    Decimal::ONE
-                };
-                let currency = self.markets[*market].listing.instrument.currency;
-                self.convert(accrual.amount * unit, currency, state.spec.currency)
-                    .unwrap_or_default()
-            })
-            .sum()
-    }
-
     /// The open legs of an account in a market, with their signed sizes.
     fn legs(&self, account: usize, market: usize) -> Vec<(PositionLeg, Decimal)> {
         [PositionLeg::Net, PositionLeg::Long, PositionLeg::Short]
@@ -492,7 +307,7 @@ impl Engine {
             .collect()
     }
 
-    fn asset(&self, market: usize) -> Asset {
+    pub(crate) fn asset(&self, market: usize) -> Asset {
         let instrument = &self.markets[market].listing.instrument;
         Asset::Instrument {
             id: instrument.id.clone(),
@@ -500,7 +315,7 @@ impl Engine {
         }
     }
 
-    fn record_id(&mut self, account: usize) -> RecordId {
+    pub(crate) fn record_id(&mut self, account: usize) -> RecordId {
         let state = &mut self.accounts[account];
         state.next_record += 1;
         RecordId::from(format!("r{:08}", state.next_record - 1))
@@ -526,7 +341,7 @@ impl Engine {
         }
     }
 
-    fn fee(&mut self, account: usize, label: &str, asset: Asset, amount: Decimal, at: DateTime<Utc>) -> Fee {
+    pub(crate) fn fee(&mut self, account: usize, label: &str, asset: Asset, amount: Decimal, at: DateTime<Utc>) -> Fee {
         Fee {
             id: self.record_id(account),
             account: self.accounts[account].spec.id.clone(),

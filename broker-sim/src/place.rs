@@ -15,6 +15,9 @@ use crate::order::{Exit, SimOrder};
 use crate::reject::SimReject;
 use crate::rules::{ClientIdPolicy, ReplaceMode};
 
+/// What became of each order of a cancel-all.
+pub type CancelResults = Vec<(OrderId, Result<(), SimReject>)>;
+
 impl Engine {
     /// Takes an order, and fills it as far as it can at once. The order that comes back is the entry; its exits are
     /// its links' children. `client_id` goes before the request's own.
@@ -57,11 +60,7 @@ impl Engine {
     }
 
     /// Cancels every open order of an account, oldest first. Orders that went with their group are not listed again.
-    pub fn cancel_all(
-        &mut self,
-        account: &AccountId,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<(OrderId, Result<(), SimReject>)>, SimReject> {
+    pub fn cancel_all(&mut self, account: &AccountId, now: DateTime<Utc>) -> Result<CancelResults, SimReject> {
         self.run(now);
         let account = self.account_index(account)?;
         let open: Vec<_> = self.accounts[account].open.iter().copied().collect();
@@ -134,7 +133,15 @@ impl Engine {
         } else {
             self.change_by_new(index, &plan, client_id)
         };
-        let _ = self.attempt(changed, false);
+        self.attempt(changed, false);
+        if self.orders[changed]
+            .order
+            .time_in_force
+            .as_ref()
+            .is_some_and(is_immediate)
+        {
+            self.end(changed, OrderStatus::Canceled);
+        }
         Ok(self.orders[changed].order.clone())
     }
 

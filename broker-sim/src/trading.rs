@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use broker_core::journal::Mark;
 use broker_core::model::OrderChange;
-use broker_core::{
-    AccountId, CancelOutcome, Error, Gate, Intent, Order, OrderId, OrderRef, Result, Trading,
-};
+use broker_core::{AccountId, CancelOutcome, Error, Gate, Intent, Order, OrderId, OrderRef, Result, Trading};
 
 use crate::broker::{SimBroker, refused};
 use crate::engine::Engine;
@@ -63,10 +61,7 @@ impl Trading for SimBroker {
 
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
         let now = self.now();
-        let outcomes = self
-            .engine()
-            .cancel_all(account, now)
-            .map_err(refused("cancel_all"))?;
+        let outcomes = self.engine().cancel_all(account, now).map_err(refused("cancel_all"))?;
         Ok(outcomes
             .into_iter()
             .map(|(order, result)| CancelOutcome {
