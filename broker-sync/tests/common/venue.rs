@@ -158,7 +158,9 @@ impl Book {
         let order = &mut orders[index];
         order.filled_qty = order.filled_qty + fill.qty;
         order.updated_at = Some(fill.at);
-        order.created_at = order.created_at.map(|at| at.min(fill.at - chrono::Duration::seconds(1)));
+        order.created_at = order
+            .created_at
+            .map(|at| at.min(fill.at - chrono::Duration::seconds(1)));
         let at = order.created_at;
         orders.sort_by_key(|order| order.created_at);
         assert!(at.is_some());
@@ -261,8 +263,11 @@ impl Venue {
         let wanted = |record: &&Record| {
             let id = record_id(record);
             (since..until).contains(&record.at())
-                && !knobs.hidden.iter().any(|hidden| *hidden == id)
-                && query.instrument.as_ref().is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
+                && !knobs.hidden.contains(&id)
+                && query
+                    .instrument
+                    .as_ref()
+                    .is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
         };
         records.iter().filter(wanted).cloned().collect()
     }
@@ -505,13 +510,23 @@ impl Broker for Venue {
         let start = skip;
         skip += read + usize::from(knobs.drops_at_borders);
         let is_last = skip >= all.len();
-        let next = (!is_last).then(|| Cursor::encode(1, &(skip, self.process))).transpose()?;
-        let next = if knobs.cursor_never_moves { from.cloned().or(next) } else { next };
+        let next = (!is_last)
+            .then(|| Cursor::encode(1, &(skip, self.process)))
+            .transpose()?;
+        let next = if knobs.cursor_never_moves {
+            from.cloned().or(next)
+        } else {
+            next
+        };
         let (since, until) = query.range(self.context.clock().now());
         // A page covers what lies behind the row before it, unless that row was dropped.
         let first_covered = start.saturating_sub(usize::from(!knobs.drops_at_borders));
         let begin = if start == 0 { since } else { all[first_covered].at() };
-        let end = if start + read == all.len() { until } else { all[start + read - 1].at() };
+        let end = if start + read == all.len() {
+            until
+        } else {
+            all[start + read - 1].at()
+        };
         let count = u64::try_from(all.len()).unwrap();
         Ok(Page {
             proof: match knobs.proof {
