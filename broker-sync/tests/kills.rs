@@ -200,9 +200,10 @@ fn killed_at_any_poll_and_started_again_it_is_the_same_set() {
 }
 
 #[test]
-fn a_slow_store_makes_no_hole() {
+fn a_clock_that_moves_meanwhile_makes_no_hole() {
     let book = book().with(|knobs| {
         knobs.opened_at = None;
+        knobs.ticking = true;
         knobs.depth = Some(Duration::from_secs(90 * 86_400));
     });
     for (store, _file) in stores() {

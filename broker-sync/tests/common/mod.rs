@@ -6,6 +6,7 @@
     reason = "each test file uses its own part of this"
 )]
 
+mod literals;
 pub mod venue;
 
 use std::sync::Arc;
