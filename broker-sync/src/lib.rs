@@ -1,5 +1,4 @@
-//! A broker account's whole history in a store: resumable, deduplicated, and certified.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;

@@ -59,7 +59,11 @@ impl PartProof {
             // A proof that this version does not know proves nothing to it.
             Proof::Nothing | _ => {
                 let first_row = times().min().unwrap_or(begin);
-                self.silent.push(Span::new(begin.min(first_row), end.max(last_row)));
+                let since = begin.min(first_row);
+                // A page of one moment is unproven too.
+                let until = end.max(last_row).max(since + chrono::Duration::nanoseconds(1));
+                self.silent.push(Span::new(since, until));
+                self.silent = union(std::mem::take(&mut self.silent));
             }
         }
     }

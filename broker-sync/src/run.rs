@@ -25,6 +25,8 @@ pub(crate) struct Run<'a> {
     pub(crate) requests: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) started_at: DateTime<Utc>,
+    /// The moment that the plan was made for; the run itself takes time.
+    pub(crate) planned_at: DateTime<Utc>,
     started: Duration,
     /// Rows and time of history that this run has read.
     rows: u64,
@@ -44,6 +46,7 @@ impl<'a> Run<'a> {
     pub(crate) async fn begin(syncer: &'a Syncer, account: Account) -> Result<Self> {
         let scope = Scope::of(&account);
         let state = syncer.store.progress(&scope).await?;
+        let now = syncer.clock().now();
         Ok(Self {
             syncer,
             account,
@@ -52,7 +55,8 @@ impl<'a> Run<'a> {
             state,
             requests: 1,
             notes: Vec::new(),
-            started_at: syncer.clock().now(),
+            started_at: now,
+            planned_at: now,
             started: syncer.clock().elapsed(),
             rows: 0,
             pace: Pace::default(),
@@ -62,6 +66,7 @@ impl<'a> Run<'a> {
     /// Adds what is to be read up to now.
     pub(crate) async fn plan(&mut self) -> Result<()> {
         let now = self.syncer.clock().now();
+        self.planned_at = now;
         self.mark_lost(now);
         let spans = self.spans(now);
         let instruments = self.instruments().await?;
@@ -356,8 +361,8 @@ impl<'a> Run<'a> {
     }
 
     /// Spans of earlier syncs that are still not proven and that the broker no longer tells.
-    pub(crate) fn out_of_reach(&self, now: DateTime<Utc>) -> Vec<Span> {
-        let Some(reach) = self.reach(now) else {
+    pub(crate) fn out_of_reach(&self) -> Vec<Span> {
+        let Some(reach) = self.reach(self.planned_at) else {
             return Vec::new();
         };
         let lost = |span: &Span| uncovered(*span, vec![Span::new(reach, span.until)]);

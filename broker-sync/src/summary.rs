@@ -88,7 +88,12 @@ impl Summary {
 /// A sum that does not fit.
 pub fn by_symbol(books: &Books) -> Result<Vec<SymbolSummary>> {
     let mut symbols: BTreeMap<&InstrumentId, &Symbol> = BTreeMap::new();
-    symbols.extend(books.positions.iter().map(|position| (&position.instrument, &position.symbol)));
+    symbols.extend(
+        books
+            .positions
+            .iter()
+            .map(|position| (&position.instrument, &position.symbol)),
+    );
     symbols.extend(books.trades.iter().map(|trade| (&trade.instrument, &trade.symbol)));
     let mut found: BTreeMap<&InstrumentId, Summary> = BTreeMap::new();
     for trade in &books.trades {
@@ -96,7 +101,9 @@ pub fn by_symbol(books: &Books) -> Result<Vec<SymbolSummary>> {
     }
     for (instrument, book) in &books.instruments {
         let summary = found.entry(instrument).or_default();
-        book.realized.iter().try_for_each(|money| add(&mut summary.gross, *money))?;
+        book.realized
+            .iter()
+            .try_for_each(|money| add(&mut summary.gross, *money))?;
         book.fees.iter().try_for_each(|money| add(&mut summary.fees, *money))?;
         let mut financing = book.financing.iter();
         financing.try_for_each(|money| add(&mut summary.financing, *money))?;
@@ -126,7 +133,10 @@ pub fn by_day(books: &Books) -> Result<Vec<DaySummary>> {
         let Some(closed_at) = trade.closed_at else { continue };
         let summary = days.entry(closed_at.date_naive()).or_default();
         summary.count(trade);
-        trade.gross_pnl.iter().try_for_each(|money| add(&mut summary.gross, *money))?;
+        trade
+            .gross_pnl
+            .iter()
+            .try_for_each(|money| add(&mut summary.gross, *money))?;
         trade.fees.iter().try_for_each(|money| add(&mut summary.fees, *money))?;
         let mut financing = trade.financing.iter();
         financing.try_for_each(|money| add(&mut summary.financing, *money))?;

@@ -23,7 +23,7 @@ impl Run<'_> {
             None => (covers, Default::default()),
         };
         let doubts = self.doubts(&outcome, covers);
-        let lost = self.out_of_reach(ended_at);
+        let lost = self.out_of_reach();
         let mut holes = self.limits(&outcome, covers);
         let reason = "the broker no longer tells what an earlier sync could not prove";
         holes.extend(lost.iter().map(|span| Hole::new(*span, reason)));
@@ -97,7 +97,7 @@ impl Run<'_> {
             let reason = "history is kept by instrument, and only known ones were asked: name all that were traded";
             limits.push(Hole::new(covers, reason));
         }
-        let wanted = self.wanted_since(self.started_at);
+        let wanted = self.wanted_since(self.planned_at);
         let born = self.account.opened_at.map_or(wanted, |opened_at| opened_at.max(wanted));
         let beyond = uncovered(Span::new(born, covers.until), vec![covers]);
         let reason = "the broker's history does not reach back that far";

@@ -1,4 +1,5 @@
 //! Every hole that a broker can leave is named: its range, its order, its position.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -79,7 +80,10 @@ fn a_hidden_fill_is_named_by_its_position_where_the_opening_is_known() {
             panic!("{}", report.positions)
         };
         assert_eq!((differences[0].summed, differences[0].stated), (18.into(), 20.into()));
-        assert_eq!(report.orders, OrderCheck::Unavailable("the broker tells no orders".to_owned()));
+        assert_eq!(
+            report.orders,
+            OrderCheck::Unavailable("the broker tells no orders".to_owned())
+        );
     });
 }
 
@@ -179,7 +183,10 @@ fn a_window_with_more_rows_than_the_venue_gives_is_split() {
     over_both_stores(|store| {
         let book = Book::new(ten_fills()).with(|knobs| knobs.cap = Some(3));
         let report = sync_at(day(20), &book, &store).unwrap();
-        assert_eq!((report.totals.new, report.verdict.clone()), (10, Completeness::Complete));
+        assert_eq!(
+            (report.totals.new, report.verdict.clone()),
+            (10, Completeness::Complete)
+        );
         assert!(report.totals.duplicates > 0, "the pages that were cut off came again");
     });
     over_both_stores(|store| {
@@ -196,7 +203,10 @@ fn a_window_with_more_rows_than_the_venue_gives_is_split() {
         assert!(reason.starts_with("the venue gave as many rows as it ever gives"));
         assert_eq!(ranges.len(), 1);
         let hole = Span::new(ranges[0].0, ranges[0].1);
-        assert!(hole.contains(at) && hole.until - hole.since <= Days::seconds(1), "{hole}");
+        assert!(
+            hole.contains(at) && hole.until - hole.since <= Days::seconds(1),
+            "{hole}"
+        );
     });
 }
 
@@ -217,7 +227,10 @@ fn what_the_broker_no_longer_tells_is_named() {
         for days in [60, 61] {
             let report = sync_at(day(days), &book, &store).unwrap();
             let (ranges, reason) = incomplete(&report);
-            assert!(reason.contains("no longer tells what an earlier sync could not prove"), "{reason}");
+            assert!(
+                reason.contains("no longer tells what an earlier sync could not prove"),
+                "{reason}"
+            );
             let lost = (day(20) + Days::milliseconds(10), day(45) + Days::milliseconds(10));
             assert_eq!(ranges.last(), Some(&lost));
         }
@@ -302,7 +315,10 @@ fn a_report_that_is_not_ready_is_waited_for() {
         assert_eq!(report.verdict, Completeness::Complete);
         assert_eq!((report.ended_at - report.started_at).num_seconds(), 90);
         let never = Book::new(Vec::new()).with(|knobs| knobs.waits = u32::MAX);
-        assert_eq!(sync_at(day(200), &never, &store).unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            sync_at(day(200), &never, &store).unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
     });
 }
 
@@ -312,7 +328,10 @@ fn a_cursor_that_does_not_move_is_an_error_and_not_a_loop() {
         let book = Book::new(ten_fills()).with(|knobs| knobs.cursor_never_moves = true);
         let error = sync_at(day(20), &book, &store).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol);
-        assert_eq!(error.to_string(), "scripted sync: protocol violation: the broker's cursor does not move");
+        assert_eq!(
+            error.to_string(),
+            "scripted sync: protocol violation: the broker's cursor does not move"
+        );
     });
 }
 

@@ -1,4 +1,5 @@
 //! What an honest broker gives: a complete history, once, and reports that say exactly what was done.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -109,7 +110,11 @@ fn a_second_run_reads_what_can_still_change_and_finds_nothing_new() {
         assert_eq!(report.verdict, Completeness::Complete);
         assert!(report.to_string().contains("nothing new; 3 rows were known"));
         assert_eq!(stored_set(&store), before);
-        assert_eq!(book.instrument_calls.load(Ordering::Relaxed), 1, "looked up once, then cached");
+        assert_eq!(
+            book.instrument_calls.load(Ordering::Relaxed),
+            1,
+            "looked up once, then cached"
+        );
     });
 }
 
@@ -122,7 +127,11 @@ fn every_kind_of_proof_proves() {
             let report = sync_at(day(20), &book, &store).unwrap();
             assert_eq!(report.verdict, Completeness::Complete, "{proof:?}");
             let again = sync_at(day(20), &book, &store).unwrap();
-            assert_eq!((again.totals.new, again.verdict), (0, Completeness::Complete), "{proof:?}");
+            assert_eq!(
+                (again.totals.new, again.verdict),
+                (0, Completeness::Complete),
+                "{proof:?}"
+            );
         });
     }
 }
@@ -206,7 +215,11 @@ fn a_fill_while_the_account_is_checked_is_no_difference() {
         }));
         let syncer = Syncer::new(Arc::new(venue), store).with_progress(sink);
         let report = runtime.block_on(syncer.sync(&account())).unwrap();
-        assert_eq!((report.totals.pages, report.totals.new), (4, 11), "read again since the end");
+        assert_eq!(
+            (report.totals.pages, report.totals.new),
+            (4, 11),
+            "read again since the end"
+        );
         assert_eq!(report.positions, PositionCheck::Verified { compared: 1 });
         assert_eq!(report.verdict, Completeness::Complete);
     });
@@ -222,8 +235,11 @@ fn an_opening_is_implied_once_and_verified_ever_after() {
         assert_eq!(report.positions, PositionCheck::Implied { opening: 2 });
         assert_eq!(report.verdict, Completeness::Complete);
         let history = VirtualRuntime::new().block_on(store.history(&scope())).unwrap();
-        let opening: Vec<(&str, String)> =
-            history.opening.iter().map(|one| (one.symbol.get(), one.qty.to_string())).collect();
+        let opening: Vec<(&str, String)> = history
+            .opening
+            .iter()
+            .map(|one| (one.symbol.get(), one.qty.to_string()))
+            .collect();
         assert_eq!(opening, [("AAPL", "-7".to_owned()), ("MSFT", "3".to_owned())]);
         assert_eq!(history.completeness, Completeness::Complete);
         assert_eq!(history.instruments.len(), 1);
@@ -244,7 +260,10 @@ fn an_opening_is_implied_once_and_verified_ever_after() {
         assert_eq!(report.positions, PositionCheck::Verified { compared: 2 });
         assert!(report.notes[0].contains("came late"), "{:?}", report.notes);
         let report = sync_at(day(24), &book, &store).unwrap();
-        assert_eq!((report.positions, report.notes.len()), (PositionCheck::Verified { compared: 2 }, 0));
+        assert_eq!(
+            (report.positions, report.notes.len()),
+            (PositionCheck::Verified { compared: 2 }, 0)
+        );
     });
 }
 
@@ -257,8 +276,15 @@ fn going_further_back_moves_the_opening() {
         let venue: Arc<dyn broker_core::Broker> = Arc::new(Venue::new(Arc::clone(&book), &runtime));
         let syncer = |days| Syncer::new(Arc::clone(&venue), Arc::clone(&store)).with_days(days);
         let report = runtime.block_on(syncer(5).sync(&account())).unwrap();
-        assert_eq!((report.totals.new, report.positions), (5, PositionCheck::Implied { opening: 1 }));
-        let opening = || runtime.block_on(store.history(&scope())).unwrap().opening[0].qty.to_string();
+        assert_eq!(
+            (report.totals.new, report.positions),
+            (5, PositionCheck::Implied { opening: 1 })
+        );
+        let opening = || {
+            runtime.block_on(store.history(&scope())).unwrap().opening[0]
+                .qty
+                .to_string()
+        };
         assert_eq!(opening(), "110");
         let report = runtime.block_on(syncer(30).sync(&account())).unwrap();
         assert_eq!(report.positions, PositionCheck::Verified { compared: 1 });
@@ -277,8 +303,15 @@ fn progress_is_told_after_each_page_and_never_waited_for() {
     runtime.block_on(syncer.sync(&account())).unwrap();
     drop(syncer);
     let told: Vec<_> = runtime.block_on(events.collect());
-    let figures: Vec<_> = told.iter().map(|one| (one.pages, one.rows, one.fills, one.rate)).collect();
-    assert_eq!(figures, [(1, 4, 4, 400), (2, 8, 8, 400)], "the third found the queue full");
+    let figures: Vec<_> = told
+        .iter()
+        .map(|one| (one.pages, one.rows, one.fills, one.rate))
+        .collect();
+    assert_eq!(
+        figures,
+        [(1, 4, 4, 400), (2, 8, 8, 400)],
+        "the third found the queue full"
+    );
     assert_eq!(told[0].account.to_string(), "…2345");
     assert_eq!(told[0].reached, day(3) + Days::hours(1));
     // 73.04 of 90 days of history took 10 ms.
@@ -292,7 +325,10 @@ fn an_account_that_the_key_does_not_see_is_an_error() {
     let syncer = Syncer::new(venue, Arc::new(MemoryStore::new()));
     let error = runtime.block_on(syncer.sync(&"ACC-99999999".into())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.to_string(), "scripted sync: not found: the key sees no account …9999");
+    assert_eq!(
+        error.to_string(),
+        "scripted sync: not found: the key sees no account …9999"
+    );
     let error = runtime.block_on(syncer.history(&account())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -1,4 +1,5 @@
 //! A sync that is killed anywhere and started again gives the set of rows that an unkilled one gives.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -6,10 +7,11 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::model::{Completeness, Instrument, Record};
-use broker_core::seam::VirtualRuntime;
+use broker_core::seam::{Clock, VirtualClock, VirtualRuntime};
 use broker_core::{InstrumentId, Result};
 use broker_sync::{
     Conclusion, KnownOrder, MemoryStore, PageWrite, PositionCheck, Scope, Snapshot, Span, SqliteStore, Store,
@@ -57,26 +59,11 @@ impl<F: Future> Future for Killed<F> {
     }
 }
 
-/// Pends once.
-#[derive(Default)]
-struct Yield(bool);
-
-impl Future for Yield {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-/// A store that can be killed before and after each of its calls.
+/// A store that takes its time, and can be killed before and after each of its calls.
 #[derive(Debug)]
 struct Fragile {
     inner: Arc<dyn Store>,
+    clock: VirtualClock,
     commits: Commits,
 }
 
@@ -89,9 +76,9 @@ enum Commits {
 
 impl Fragile {
     async fn around<T>(&self, call: impl Future<Output = T>) -> T {
-        Yield::default().await;
+        self.clock.sleep(Duration::from_millis(1)).await;
         let done = call.await;
-        Yield::default().await;
+        self.clock.sleep(Duration::from_millis(1)).await;
         done
     }
 }
@@ -157,6 +144,7 @@ fn sync_with_polls(store: &Arc<dyn Store>, book: &Arc<Book>, commits: Commits, p
     let venue = Arc::new(Venue::new(Arc::clone(book), &runtime));
     let fragile = Arc::new(Fragile {
         inner: Arc::clone(store),
+        clock: runtime.clock(),
         commits,
     });
     let syncer = Syncer::new(venue, fragile);
@@ -208,6 +196,22 @@ fn killed_at_any_poll_and_started_again_it_is_the_same_set() {
             let totals = again.totals;
             assert_eq!((totals.new, totals.corrections), (0, 0), "killed at poll {polls}");
         }
+    }
+}
+
+#[test]
+fn a_clock_that_moves_meanwhile_makes_no_hole() {
+    let book = book().with(|knobs| {
+        knobs.opened_at = None;
+        knobs.ticking = true;
+        knobs.depth = Some(Duration::from_secs(90 * 86_400));
+    });
+    for (store, _file) in stores() {
+        let report = sync_with_polls(&store, &book, Commits::AtOnce, NEVER).unwrap();
+        assert_eq!(report.verdict, Completeness::Complete);
+        let report = sync_with_polls(&store, &book, Commits::AtOnce, NEVER).unwrap();
+        assert_eq!(report.positions, PositionCheck::Verified { compared: 1 });
+        assert_eq!(report.verdict, Completeness::Complete);
     }
 }
 

@@ -1,4 +1,5 @@
 //! The contract of a store, over both of them; and what is SQLite's own.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -83,7 +84,12 @@ fn awkward() -> Vec<Record> {
         version: 0,
         canceled: false,
     };
-    vec![Record::Fill(exact), Record::Fee(fee), Record::Flow(flow), void("v", "f-Ω-1", day(5))]
+    vec![
+        Record::Fill(exact),
+        Record::Fee(fee),
+        Record::Flow(flow),
+        void("v", "f-Ω-1", day(5)),
+    ]
 }
 
 #[test]
@@ -102,7 +108,11 @@ fn rows_come_back_digit_for_digit() {
         let records: Vec<Record> = rows.iter().map(|row| row.record.clone()).collect();
         assert_eq!(records, awkward());
         let text = |records: &[Record]| serde_json::to_string(records).unwrap();
-        assert_eq!(text(&records), text(&awkward()), "equal numbers may differ in their digits");
+        assert_eq!(
+            text(&records),
+            text(&awkward()),
+            "equal numbers may differ in their digits"
+        );
         assert!(text(&records).contains(r#""price":"12345678901234567.8900""#));
         assert!(text(&records).contains(r#""at":"2026-01-01T20:40:00.123456789Z""#));
         let orders: Vec<u64> = rows.iter().map(|row| row.read_order).collect();
@@ -119,7 +129,10 @@ fn rows_are_told_apart_by_key_version_grade_and_words() {
         assert_eq!(counts(commit(&store, 1, vec![Record::Fill(one.clone())])), (1, 0, 0, 1));
         assert_eq!(counts(commit(&store, 1, vec![Record::Fill(one.clone())])), (0, 1, 0, 0));
         // Another part counts it once more among what it brought.
-        assert_eq!(counts(commit(&store, 2, vec![Record::Fill(one.clone()); 2])), (0, 2, 0, 1));
+        assert_eq!(
+            counts(commit(&store, 2, vec![Record::Fill(one.clone()); 2])),
+            (0, 2, 0, 1)
+        );
         let mut booked = one.clone();
         booked.grade = broker_core::model::Grade::Booked;
         let mut second = one.clone();
@@ -162,7 +175,10 @@ fn a_write_that_was_overtaken_is_refused_and_stores_nothing() {
         let scope = scope();
         let late = store.commit(&scope, page(old, 1, vec![Record::Fill(fill("b", day(1)))]));
         let error = VirtualRuntime::new().block_on(late).unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("store")));
+        assert_eq!(
+            (error.kind(), error.operation()),
+            (ErrorKind::Unavailable, Some("store"))
+        );
         assert_eq!(run(store.rows(&scope, None)).len(), 1);
     });
 }
@@ -216,7 +232,10 @@ fn a_file_outlives_its_process() {
 #[test]
 fn files_of_others_and_of_later_versions_are_left_alone() {
     let file = TempFile::new();
-    assert_eq!(SqliteStore::open_read_only(file.path()).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(
+        SqliteStore::open_read_only(file.path()).unwrap_err().kind(),
+        ErrorKind::Config
+    );
     let foreign = rusqlite::Connection::open(file.path()).unwrap();
     foreign.execute_batch("CREATE TABLE theirs (x)").unwrap();
     let error = SqliteStore::open(file.path()).unwrap_err();
@@ -266,6 +285,9 @@ impl broker_sync::ProgressSink for Watcher {
         let snapshot = run(self.reader.snapshot(&scope()));
         let reading = snapshot.state.reading.unwrap();
         assert_eq!(snapshot.state.rows, u64::try_from(snapshot.rows.len()).unwrap());
-        self.seen.lock().unwrap().push((reading.totals.pages, snapshot.rows.len()));
+        self.seen
+            .lock()
+            .unwrap()
+            .push((reading.totals.pages, snapshot.rows.len()));
     }
 }

@@ -59,8 +59,7 @@ pub(super) struct Loose {
 /// #     serde_json::from_str(r#"{"id":"ES","symbol":"ESH27","name":null,"asset_class":"future","exchange":null,
 /// #         "currency":"USD","base":null,"payoff":"margined","multiplier":"50","ticks":[],"lot":null,"min_qty":null,
 /// #         "max_qty":null,"min_notional":null,"pip_location":null,"expires_at":null,"option":null,"margin":null,
-/// #         "status":"tradable","shortable":null}"#.replace("\"multiplier\":\"50\"", "\"multiplier\":null").as_str())
-/// #         .map(|mut es: broker_core::Instrument| { es.multiplier = Some(50.into()); es }).unwrap()
+/// #         "status":"tradable","shortable":null}"#).unwrap()
 /// # }
 /// let fill = |id: &str, side, price: &str| -> broker_core::Result<Record> {
 ///     Ok(Record::Fill(Fill {

@@ -118,7 +118,7 @@ mod tests {
             ("linear:BTCUSDT", "unknown"),
             ("BTC/USDT:USDT", "unknown"),
             ("aapl", "unknown"),
-            ("APPLE INC", "unknown"),
+            ("Apple Inc", "unknown"),
             ("币安人生", "unknown"),
         ] {
             let found = SymbolKind::of(&Symbol::from(text));

@@ -1,6 +1,12 @@
 //! A scripted broker, and stores to run the same test over.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test file uses its own part of this"
+)]
 
+mod literals;
 pub mod venue;
 
 use std::sync::Arc;

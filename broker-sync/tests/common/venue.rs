@@ -1,25 +1,28 @@
 //! A broker whose data, pages and faults are scripted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::capability::Capabilities;
 use broker_core::model::{
-    Access, Account, AccountStatus, Amount, AssetClass, Balance, Balances, Environment, Fill, HistoryQuery, Instrument,
-    InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderQuery, OrderRef, OrderStatus, Payoff, Position,
-    PositionLeg, PositionMode, Record,
+    Access, Account, AccountStatus, Balance, Balances, Environment, Fill, HistoryQuery, Instrument, OrderQuery,
+    OrderRef, Position, PositionMode, Record,
 };
-use broker_core::seam::{Answer, Carrier, OpenRequest, Request, SeededRng, Transport, VirtualRuntime};
+use broker_core::seam::{
+    Answer, BoxFuture, Carrier, Clock, OpenRequest, Request, SeededRng, Transport, VirtualClock, VirtualRuntime,
+};
 use broker_core::{
     AccountId, Broker, BrokerId, Context, Currency, Cursor, Error, ErrorKind, InstrumentId, InstrumentQuery,
-    MarketData, Order, OrderId, Page, Probe, Proof, Qty, Result, Streaming, Trading,
+    MarketData, Order, Page, Probe, Proof, Result, Streaming, Trading,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+pub use super::literals::instrument;
+use super::literals::{capabilities, order, position};
 use super::{account, day};
 
 /// What the venue knows, and how it misbehaves. Shared by the venues of several runs.
@@ -61,6 +64,8 @@ pub struct Knobs {
     pub settles_within: Duration,
     pub orders_unsupported: bool,
     pub by_instrument: bool,
+    /// The clock moves on by a microsecond whenever it is read, as a real one does.
+    pub ticking: bool,
     /// A spot venue: pairs are held as coins, which are in the balances.
     pub coins: Option<Coins>,
 }
@@ -97,6 +102,7 @@ impl Default for Knobs {
             settles_within: Duration::from_secs(3 * 86_400),
             orders_unsupported: false,
             by_instrument: false,
+            ticking: false,
             coins: None,
         }
     }
@@ -158,7 +164,9 @@ impl Book {
         let order = &mut orders[index];
         order.filled_qty = order.filled_qty + fill.qty;
         order.updated_at = Some(fill.at);
-        order.created_at = order.created_at.map(|at| at.min(fill.at - chrono::Duration::seconds(1)));
+        order.created_at = order
+            .created_at
+            .map(|at| at.min(fill.at - chrono::Duration::seconds(1)));
         let at = order.created_at;
         orders.sort_by_key(|order| order.created_at);
         assert!(at.is_some());
@@ -175,40 +183,6 @@ impl Book {
     }
 }
 
-fn order(id: OrderId, fill: &Fill) -> Order {
-    Order {
-        id,
-        client_id: None,
-        account: account(),
-        legs: vec![OrderLeg {
-            instrument: fill.instrument.clone(),
-            symbol: fill.symbol.clone(),
-            side: fill.side,
-            ratio: Decimal::ONE,
-            effect: None,
-            position: PositionLeg::Net,
-            filled_qty: Qty::ZERO,
-            average_price: None,
-        }],
-        kind: OrderKind::Market,
-        amount: Amount::Qty(fill.qty),
-        filled_qty: Qty::ZERO,
-        average_price: None,
-        limit_price: None,
-        stop_price: None,
-        trail: None,
-        time_in_force: None,
-        expires_at: None,
-        extended_hours: false,
-        reduce_only: false,
-        status: OrderStatus::Filled,
-        reason: None,
-        links: OrderLinks::default(),
-        created_at: Some(fill.at),
-        updated_at: None,
-    }
-}
-
 #[derive(Debug, Clone)]
 pub struct Venue {
     book: Arc<Book>,
@@ -216,6 +190,28 @@ pub struct Venue {
     capabilities: Arc<Capabilities>,
     /// Cursors that this process gave out.
     process: u32,
+}
+
+#[derive(Debug)]
+struct Ticking {
+    clock: VirtualClock,
+    step: u64,
+    steps: AtomicU64,
+}
+
+impl Clock for Ticking {
+    fn now(&self) -> DateTime<Utc> {
+        let micros = self.steps.fetch_add(self.step, Ordering::Relaxed);
+        self.clock.now() + Duration::from_micros(micros)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(wait)
+    }
 }
 
 #[derive(Debug)]
@@ -235,9 +231,14 @@ impl Transport for NoWire {
 impl Venue {
     pub fn new(book: Arc<Book>, runtime: &VirtualRuntime) -> Self {
         static PROCESSES: AtomicU32 = AtomicU32::new(0);
-        let clock = Arc::new(runtime.clock());
-        let context = Context::new(clock.clone(), Arc::new(SeededRng::new(1)), clock, Arc::new(NoWire));
         let knobs = book.knobs.lock().unwrap().clone();
+        let clock = Arc::new(runtime.clock());
+        let time = Arc::new(Ticking {
+            clock: runtime.clock(),
+            step: u64::from(knobs.ticking),
+            steps: AtomicU64::new(0),
+        });
+        let context = Context::new(time, Arc::new(SeededRng::new(1)), clock, Arc::new(NoWire));
         Self {
             book,
             context,
@@ -261,8 +262,11 @@ impl Venue {
         let wanted = |record: &&Record| {
             let id = record_id(record);
             (since..until).contains(&record.at())
-                && !knobs.hidden.iter().any(|hidden| *hidden == id)
-                && query.instrument.as_ref().is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
+                && !knobs.hidden.contains(&id)
+                && query
+                    .instrument
+                    .as_ref()
+                    .is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
         };
         records.iter().filter(wanted).cloned().collect()
     }
@@ -274,63 +278,6 @@ fn record_id(record: &Record) -> String {
         Record::Void(void) => void.id.get().to_owned(),
         Record::Fee(fee) => fee.id.get().to_owned(),
         Record::Flow(flow) => flow.id.get().to_owned(),
-    }
-}
-
-fn capabilities(knobs: &Knobs) -> Capabilities {
-    Capabilities {
-        environments: vec![Environment::Paper],
-        asset_classes: vec![AssetClass::Stock],
-        orders: OrderFacts {
-            kinds: Vec::new(),
-            groups: Vec::new(),
-            times_in_force: Vec::new(),
-            fractional_qty: false,
-            notional: false,
-            extended_hours: false,
-            replace: false,
-            client_id: None,
-            resend_is_safe: false,
-            latest_arrival: None,
-            visibility_lag: Duration::ZERO,
-            one_at_a_time: false,
-        },
-        history: HistoryFacts {
-            depth: knobs.depth,
-            order_depth: knobs.order_depth,
-            page_size: u32::try_from(knobs.page_size).ok(),
-            by_instrument: knobs.by_instrument,
-            settles_within: knobs.settles_within,
-            positions_cover_fills: knobs.coins.is_none(),
-            states_pnl: false,
-            page_cost: ("reads", 1),
-        },
-        limits: Vec::new(),
-    }
-}
-
-pub fn instrument(id: &InstrumentId) -> Instrument {
-    Instrument {
-        id: id.clone(),
-        symbol: id.get().into(),
-        name: None,
-        asset_class: AssetClass::Stock,
-        exchange: None,
-        currency: Currency::USD,
-        base: id.get().split_once('/').map(|(base, _)| base.parse().unwrap()),
-        payoff: Payoff::Cash,
-        multiplier: Some(Decimal::ONE),
-        ticks: Vec::new(),
-        lot: None,
-        min_qty: None,
-        max_qty: None,
-        min_notional: None,
-        pip_location: None,
-        expires_at: None,
-        option: None,
-        margin: None,
-        status: InstrumentStatus::Tradable,
-        shortable: None,
     }
 }
 
@@ -505,13 +452,23 @@ impl Broker for Venue {
         let start = skip;
         skip += read + usize::from(knobs.drops_at_borders);
         let is_last = skip >= all.len();
-        let next = (!is_last).then(|| Cursor::encode(1, &(skip, self.process))).transpose()?;
-        let next = if knobs.cursor_never_moves { from.cloned().or(next) } else { next };
+        let next = (!is_last)
+            .then(|| Cursor::encode(1, &(skip, self.process)))
+            .transpose()?;
+        let next = if knobs.cursor_never_moves {
+            from.cloned().or(next)
+        } else {
+            next
+        };
         let (since, until) = query.range(self.context.clock().now());
         // A page covers what lies behind the row before it, unless that row was dropped.
         let first_covered = start.saturating_sub(usize::from(!knobs.drops_at_borders));
         let begin = if start == 0 { since } else { all[first_covered].at() };
-        let end = if start + read == all.len() { until } else { all[start + read - 1].at() };
+        let end = if start + read == all.len() {
+            until
+        } else {
+            all[start + read - 1].at()
+        };
         let count = u64::try_from(all.len()).unwrap();
         Ok(Page {
             proof: match knobs.proof {
@@ -540,25 +497,5 @@ impl Broker for Venue {
 
     fn streaming(&self) -> Option<&dyn Streaming> {
         None
-    }
-}
-
-fn position(id: &InstrumentId, qty: Decimal) -> Position {
-    let (side, qty) = Qty::from_signed(qty);
-    Position {
-        account: account(),
-        instrument: id.clone(),
-        symbol: id.get().into(),
-        leg: PositionLeg::Net,
-        side,
-        qty,
-        available: None,
-        average_price: None,
-        mark_price: None,
-        market_value: None,
-        cost_basis: None,
-        unrealized_pnl: None,
-        realized_pnl: None,
-        at: None,
     }
 }

@@ -1,0 +1,125 @@
+//! What the scripted broker says, spelled out.
+
+use std::time::Duration;
+
+use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::model::{
+    Amount, AssetClass, Environment, Fill, Instrument, InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderStatus,
+    Payoff, Position, PositionLeg,
+};
+use broker_core::{Currency, InstrumentId, Order, OrderId, Qty};
+use rust_decimal::Decimal;
+
+use super::account;
+use super::venue::Knobs;
+
+pub fn order(id: OrderId, fill: &Fill) -> Order {
+    Order {
+        id,
+        client_id: None,
+        account: account(),
+        legs: vec![OrderLeg {
+            instrument: fill.instrument.clone(),
+            symbol: fill.symbol.clone(),
+            side: fill.side,
+            ratio: Decimal::ONE,
+            effect: None,
+            position: PositionLeg::Net,
+            filled_qty: Qty::ZERO,
+            average_price: None,
+        }],
+        kind: OrderKind::Market,
+        amount: Amount::Qty(fill.qty),
+        filled_qty: Qty::ZERO,
+        average_price: None,
+        limit_price: None,
+        stop_price: None,
+        trail: None,
+        time_in_force: None,
+        expires_at: None,
+        extended_hours: false,
+        reduce_only: false,
+        status: OrderStatus::Filled,
+        reason: None,
+        links: OrderLinks::default(),
+        created_at: Some(fill.at),
+        updated_at: None,
+    }
+}
+
+pub fn capabilities(knobs: &Knobs) -> Capabilities {
+    Capabilities {
+        environments: vec![Environment::Paper],
+        asset_classes: vec![AssetClass::Stock],
+        orders: OrderFacts {
+            kinds: Vec::new(),
+            groups: Vec::new(),
+            times_in_force: Vec::new(),
+            fractional_qty: false,
+            notional: false,
+            extended_hours: false,
+            replace: false,
+            client_id: None,
+            resend_is_safe: false,
+            latest_arrival: None,
+            visibility_lag: Duration::ZERO,
+            one_at_a_time: false,
+        },
+        history: HistoryFacts {
+            depth: knobs.depth,
+            order_depth: knobs.order_depth,
+            page_size: u32::try_from(knobs.page_size).ok(),
+            by_instrument: knobs.by_instrument,
+            settles_within: knobs.settles_within,
+            positions_cover_fills: knobs.coins.is_none(),
+            states_pnl: false,
+            page_cost: ("reads", 1),
+        },
+        limits: Vec::new(),
+    }
+}
+
+pub fn instrument(id: &InstrumentId) -> Instrument {
+    Instrument {
+        id: id.clone(),
+        symbol: id.get().into(),
+        name: None,
+        asset_class: AssetClass::Stock,
+        exchange: None,
+        currency: Currency::USD,
+        base: id.get().split_once('/').map(|(base, _)| base.parse().unwrap()),
+        payoff: Payoff::Cash,
+        multiplier: Some(Decimal::ONE),
+        ticks: Vec::new(),
+        lot: None,
+        min_qty: None,
+        max_qty: None,
+        min_notional: None,
+        pip_location: None,
+        expires_at: None,
+        option: None,
+        margin: None,
+        status: InstrumentStatus::Tradable,
+        shortable: None,
+    }
+}
+
+pub fn position(id: &InstrumentId, qty: Decimal) -> Position {
+    let (side, qty) = Qty::from_signed(qty);
+    Position {
+        account: account(),
+        instrument: id.clone(),
+        symbol: id.get().into(),
+        leg: PositionLeg::Net,
+        side,
+        qty,
+        available: None,
+        average_price: None,
+        mark_price: None,
+        market_value: None,
+        cost_basis: None,
+        unrealized_pnl: None,
+        realized_pnl: None,
+        at: None,
+    }
+}
