@@ -39,7 +39,11 @@ fn error(call: &Call, reply: &Reply, now: DateTime<Utc>) -> Error {
     let code = wire.code.map(|code| code.get().trim_matches('"'));
     let message = wire.message.as_ref().map_or(body, Text::get);
     let markup = body.starts_with('<');
-    let kind = if markup { ErrorKind::Unavailable } else { kind(&call.method, status, code, message) };
+    let kind = if markup {
+        ErrorKind::Unavailable
+    } else {
+        kind(&call.method, status, code, message)
+    };
     let mut error = Error::new(kind).with_delivery(Delivery::Answered).with_status(status);
     if let Some(code) = code {
         error = error.with_code(code);
@@ -80,12 +84,21 @@ fn kind(method: &Method, status: u16, code: Option<&str>, message: &str) -> Erro
         // Wash trades, shares that cannot be split or shorted, day-trade protection.
         (403, _) => ErrorKind::OrderRejected,
         (404, _) => ErrorKind::NotFound,
-        (422, _) if says(&["market is closed", "market closed", "market hours", "not open for trading"]) => {
+        (422, _)
+            if says(&[
+                "market is closed",
+                "market closed",
+                "market hours",
+                "not open for trading",
+            ]) =>
+        {
             ErrorKind::MarketClosed
         }
         // Not cancelable any more: the order may have filled.
         (400 | 422, _) if method == Method::DELETE => ErrorKind::OrderRejected,
-        (422, _) if method == Method::PATCH && says(&["filled", "not open", "not replaceable", "cannot be replaced"]) => {
+        (422, _)
+            if method == Method::PATCH && says(&["filled", "not open", "not replaceable", "cannot be replaced"]) =>
+        {
             ErrorKind::OrderRejected
         }
         (400 | 422, _) => ErrorKind::InvalidRequest,
@@ -162,18 +175,60 @@ mod tests {
         let (post, delete, patch) = (Method::POST, Method::DELETE, Method::PATCH);
         for (method, status, code, message, kind) in [
             (&post, 403, "40310000", "insufficient buying power", InsufficientFunds),
-            (&post, 403, "40310000", "insufficient balance for USD (requested: 9, available: 1)", InsufficientFunds),
-            (&post, 403, "40310000", "insufficient qty available for order (requested: 2, available: 1)", InsufficientFunds),
-            (&post, 403, "40310000", "potential wash trade detected. use complex orders", OrderRejected),
+            (
+                &post,
+                403,
+                "40310000",
+                "insufficient balance for USD (requested: 9, available: 1)",
+                InsufficientFunds,
+            ),
+            (
+                &post,
+                403,
+                "40310000",
+                "insufficient qty available for order (requested: 2, available: 1)",
+                InsufficientFunds,
+            ),
+            (
+                &post,
+                403,
+                "40310000",
+                "potential wash trade detected. use complex orders",
+                OrderRejected,
+            ),
             (&post, 403, "40310000", "asset \"X\" is not fractionable", OrderRejected),
             (&post, 403, "40310000", "account is not allowed to short", OrderRejected),
-            (&post, 403, "40310100", "trade denied due to pattern day trading protection", OrderRejected),
+            (
+                &post,
+                403,
+                "40310100",
+                "trade denied due to pattern day trading protection",
+                OrderRejected,
+            ),
             (&post, 403, "40310000", "account is blocked from trading", Permission),
-            (&post, 403, "40310000", "new orders are rejected: trading is suspended", Permission),
+            (
+                &post,
+                403,
+                "40310000",
+                "new orders are rejected: trading is suspended",
+                Permission,
+            ),
             (&post, 422, "40010001", "client_order_id must be unique", DuplicateOrder),
             (&post, 422, "40010001", "qty is required", InvalidRequest),
-            (&post, 422, "42210000", "invalid limit_price 290.123. sub-penny increment", InvalidRequest),
-            (&post, 422, "42210000", "options market orders are only allowed during market hours", MarketClosed),
+            (
+                &post,
+                422,
+                "42210000",
+                "invalid limit_price 290.123. sub-penny increment",
+                InvalidRequest,
+            ),
+            (
+                &post,
+                422,
+                "42210000",
+                "options market orders are only allowed during market hours",
+                MarketClosed,
+            ),
             (&post, 400, "40010000", "request body format is invalid", InvalidRequest),
             (&delete, 422, "42210000", "order is not cancelable", OrderRejected),
             (&delete, 404, "40410000", "order not found", NotFound),
@@ -195,12 +250,28 @@ mod tests {
     #[test]
     fn bodies_without_a_code_or_without_json() {
         let post = Method::POST;
-        assert_eq!(answered(post.clone(), 403, r#"{"message":"forbidden."}"#).0.kind(), ErrorKind::Auth);
+        assert_eq!(
+            answered(post.clone(), 403, r#"{"message":"forbidden."}"#).0.kind(),
+            ErrorKind::Auth
+        );
         assert_eq!(answered(post.clone(), 403, "").0.kind(), ErrorKind::Auth);
         let (error, _) = answered(post.clone(), 503, "upstream gone");
-        assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, Some("upstream gone")));
-        assert_eq!(answered(post.clone(), 403, " <html>blocked</html>").0.kind(), ErrorKind::Unavailable);
-        let (error, _) = answered(post, 422, r#"{"code":"40010001","message":"client_order_id must be unique"}"#);
-        assert_eq!((error.kind(), error.code()), (ErrorKind::DuplicateOrder, Some("40010001")));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Unavailable, Some("upstream gone"))
+        );
+        assert_eq!(
+            answered(post.clone(), 403, " <html>blocked</html>").0.kind(),
+            ErrorKind::Unavailable
+        );
+        let (error, _) = answered(
+            post,
+            422,
+            r#"{"code":"40010001","message":"client_order_id must be unique"}"#,
+        );
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::DuplicateOrder, Some("40010001"))
+        );
     }
 }

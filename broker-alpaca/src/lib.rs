@@ -12,5 +12,6 @@ mod rest;
 mod walk;
 mod wire;
 
+pub use auth::AlpacaOAuth;
 pub use broker::AlpacaBroker;
 pub use config::{AlpacaConfig, Feed};
