@@ -343,8 +343,8 @@ fn a_bracket_is_three_linked_orders() {
         (stop.stop_price, stop.limit_price),
         (Some(price("490")), Some(price("489.5")))
     );
-    assert_eq!(target.links.siblings, [stop.id.clone()]);
-    assert_eq!(stop.links.siblings, [target.id.clone()]);
+    assert_eq!(target.links.siblings, std::slice::from_ref(&stop.id));
+    assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
     assert_eq!(
         (&target.links.parent, &stop.links.parent),
         (&Some(entry.id.clone()), &Some(entry.id.clone()))
@@ -388,7 +388,7 @@ fn both_halves_of_an_oco_are_siblings() {
         (&target.links.siblings, &target.links.children),
         (&vec![stop.id.clone()], &Vec::new())
     );
-    assert_eq!(stop.links.siblings, [target.id.clone()]);
+    assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
     assert_eq!(
         (&stop.kind, stop.trail),
         (&OrderKind::TrailingStop, Some(Trail::Percent(dec("1.5"))))
