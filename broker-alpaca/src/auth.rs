@@ -1,18 +1,22 @@
 //! Proving who asks: two headers with a key pair, or one with a token. Nothing is signed and nothing expires.
+//! Tokens come from an OAuth 2 sign-in, without a refresh token: they live until their user takes them back.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use broker_core::http::{Call, Outcome, Protocol, Reply, Verdict};
+use broker_core::http::{Call, Http, OpClass, Outcome, Protocol, Reply, Verdict};
+use broker_core::oauth2::{ClientAuth, OAuth2, SignIn, read_refusal};
 use broker_core::seam::Clock;
-use broker_core::{Error, ErrorKind, Result};
+use broker_core::token::Token;
+use broker_core::{BrokerId, Context, Error, ErrorKind, Result};
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use url::Url;
 
-use crate::config::Credentials;
+use crate::config::{Credentials, DOMAIN, https};
 use crate::error;
 
 const KEY_ID: HeaderName = HeaderName::from_static("apca-api-key-id");
@@ -133,4 +137,106 @@ pub(crate) fn fingerprint(credentials: &Credentials) -> String {
     };
     let hash = Sha256::digest(text.expose_secret().as_bytes());
     hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An application that is registered with Alpaca, and its users' sign-ins.
+///
+/// ```
+/// use broker_alpaca::AlpacaOAuth;
+/// # let context = broker_core::net::network()?;
+/// let app = AlpacaOAuth::new("app-id", "app-secret", "https://app.example/callback", context)?;
+/// let sign_in = app.sign_in();
+/// assert_eq!(sign_in.url().host_str(), Some("app.alpaca.markets"));
+/// // The user opens it; what comes back to the callback goes to `app.token(&mut sign_in, url)`.
+/// # Ok::<(), broker_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct AlpacaOAuth {
+    client: OAuth2,
+    http: Http,
+    base: Url,
+}
+
+/// What a user is asked for: account changes, trading, market data. Reading needs no scope.
+const SCOPES: [&str; 3] = ["account:write", "trading", "data"];
+
+impl AlpacaOAuth {
+    /// An application, by what Alpaca registered. It asks for all scopes.
+    ///
+    /// # Errors
+    /// `Config` when the address cannot be made.
+    pub fn new(
+        client_id: impl Into<String>,
+        client_secret: impl Into<SecretString>,
+        redirect_uri: impl Into<String>,
+        context: Context,
+    ) -> Result<Self> {
+        let mut authorize = https("app.alpaca.markets")?;
+        authorize.set_path("/oauth/authorize");
+        let client = OAuth2::new(client_id, authorize, redirect_uri)
+            .with_secret(client_secret.into(), ClientAuth::Form)
+            .with_scopes(SCOPES);
+        let http = Http::new(context, BrokerId::from("alpaca"), Arc::new(TokenProtocol), &[DOMAIN]);
+        let base = https("api.alpaca.markets")?;
+        Ok(Self { client, http, base })
+    }
+
+    /// Asks for these scopes only.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.client = self.client.with_scopes(scopes);
+        self
+    }
+
+    /// Another address of the token endpoint: a venue on this machine.
+    #[must_use]
+    pub fn with_base_url(mut self, url: Url) -> Self {
+        self.base = url;
+        self
+    }
+
+    /// Starts a sign-in: the user opens its URL, within ten minutes.
+    pub fn sign_in(&self) -> SignIn {
+        let context = self.http.context();
+        self.client.sign_in(&**context.clock(), &**context.rng())
+    }
+
+    /// Reads what came to the callback and gets the token, for [`AlpacaConfig::oauth`](crate::AlpacaConfig::oauth).
+    /// The same token serves paper and live.
+    ///
+    /// # Errors
+    /// `Auth` for an answer to another sign-in, `Permission` when the user declined, `ReauthRequired` for a code
+    /// that was used or is too old.
+    pub async fn token(&self, sign_in: &mut SignIn, callback: &str) -> Result<Token> {
+        let clock = self.http.context().clock();
+        let code = sign_in.code(callback, &**clock)?;
+        let exchange = self.client.exchange(code)?;
+        let mut call = Call::new("token", OpClass::SignIn, Method::POST, &self.base, "/oauth/token");
+        call.headers.extend(exchange.headers);
+        call.body = exchange.body.expose_secret().to_owned().into();
+        let issued_at = clock.now();
+        self.http.run(call, |body| self.client.token(body, issued_at)).await
+    }
+}
+
+/// The token endpoint speaks OAuth and not Alpaca's error bodies.
+#[derive(Debug)]
+struct TokenProtocol;
+
+#[async_trait]
+impl Protocol for TokenProtocol {
+    async fn authorize(&self, _call: &mut Call) -> Result<()> {
+        Ok(())
+    }
+
+    fn classify(&self, _call: &Call, reply: &Reply) -> Verdict {
+        if reply.status.is_success() {
+            return Verdict::good();
+        }
+        Verdict::bad(read_refusal(reply.status.as_u16(), &reply.body))
+    }
+
+    async fn mend(&self, error: &Error) -> Result<()> {
+        Err(error.clone())
+    }
 }

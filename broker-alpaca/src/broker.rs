@@ -39,6 +39,10 @@ struct Inner {
     capabilities: Capabilities,
     /// The one account of the key, once it is known.
     account: OnceLock<AccountId>,
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "only market data has feeds")
+    )]
     feed: Option<Feed>,
 }
 

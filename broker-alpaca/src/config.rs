@@ -232,7 +232,7 @@ fn without_version(url: &Url) -> Url {
     url
 }
 
-fn https(host: &str) -> Result<Url> {
+pub(crate) fn https(host: &str) -> Result<Url> {
     Url::parse(&format!("https://{host}")).map_err(|error| Error::config("the address is not a URL").with_source(error))
 }
 

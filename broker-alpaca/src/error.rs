@@ -175,18 +175,60 @@ mod tests {
         let (post, delete, patch) = (Method::POST, Method::DELETE, Method::PATCH);
         for (method, status, code, message, kind) in [
             (&post, 403, "40310000", "insufficient buying power", InsufficientFunds),
-            (&post, 403, "40310000", "insufficient balance for USD (requested: 9, available: 1)", InsufficientFunds),
-            (&post, 403, "40310000", "insufficient qty available for order (requested: 2, available: 1)", InsufficientFunds),
-            (&post, 403, "40310000", "potential wash trade detected. use complex orders", OrderRejected),
+            (
+                &post,
+                403,
+                "40310000",
+                "insufficient balance for USD (requested: 9, available: 1)",
+                InsufficientFunds,
+            ),
+            (
+                &post,
+                403,
+                "40310000",
+                "insufficient qty available for order (requested: 2, available: 1)",
+                InsufficientFunds,
+            ),
+            (
+                &post,
+                403,
+                "40310000",
+                "potential wash trade detected. use complex orders",
+                OrderRejected,
+            ),
             (&post, 403, "40310000", "asset \"X\" is not fractionable", OrderRejected),
             (&post, 403, "40310000", "account is not allowed to short", OrderRejected),
-            (&post, 403, "40310100", "trade denied due to pattern day trading protection", OrderRejected),
+            (
+                &post,
+                403,
+                "40310100",
+                "trade denied due to pattern day trading protection",
+                OrderRejected,
+            ),
             (&post, 403, "40310000", "account is blocked from trading", Permission),
-            (&post, 403, "40310000", "new orders are rejected: trading is suspended", Permission),
+            (
+                &post,
+                403,
+                "40310000",
+                "new orders are rejected: trading is suspended",
+                Permission,
+            ),
             (&post, 422, "40010001", "client_order_id must be unique", DuplicateOrder),
             (&post, 422, "40010001", "qty is required", InvalidRequest),
-            (&post, 422, "42210000", "invalid limit_price 290.123. sub-penny increment", InvalidRequest),
-            (&post, 422, "42210000", "options market orders are only allowed during market hours", MarketClosed),
+            (
+                &post,
+                422,
+                "42210000",
+                "invalid limit_price 290.123. sub-penny increment",
+                InvalidRequest,
+            ),
+            (
+                &post,
+                422,
+                "42210000",
+                "options market orders are only allowed during market hours",
+                MarketClosed,
+            ),
             (&post, 400, "40010000", "request body format is invalid", InvalidRequest),
             (&delete, 422, "42210000", "order is not cancelable", OrderRejected),
             (&delete, 404, "40410000", "order not found", NotFound),
@@ -208,12 +250,28 @@ mod tests {
     #[test]
     fn bodies_without_a_code_or_without_json() {
         let post = Method::POST;
-        assert_eq!(answered(post.clone(), 403, r#"{"message":"forbidden."}"#).0.kind(), ErrorKind::Auth);
+        assert_eq!(
+            answered(post.clone(), 403, r#"{"message":"forbidden."}"#).0.kind(),
+            ErrorKind::Auth
+        );
         assert_eq!(answered(post.clone(), 403, "").0.kind(), ErrorKind::Auth);
         let (error, _) = answered(post.clone(), 503, "upstream gone");
-        assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, Some("upstream gone")));
-        assert_eq!(answered(post.clone(), 403, " <html>blocked</html>").0.kind(), ErrorKind::Unavailable);
-        let (error, _) = answered(post, 422, r#"{"code":"40010001","message":"client_order_id must be unique"}"#);
-        assert_eq!((error.kind(), error.code()), (ErrorKind::DuplicateOrder, Some("40010001")));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Unavailable, Some("upstream gone"))
+        );
+        assert_eq!(
+            answered(post.clone(), 403, " <html>blocked</html>").0.kind(),
+            ErrorKind::Unavailable
+        );
+        let (error, _) = answered(
+            post,
+            422,
+            r#"{"code":"40010001","message":"client_order_id must be unique"}"#,
+        );
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::DuplicateOrder, Some("40010001"))
+        );
     }
 }

@@ -15,5 +15,6 @@ pub mod venue;
 mod walk;
 mod wire;
 
+pub use auth::AlpacaOAuth;
 pub use broker::AlpacaBroker;
 pub use config::{AlpacaConfig, Feed};

@@ -25,9 +25,15 @@ pub(crate) struct Rest {
     pub(crate) http: Http,
     pub(crate) trading: Url,
     pub(crate) trading_bucket: BucketKey,
-    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data is asked there"))]
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "only market data is asked there")
+    )]
     pub(crate) data: Url,
-    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "only market data pays there"))]
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "only market data pays there")
+    )]
     pub(crate) data_bucket: BucketKey,
 }
 
@@ -39,7 +45,8 @@ const LARGEST_LIST: usize = 64 << 20;
 
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<Account> {
-        let read = |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
+        let read =
+            |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
         self.http.run(self.read("account", "/v2/account", &[]), read).await
     }
 

@@ -1,6 +1,7 @@
 //! Alpaca's JSON as it is sent. Names are the broker's; text is borrowed from the body; fields that we do not use are
 //! not decoded. Empty strings are real values here: a multi-leg order has an empty side, symbol and asset class.
 
+#[cfg(feature = "market-data")]
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,6 +1,8 @@
 //! Recorded and published answers of Alpaca, read through the shipped calls and compared with values worked out by
 //! hand. The collection is not part of this repository: without it the tests say so and pass.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::PathBuf;
@@ -18,10 +20,16 @@ use common::{ACCOUNT, Exchange, Stage, account, at, dec, get, price, qty};
 /// The file's text; `None` where there is no collection.
 fn recorded(name: &str) -> Option<String> {
     let folder = std::env::var_os("BROKER_CORPUS")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"), PathBuf::from)
+        .map_or_else(
+            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"),
+            PathBuf::from,
+        )
         .join("alpaca");
     if !folder.is_dir() {
-        println!("SKIPPED {name}: no recorded answers at {} (set BROKER_CORPUS)", folder.display());
+        println!(
+            "SKIPPED {name}: no recorded answers at {} (set BROKER_CORPUS)",
+            folder.display()
+        );
         return None;
     }
     // The folder is there, so a missing file is a mistake.
@@ -220,7 +228,10 @@ fn deposits_and_a_fill_in_one_page() {
             }
             Record::Fill(fill) => {
                 assert_eq!(fill.symbol.get(), "GOOGL");
-                assert_eq!((fill.side, fill.qty, fill.price), (Side::Buy, qty("9"), price("2630.95")));
+                assert_eq!(
+                    (fill.side, fill.qty, fill.price),
+                    (Side::Buy, qty("9"), price("2630.95"))
+                );
                 assert_eq!(fill.at, at("2022-03-04T14:53:18.500245Z"));
                 dec("0")
             }
@@ -256,12 +267,27 @@ fn orders_of_one_leg() {
     let body = recorded!("order_equity_accepted.json");
     let order = order(&body);
     assert_eq!(order.id.get(), "7b08df51-c1ac-453c-99f9-323a5f075f0d");
-    assert_eq!(order.client_id.as_ref().unwrap().get(), "5680c4bc-9ac1-4a12-a44c-df427ba53032");
+    assert_eq!(
+        order.client_id.as_ref().unwrap().get(),
+        "5680c4bc-9ac1-4a12-a44c-df427ba53032"
+    );
     assert_eq!(order.account.get(), ACCOUNT);
-    assert_eq!((order.status, order.reason.as_deref()), (OrderStatus::New, Some("accepted")));
-    assert_eq!((order.kind, order.time_in_force), (OrderKind::Limit, Some(TimeInForce::Gtc)));
-    assert_eq!((order.amount, order.limit_price), (Amount::Qty(qty("2")), Some(price("150"))));
-    assert_eq!((order.filled_qty, order.average_price, order.stop_price), (qty("0"), None, None));
+    assert_eq!(
+        (order.status, order.reason.as_deref()),
+        (OrderStatus::New, Some("accepted"))
+    );
+    assert_eq!(
+        (order.kind, order.time_in_force),
+        (OrderKind::Limit, Some(TimeInForce::Gtc))
+    );
+    assert_eq!(
+        (order.amount, order.limit_price),
+        (Amount::Qty(qty("2")), Some(price("150")))
+    );
+    assert_eq!(
+        (order.filled_qty, order.average_price, order.stop_price),
+        (qty("0"), None, None)
+    );
     assert_eq!(order.links, broker_core::model::OrderLinks::default());
     assert_eq!(order.created_at, Some(at("2023-12-12T22:31:24.668464435Z")));
     assert_eq!(order.updated_at, Some(at("2023-12-12T22:31:24.668464435Z")));
@@ -278,7 +304,10 @@ fn orders_for_money() {
     assert_eq!(ipo.remaining_qty(), None);
     let swap = order(&recorded!("order_notional_with_swap.json"));
     assert_eq!(swap.amount, Amount::Notional(usd("40")));
-    assert_eq!((swap.filled_qty, swap.average_price), (qty("0.0016"), Some(price("23717.854"))));
+    assert_eq!(
+        (swap.filled_qty, swap.average_price),
+        (qty("0.0016"), Some(price("23717.854")))
+    );
     assert_eq!((swap.status, swap.reason), (OrderStatus::Filled, None));
     let close = order(&recorded!("position_close_response_order_notional.json"));
     assert_eq!(close.amount, Amount::Notional(usd("500")));
@@ -288,17 +317,32 @@ fn orders_for_money() {
 #[test]
 fn orders_of_crypto_and_options() {
     let btc = order(&recorded!("order_crypto_filled_or_new.json"));
-    assert_eq!((btc.legs[0].instrument.get(), btc.amount), ("BTC/USD", Amount::Qty(qty("0.0001"))));
+    assert_eq!(
+        (btc.legs[0].instrument.get(), btc.amount),
+        ("BTC/USD", Amount::Qty(qty("0.0001")))
+    );
     assert_eq!((btc.kind, btc.status), (OrderKind::Market, OrderStatus::PendingNew));
     let eth = order(&recorded!("order_crypto_pending_new.json"));
-    assert_eq!((eth.legs[0].instrument.get(), eth.limit_price), ("ETH/USD", Some(price("2100"))));
+    assert_eq!(
+        (eth.legs[0].instrument.get(), eth.limit_price),
+        ("ETH/USD", Some(price("2100")))
+    );
     assert_eq!(eth.amount, Amount::Qty(qty("0.02")));
     let option = order(&recorded!("order_option_pending_new.json"));
     assert_eq!(option.legs[0].instrument.get(), "AAPL250620C00100000");
-    assert_eq!((option.time_in_force, option.amount), (Some(TimeInForce::Day), Amount::Qty(qty("2"))));
+    assert_eq!(
+        (option.time_in_force, option.amount),
+        (Some(TimeInForce::Day), Amount::Qty(qty("2")))
+    );
     let sold = order(&recorded!("order_option_sell_to_open_accepted.json"));
-    assert_eq!((sold.legs[0].side, sold.legs[0].effect), (Side::Sell, Some(PositionEffect::Open)));
-    assert_eq!((sold.limit_price, sold.amount), (Some(price("300")), Amount::Qty(qty("1"))));
+    assert_eq!(
+        (sold.legs[0].side, sold.legs[0].effect),
+        (Side::Sell, Some(PositionEffect::Open))
+    );
+    assert_eq!(
+        (sold.limit_price, sold.amount),
+        (Some(price("300")), Amount::Qty(qty("1")))
+    );
     // Text that no rule understands stays as it is.
     assert_eq!(sold.legs[0].symbol.get(), "AAPL`");
     let limit = order(&recorded!("order_limit_accepted.json"));
@@ -325,8 +369,14 @@ fn quantities_may_be_json_numbers() {
     assert_eq!((order.amount, order.filled_qty), (Amount::Qty(qty("1")), qty("0")));
     assert_eq!((&order.kind, order.average_price), (&OrderKind::Stop, None));
     assert_eq!((&order.status, order.extended_hours), (&OrderStatus::New, true));
-    assert_eq!(order.links.replaced_by.as_ref().unwrap().get(), "0b11f089-722d-4ced-9beb-e2eeed3637dc");
-    assert_eq!(order.links.replaces.as_ref().unwrap().get(), "9f7d75bc-a9a2-40b0-9082-0fc0a09817ff");
+    assert_eq!(
+        order.links.replaced_by.as_ref().unwrap().get(),
+        "0b11f089-722d-4ced-9beb-e2eeed3637dc"
+    );
+    assert_eq!(
+        order.links.replaces.as_ref().unwrap().get(),
+        "9f7d75bc-a9a2-40b0-9082-0fc0a09817ff"
+    );
 }
 
 #[test]
@@ -344,8 +394,14 @@ fn a_spread_is_one_order_and_its_legs() {
     let parent = &orders[0];
     assert_eq!(parent.links.group, Some(Group::MultiLeg));
     assert_eq!(parent.links.children, [orders[1].id.clone(), orders[2].id.clone()]);
-    assert_eq!((parent.filled_qty, parent.average_price), (qty("1"), Some(price("1.28"))));
-    assert_eq!((parent.limit_price, &parent.status), (Some(price("10")), &OrderStatus::Filled));
+    assert_eq!(
+        (parent.filled_qty, parent.average_price),
+        (qty("1"), Some(price("1.28")))
+    );
+    assert_eq!(
+        (parent.limit_price, &parent.status),
+        (Some(price("10")), &OrderStatus::Filled)
+    );
     let legs: Vec<_> = parent
         .legs
         .iter()
@@ -354,13 +410,28 @@ fn a_spread_is_one_order_and_its_legs() {
     assert_eq!(
         legs,
         [
-            ("AAPL241213C00250000", Side::Buy, dec("3"), qty("3"), Some(price("0.43"))),
-            ("AAPL241213C00260000", Side::Sell, dec("1"), qty("1"), Some(price("0.01"))),
+            (
+                "AAPL241213C00250000",
+                Side::Buy,
+                dec("3"),
+                qty("3"),
+                Some(price("0.43"))
+            ),
+            (
+                "AAPL241213C00260000",
+                Side::Sell,
+                dec("1"),
+                qty("1"),
+                Some(price("0.01"))
+            ),
         ]
     );
     let leg = &orders[1];
     // The leg's own type is empty.
-    assert_eq!((&leg.kind, &leg.links.parent), (&OrderKind::Limit, &Some(parent.id.clone())));
+    assert_eq!(
+        (&leg.kind, &leg.links.parent),
+        (&OrderKind::Limit, &Some(parent.id.clone()))
+    );
     assert_eq!((leg.amount, leg.filled_qty), (Amount::Qty(qty("3")), qty("3")));
     assert_eq!(leg.expires_at, Some(at("2024-12-10T21:00:00Z")));
     assert_eq!(leg.links.group, Some(Group::MultiLeg));
@@ -377,14 +448,26 @@ fn orders_inside_batch_answers() {
     let cancels: Vec<Item<'_>> = serde_json::from_str(&cancels).unwrap();
     let canceled = order(cancels[0].body.get());
     assert_eq!(canceled.id.get(), "aaeec1f3-4917-4cfd-b89f-bab24495d2ff");
-    assert_eq!((canceled.status, canceled.kind), (OrderStatus::PendingCancel, OrderKind::StopLimit));
-    assert_eq!((canceled.limit_price, canceled.stop_price), (Some(price("500")), Some(price("600"))));
+    assert_eq!(
+        (canceled.status, canceled.kind),
+        (OrderStatus::PendingCancel, OrderKind::StopLimit)
+    );
+    assert_eq!(
+        (canceled.limit_price, canceled.stop_price),
+        (Some(price("500")), Some(price("600")))
+    );
     assert_eq!(canceled.updated_at, Some(at("2021-06-01T07:50:16.746769274Z")));
-    assert_eq!(order(cancels[1].body.get()).id.get(), "f235da63-19c6-49c5-b179-1680576cf42b");
+    assert_eq!(
+        order(cancels[1].body.get()).id.get(),
+        "f235da63-19c6-49c5-b179-1680576cf42b"
+    );
     let closes = recorded!("positions_close_all_207.json");
     let closes: Vec<Item<'_>> = serde_json::from_str(&closes).unwrap();
     let closing = order(closes[0].body.get());
-    assert_eq!((closing.legs[0].side, closing.amount), (Side::Sell, Amount::Qty(qty("2"))));
+    assert_eq!(
+        (closing.legs[0].side, closing.amount),
+        (Side::Sell, Amount::Qty(qty("2")))
+    );
     assert_eq!(closing.created_at, Some(at("2022-02-04T16:53:29.53427917Z")));
 }
 
@@ -409,7 +492,10 @@ fn positions_long_and_crypto() {
     };
     assert_eq!(shares, [expected]);
     let coins = positions(&format!("[{}]", recorded!("position_crypto_symbol_without_slash.json")));
-    assert_eq!((coins[0].instrument.get(), coins[0].signed_qty()), ("BTC/USD", dec("1.0002997")));
+    assert_eq!(
+        (coins[0].instrument.get(), coins[0].signed_qty()),
+        ("BTC/USD", dec("1.0002997"))
+    );
     assert_eq!(coins[0].average_price, Some(price("22577.2578201313066474")));
     assert_eq!(coins[0].available, Some(qty("1.0002997")));
     assert_eq!(coins[0].unrealized_pnl, Some(usd("-973.5495055")));
@@ -427,17 +513,29 @@ fn assets_and_option_contracts() {
     let share = &found[0];
     assert_eq!((share.id.get(), &share.asset_class), ("AAPL", &AssetClass::Stock));
     assert_eq!(share.name.as_deref(), Some("Apple Inc. Common Stock"));
-    assert_eq!((share.exchange.as_deref(), share.shortable), (Some("NASDAQ"), Some(true)));
-    assert_eq!((share.lot, share.multiplier), (Some(dec("0.000000001")), Some(dec("1"))));
+    assert_eq!(
+        (share.exchange.as_deref(), share.shortable),
+        (Some("NASDAQ"), Some(true))
+    );
+    assert_eq!(
+        (share.lot, share.multiplier),
+        (Some(dec("0.000000001")), Some(dec("1")))
+    );
     assert_eq!(share.tick_at(price("0.9999")), Some(dec("0.0001")));
     assert_eq!(share.tick_at(price("1.00")), Some(dec("0.01")));
 
     let line = "/v2/options/contracts/AAPL231103C00170000";
     let option = instrument(line, "AAPL231103C00170000", &recorded!("option_contract_single.json"));
-    assert_eq!((&option.asset_class, &option.status), (&AssetClass::Option, &InstrumentStatus::Tradable));
+    assert_eq!(
+        (&option.asset_class, &option.status),
+        (&AssetClass::Option, &InstrumentStatus::Tradable)
+    );
     let terms = option.option.as_ref().unwrap();
     assert_eq!((terms.underlying.get(), terms.right), ("AAPL", OptionRight::Call));
-    assert_eq!((terms.strike, terms.style), (price("170"), Some(ExerciseStyle::American)));
+    assert_eq!(
+        (terms.strike, terms.style),
+        (price("170"), Some(ExerciseStyle::American))
+    );
     assert_eq!(terms.expires_on.to_string(), "2023-11-03");
     // The answer states `size`, which is no multiplier.
     assert_eq!((option.multiplier, option.lot), (None, Some(dec("1"))));
@@ -447,7 +545,10 @@ fn assets_and_option_contracts() {
     let stage = Stage::new(vec![get(line, recorded!("option_contracts_page.json"))]);
     let page = stage.run(|broker| async move {
         let (first, last) = ("2023-11-01".parse().unwrap(), "2023-11-30".parse().unwrap());
-        broker.option_contracts(&"AAPL".into(), first, last, None).await.unwrap()
+        broker
+            .option_contracts(&"AAPL".into(), first, last, None)
+            .await
+            .unwrap()
     });
     assert_eq!((page.rows, page.next, page.proof), (vec![option], None, Proof::Short));
 }
@@ -485,23 +586,42 @@ fn quotes_of_each_kind() {
     let line = "/v2/stocks/quotes/latest?symbols=AAPL";
     let found = quotes(line, "AAPL", &recorded!("data_stock_latest_quote.json"));
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].bid, found[0].ask), (Some(price("161.1")), Some(price("161.11"))));
+    assert_eq!(
+        (found[0].bid, found[0].ask),
+        (Some(price("161.1")), Some(price("161.11")))
+    );
     assert_eq!(found[0].at, Some(at("2022-03-18T14:02:43.651613184Z")));
     // Round lots of an unknown size, in those days.
     assert_eq!((found[0].bid_size, found[0].ask_size), (None, None));
 
     let line = "/v1beta3/crypto/us/latest/quotes?symbols=BTC%2FUSD";
     let found = quotes(line, "BTC/USD", &recorded!("data_crypto_latest_quote.json"));
-    assert_eq!((found[0].instrument.get(), found[0].bid), ("BTC/USD", Some(price("40517.08"))));
-    assert_eq!((found[0].bid_size, found[0].ask_size), (Some(qty("4.0178")), Some(qty("1.5516"))));
+    assert_eq!(
+        (found[0].instrument.get(), found[0].bid),
+        ("BTC/USD", Some(price("40517.08")))
+    );
+    assert_eq!(
+        (found[0].bid_size, found[0].ask_size),
+        (Some(qty("4.0178")), Some(qty("1.5516")))
+    );
 
     let line = "/v1beta1/options/quotes/latest?symbols=AAPL240126P00050000";
     let found = quotes(line, "AAPL240126P00050000", &recorded!("data_option_latest_quote.json"));
-    assert_eq!((found[0].bid, found[0].bid_size), (Some(price("0.05")), Some(qty("1344"))));
-    assert_eq!((found[0].ask, found[0].ask_size), (Some(price("0.06")), Some(qty("1593"))));
+    assert_eq!(
+        (found[0].bid, found[0].bid_size),
+        (Some(price("0.05")), Some(qty("1344")))
+    );
+    assert_eq!(
+        (found[0].ask, found[0].ask_size),
+        (Some(price("0.06")), Some(qty("1593")))
+    );
 
     let line = "/v1beta1/options/quotes/latest?symbols=SPXW240327P04925000";
-    let found = quotes(line, "SPXW240327P04925000", &recorded!("data_option_latest_quote_index.json"));
+    let found = quotes(
+        line,
+        "SPXW240327P04925000",
+        &recorded!("data_option_latest_quote_index.json"),
+    );
     assert_eq!((found[0].bid, found[0].ask), (Some(price("11.4")), Some(price("11.7"))));
 
     let line = "/v2/stocks/quotes/latest?symbols=NONE";
@@ -523,7 +643,14 @@ fn bars(line: &str, query: &CandleQuery, body: String, expected: &[Bar], token: 
     }
     let next = token.map(|token| format!("1:{token:?}"));
     assert_eq!(page.next.as_ref().map(|cursor| cursor.as_str()), next.as_deref());
-    assert_eq!(page.proof, if token.is_some() { Proof::Contiguous } else { Proof::Short });
+    assert_eq!(
+        page.proof,
+        if token.is_some() {
+            Proof::Contiguous
+        } else {
+            Proof::Short
+        }
+    );
 }
 
 #[test]
@@ -536,14 +663,30 @@ fn bars_of_each_kind() {
     let stock = |symbol: &str| format!("/v2/stocks/bars?symbols={symbol}&{span}&adjustment=raw");
     let crypto = |symbol: &str| format!("/v1beta3/crypto/us/bars?symbols={symbol}&{span}");
     let two: &[Bar] = &[
-        ("2022-02-01T05:00:00Z", ["174", "174.84", "172.31", "174.61"], "85998033"),
-        ("2022-02-02T05:00:00Z", ["174.64", "175.88", "173.33", "175.84"], "84817432"),
+        (
+            "2022-02-01T05:00:00Z",
+            ["174", "174.84", "172.31", "174.61"],
+            "85998033",
+        ),
+        (
+            "2022-02-02T05:00:00Z",
+            ["174.64", "175.88", "173.33", "175.84"],
+            "84817432",
+        ),
     ];
     let body = recorded!("data_stock_bars_single_symbol.json");
     let token = "QUFQTHxEfDIwMjItMDItMDJUMDU6MDA6MDAuMDAwMDAwMDAwWg==";
     bars(&stock("AAPL"), &day("AAPL"), body, two, Some(token));
-    let apple: &[Bar] = &[("2022-03-09T05:00:00Z", ["161.51", "163.41", "159.41", "162.95"], "88496480")];
-    let tesla: &[Bar] = &[("2022-03-09T05:00:00Z", ["839", "860.56", "832.01", "858.97"], "19227323")];
+    let apple: &[Bar] = &[(
+        "2022-03-09T05:00:00Z",
+        ["161.51", "163.41", "159.41", "162.95"],
+        "88496480",
+    )];
+    let tesla: &[Bar] = &[(
+        "2022-03-09T05:00:00Z",
+        ["839", "860.56", "832.01", "858.97"],
+        "19227323",
+    )];
     let body = recorded!("data_stock_bars_multi_symbol.json");
     bars(&stock("AAPL"), &day("AAPL"), body.clone(), apple, None);
     bars(&stock("TSLA"), &day("TSLA"), body, tesla, None);
@@ -560,18 +703,30 @@ fn bars_of_each_kind() {
         ("2024-03-12T14:00:00Z", ["0.25", "0.3", "0.25", "0.3"], "3"),
     ];
     let token = "U1BZMjQwNDI2QzAwNTU1MDAwfE18MTcxMDI1NDM0MDAwMDAwMDAwMA==";
-    bars(line, &query, recorded!("data_option_bars_page_with_token.json"), two, Some(token));
+    bars(
+        line,
+        &query,
+        recorded!("data_option_bars_page_with_token.json"),
+        two,
+        Some(token),
+    );
 }
 
 #[test]
 fn error_bodies_keep_code_and_message() {
     let error = refused(get("/v2/account", recorded!("error_422_subpenny_limit_price.json")).status(422));
-    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidRequest, Some("42210000")));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::InvalidRequest, Some("42210000"))
+    );
     assert_eq!(
         error.message(),
         Some("invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria")
     );
     let error = refused(get("/v2/account", recorded!("error_body_with_extra_field.json")).status(418));
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unknown, Some("1234567")));
-    assert_eq!((error.message(), error.status()), (Some("custom error message"), Some(418)));
+    assert_eq!(
+        (error.message(), error.status()),
+        (Some("custom error message"), Some(418))
+    );
 }

@@ -1,5 +1,7 @@
 //! Refusals, limits and outages, as a user sees them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;
@@ -29,7 +31,10 @@ fn a_wrong_key_says_where_it_was_refused() {
 
 #[test]
 fn a_revoked_token_needs_its_user() {
-    let stage = Stage::with(AlpacaConfig::oauth("tok-1"), vec![get("/v2/account", "unauthorized").status(401)]);
+    let stage = Stage::with(
+        AlpacaConfig::oauth("tok-1"),
+        vec![get("/v2/account", "unauthorized").status(401)],
+    );
     let error = stage.run(|broker| async move { broker.accounts().await.unwrap_err() });
     assert_eq!(
         error.to_string(),
@@ -40,13 +45,24 @@ fn a_revoked_token_needs_its_user() {
 #[test]
 fn reads_that_are_not_permitted_or_not_there() {
     let body = r#"{"message":"subscription does not permit querying recent SIP data"}"#;
-    assert_eq!(refused(vec![get("/v2/account", body).status(403)]).kind(), ErrorKind::Permission);
+    assert_eq!(
+        refused(vec![get("/v2/account", body).status(403)]).kind(),
+        ErrorKind::Permission
+    );
     let body = r#"{"code":40310000,"message":"account not eligible"}"#;
-    assert_eq!(refused(vec![get("/v2/account", body).status(403)]).kind(), ErrorKind::Permission);
+    assert_eq!(
+        refused(vec![get("/v2/account", body).status(403)]).kind(),
+        ErrorKind::Permission
+    );
 
     let body = r#"{"code":40410000,"message":"order not found for x"}"#;
     let stage = Stage::signed_in(vec![get("/v2/orders/x?nested=true", body).status(404)]);
-    let error = stage.run(|broker| async move { broker.order(&OrderRef::by_id(&account(), "x".into())).await.unwrap_err() });
+    let error = stage.run(|broker| async move {
+        broker
+            .order(&OrderRef::by_id(&account(), "x".into()))
+            .await
+            .unwrap_err()
+    });
     assert_eq!(
         error.to_string(),
         "alpaca order: not found (HTTP 404, code 40410000): order not found for x"
@@ -66,7 +82,10 @@ fn a_429_waits_for_the_turn_of_the_quota() {
     let accounts = stage.run(|broker| async move { broker.accounts().await.unwrap() });
     assert_eq!(accounts.len(), 1);
     let waited = clock.elapsed();
-    assert!((Duration::from_secs(7)..Duration::from_secs(9)).contains(&waited), "{waited:?}");
+    assert!(
+        (Duration::from_secs(7)..Duration::from_secs(9)).contains(&waited),
+        "{waited:?}"
+    );
 }
 
 #[test]
@@ -82,13 +101,20 @@ fn the_venues_own_count_is_kept() {
         broker.accounts().await.unwrap();
     });
     let waited = clock.elapsed();
-    assert!((Duration::from_secs(30)..Duration::from_secs(61)).contains(&waited), "{waited:?}");
+    assert!(
+        (Duration::from_secs(30)..Duration::from_secs(61)).contains(&waited),
+        "{waited:?}"
+    );
 }
 
 #[test]
 fn pages_of_a_gateway_are_an_outage_and_asked_again() {
     let page = || get("/v2/account", "<html><body>502 Bad Gateway</body></html>").status(502);
-    let stage = Stage::new(vec![page(), get("/v2/account", "<html>").status(200), get("/v2/account", account_body())]);
+    let stage = Stage::new(vec![
+        page(),
+        get("/v2/account", "<html>").status(200),
+        get("/v2/account", account_body()),
+    ]);
     let accounts = stage.run(|broker| async move { broker.accounts().await.unwrap() });
     assert_eq!(accounts.len(), 1);
     let error = refused((0..4).map(|_| page()).collect());
@@ -104,7 +130,10 @@ fn an_order_without_a_name_is_refused_before_sending() {
     let mut reference = OrderRef::by_id(&account(), "x".into());
     reference.id = None;
     let error = stage.run(|broker| async move { broker.order(&reference).await.unwrap_err() });
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent));
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::InvalidRequest, Delivery::NotSent)
+    );
 }
 
 /// The one test over the real network stack, on this machine.
@@ -116,7 +145,10 @@ async fn a_dead_host_is_named() {
     let url = format!("http://{address}").parse().unwrap();
     let broker = AlpacaBroker::new(AlpacaConfig::new("PKABC", "s3cr3t").with_base_url(url)).unwrap();
     let error = broker.accounts().await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::NotSent)
+    );
     let text = error.to_string();
     assert!(text.starts_with("alpaca account: unavailable"), "{text}");
     assert!(text.contains("127.0.0.1"), "{text}");

@@ -1,5 +1,7 @@
 //! The walk over the activities against a small venue that pages as Alpaca does, its page-border fault included.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,10 @@ struct Row {
 }
 
 fn fill(n: u64, created: DateTime<Utc>) -> Row {
-    let id = format!("{}::{n:08x}-0000-4000-8000-000000000000", created.with_timezone(&New_York).format("%Y%m%d%H%M%S%3f"));
+    let id = format!(
+        "{}::{n:08x}-0000-4000-8000-000000000000",
+        created.with_timezone(&New_York).format("%Y%m%d%H%M%S%3f")
+    );
     let time = created.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let json = format!(
         r#"{{"id":"{id}","activity_type":"FILL","transaction_time":"{time}","price":"1","qty":"1","side":"buy","symbol":"A","order_id":"o"}}"#
@@ -31,8 +36,14 @@ fn fill(n: u64, created: DateTime<Utc>) -> Row {
 /// A fee of a day, created on the next; its id begins with the day, and the row may not tell when it was created.
 fn fee(n: u64, day: NaiveDate, created: DateTime<Utc>, told: bool) -> Row {
     let id = format!("{}000000000::{n:08x}-0000-4000-9000-000000000000", day.format("%Y%m%d"));
-    let stamp = if told { format!(r#","created_at":"{}""#, created.to_rfc3339()) } else { String::new() };
-    let json = format!(r#"{{"id":"{id}","activity_type":"FEE","date":"{day}","net_amount":"-0.01","status":"executed"{stamp}}}"#);
+    let stamp = if told {
+        format!(r#","created_at":"{}""#, created.to_rfc3339())
+    } else {
+        String::new()
+    };
+    let json = format!(
+        r#"{{"id":"{id}","activity_type":"FEE","date":"{day}","net_amount":"-0.01","status":"executed"{stamp}}}"#
+    );
     Row { id, created, json }
 }
 
@@ -45,7 +56,10 @@ enum Day {
 
 /// One answer, by Alpaca's rules.
 fn answer(rows: &[Row], day: Day, query: &BTreeMap<String, String>) -> String {
-    assert_eq!((query["direction"].as_str(), query["page_size"].as_str()), ("asc", "100"));
+    assert_eq!(
+        (query["direction"].as_str(), query["page_size"].as_str()),
+        ("asc", "100")
+    );
     let mut found: Vec<&Row> = rows
         .iter()
         .filter(|row| match query.get("date") {
@@ -164,7 +178,9 @@ fn a_tie_on_the_page_border_is_read_whole() {
     // 98 fills a minute apart, then four in one microsecond: the border cuts the four in two and two.
     let start = at("2026-03-10T14:00:00Z");
     let tie = start + Duration::minutes(200);
-    let mut rows: Vec<_> = (0..98).map(|n| fill(n, start + Duration::minutes(n.try_into().unwrap()))).collect();
+    let mut rows: Vec<_> = (0..98)
+        .map(|n| fill(n, start + Duration::minutes(n.try_into().unwrap())))
+        .collect();
     rows.extend((98..102).map(|n| fill(n, tie)));
     let (since, until) = (at("2026-03-10T00:00:00Z"), at("2026-03-11T00:00:00.5Z"));
     let venue = venue(rows.clone(), Day::NewYork);
@@ -176,8 +192,14 @@ fn a_tie_on_the_page_border_is_read_whole() {
     let asked = venue.asked.lock().unwrap();
     let param = |n: usize, name: &str| asked[n].get(name).map(String::as_str);
     assert_eq!(asked.len(), 2);
-    assert_eq!((param(0, "after"), param(0, "until")), (Some("2026-03-09T23:59:59Z"), Some("2026-03-11T00:00:02Z")));
-    assert_eq!((param(1, "after"), param(1, "page_token")), (Some("2026-03-10T17:19:59Z"), None));
+    assert_eq!(
+        (param(0, "after"), param(0, "until")),
+        (Some("2026-03-09T23:59:59Z"), Some("2026-03-11T00:00:02Z"))
+    );
+    assert_eq!(
+        (param(1, "after"), param(1, "page_token")),
+        (Some("2026-03-10T17:19:59Z"), None)
+    );
     // Paging by token, as documented, loses the other two.
     assert_eq!(by_tokens(&rows, since, until).len(), 100);
 }
@@ -192,21 +214,34 @@ fn more_ties_than_a_page_holds_are_read_by_day() {
         let venue = venue(rows.clone(), day);
         let pages = venue.pages(&HistoryQuery::between(&account(), since, until));
         assert_eq!(keys(&pages), expected(&rows, since, until), "{day:?}");
-        assert!(pages.iter().all(|page| matches!(page.proof, Proof::Contiguous | Proof::Short)), "{day:?}");
+        assert!(
+            pages
+                .iter()
+                .all(|page| matches!(page.proof, Proof::Contiguous | Proof::Short)),
+            "{day:?}"
+        );
         assert_eq!(pages.last().unwrap().proof, Proof::Short);
         // 02:30 UTC is still the tenth in New York.
-        let days: BTreeSet<_> = venue.asked.lock().unwrap().iter().filter_map(|q| q.get("date").cloned()).collect();
+        let days: BTreeSet<_> = venue
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(|q| q.get("date").cloned())
+            .collect();
         assert_eq!(days, BTreeSet::from(["2026-03-10".to_owned(), "2026-03-11".to_owned()]));
     }
 }
 
 #[test]
 fn a_border_that_does_not_come_again_proves_nothing() {
-    let row = |n: usize, second: usize| fill(n as u64, at("2026-03-10T14:00:00Z") + Duration::seconds(second as i64)).json;
+    let row =
+        |n: usize, second: usize| fill(n as u64, at("2026-03-10T14:00:00Z") + Duration::seconds(second as i64)).json;
     let full = format!("[{}]", (0..100).map(|n| row(n, n)).collect::<Vec<_>>().join(","));
     let short = format!("[{}]", row(500, 300));
     let bodies = Mutex::new(vec![short, full, account_body()]);
-    let transport = MemoryTransport::new(move |_| Ok(http::Response::new(bodies.lock().unwrap().pop().unwrap().into())));
+    let transport =
+        MemoryTransport::new(move |_| Ok(http::Response::new(bodies.lock().unwrap().pop().unwrap().into())));
     let (runtime, broker) = over(AlpacaConfig::new("PKTESTTESTTESTTEST01", "x"), transport);
     let query = HistoryQuery::between(&account(), at("2026-03-10T00:00:00Z"), at("2026-03-11T00:00:00Z"));
     let (one, two) = runtime.block_on(async {
@@ -214,7 +249,10 @@ fn a_border_that_does_not_come_again_proves_nothing() {
         let two = broker.history(&query, one.next.as_ref()).await.unwrap();
         (one, two)
     });
-    assert_eq!((one.proof, two.proof, two.next), (Proof::Contiguous, Proof::Nothing, None));
+    assert_eq!(
+        (one.proof, two.proof, two.next),
+        (Proof::Contiguous, Proof::Nothing, None)
+    );
 }
 
 #[test]
@@ -234,7 +272,9 @@ fn an_answer_sorted_by_local_time_is_read_whole_when_the_clocks_go_back() {
     );
     // A page that ends in the second pass of the hour leaves rows of the first pass behind it.
     let start = at("2025-11-02T05:00:00Z");
-    let rows: Vec<_> = (0..150u64).map(|n| fill(n, start + Duration::seconds(i64::try_from(n * 47).unwrap()))).collect();
+    let rows: Vec<_> = (0..150u64)
+        .map(|n| fill(n, start + Duration::seconds(i64::try_from(n * 47).unwrap())))
+        .collect();
     let (since, until) = (at("2025-11-02T00:00:00Z"), at("2025-11-03T00:00:00Z"));
     for day in [Day::NewYork, Day::Utc] {
         let pages = venue(rows.clone(), day).pages(&HistoryQuery::between(&account(), since, until));
@@ -262,7 +302,10 @@ fn no_row_is_lost_in_random_histories() {
                 rows.push(fee(n * 1000 + 999, day, base + Duration::hours(20), rng.below(2) == 0));
             }
         }
-        let (since, until) = (start + Duration::hours(below(20)), start + Duration::hours(60 + below(30)));
+        let (since, until) = (
+            start + Duration::hours(below(20)),
+            start + Duration::hours(60 + below(30)),
+        );
         let day = if seed % 2 == 0 { Day::NewYork } else { Day::Utc };
         let pages = venue(rows.clone(), day).pages(&HistoryQuery::between(&account(), since, until));
         let wanted = expected(&rows, since, until);
@@ -270,7 +313,9 @@ fn no_row_is_lost_in_random_histories() {
         let missing: Vec<_> = wanted.difference(&found).collect();
         assert!(missing.is_empty(), "seed {seed}: {missing:?}");
         assert!(
-            pages.iter().all(|page| matches!(page.proof, Proof::Contiguous | Proof::Short)),
+            pages
+                .iter()
+                .all(|page| matches!(page.proof, Proof::Contiguous | Proof::Short)),
             "seed {seed}: an unproven page"
         );
         // Only rows that do not tell when they were created may stand outside of the window.
@@ -284,21 +329,36 @@ fn no_row_is_lost_in_random_histories() {
         }
         lost_by_tokens += wanted.difference(&by_tokens(&rows, since, until)).count();
     }
-    assert!(lost_by_tokens > 100, "the property must be able to fail: {lost_by_tokens}");
+    assert!(
+        lost_by_tokens > 100,
+        "the property must be able to fail: {lost_by_tokens}"
+    );
 }
 
 #[test]
 fn one_instrument_is_filtered_and_raw_pages_read_again() {
     let start = at("2026-03-10T14:00:00Z");
-    let rows = vec![fill(1, start), fee(2, start.date_naive(), start + Duration::hours(20), true)];
+    let rows = vec![
+        fill(1, start),
+        fee(2, start.date_naive(), start + Duration::hours(20), true),
+    ];
     let venue = venue(rows, Day::Utc);
     let (since, until) = (at("2026-03-10T00:00:00Z"), at("2026-03-15T00:00:00Z"));
-    let all = venue.pages(&HistoryQuery::between(&account(), since, until).with_raw()).remove(0);
-    assert_eq!(AlpacaBroker::read_activities(&account(), &all.raw.unwrap()).unwrap(), all.rows);
+    let all = venue
+        .pages(&HistoryQuery::between(&account(), since, until).with_raw())
+        .remove(0);
+    assert_eq!(
+        AlpacaBroker::read_activities(&account(), &all.raw.unwrap()).unwrap(),
+        all.rows
+    );
     assert_eq!(all.rows.len(), 2);
-    let one = venue.pages(&HistoryQuery::between(&account(), since, until).with_instrument("A".into())).remove(0);
+    let one = venue
+        .pages(&HistoryQuery::between(&account(), since, until).with_instrument("A".into()))
+        .remove(0);
     assert_eq!(keys(&[one]).len(), 1);
-    let none = venue.pages(&HistoryQuery::between(&account(), since, until).with_instrument("B".into())).remove(0);
+    let none = venue
+        .pages(&HistoryQuery::between(&account(), since, until).with_instrument("B".into()))
+        .remove(0);
     assert_eq!(none.rows, []);
     assert!(all.rows.iter().all(|record| record.account().get() == ACCOUNT));
 }

@@ -1,5 +1,7 @@
 //! Own fixtures, worked out by hand: see `fixtures/README.md`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -47,14 +49,23 @@ fn a_crypto_session_nets_to_its_position_and_cash() {
             other => panic!("{other:?}"),
         }
     }
-    let expected = BTreeMap::from([("BTC/USD".to_owned(), dec("0.348125")), ("ETH/USD".to_owned(), dec("1.245"))]);
+    let expected = BTreeMap::from([
+        ("BTC/USD".to_owned(), dec("0.348125")),
+        ("ETH/USD".to_owned(), dec("1.245")),
+    ]);
     assert_eq!(coins, expected);
     assert_eq!(cash, dec("-23828.51"));
     let Record::Fill(last) = &rows[5] else { panic!() };
-    assert_eq!((last.side, last.id.get()), (Side::Sell, "5b0e7a10-0001-4c11-9a01-000000000006"));
+    assert_eq!(
+        (last.side, last.id.get()),
+        (Side::Sell, "5b0e7a10-0001-4c11-9a01-000000000006")
+    );
     let Record::Fee(fee) = &rows[6] else { panic!() };
     assert_eq!(fee.booked_at, Some(at("2026-03-11T05:10:00.1Z")));
-    assert_eq!((fee.at, fee.amount.to_string()), (at("2026-03-10T00:00:00Z"), "0.00125".to_owned()));
+    assert_eq!(
+        (fee.at, fee.amount.to_string()),
+        (at("2026-03-10T00:00:00Z"), "0.00125".to_owned())
+    );
 }
 
 #[test]
@@ -83,16 +94,51 @@ fn every_kind_of_activity_has_its_record() {
     assert_eq!(
         flows,
         [
-            ("exercise", of("AAPL260116C00150000"), text("-2"), None, Some("g-1"), (0, false)),
-            ("exercise", of("AAPL"), text("200"), Some(text("-30000")), Some("g-1"), (0, false)),
-            ("assignment", of("MSFT260116P00400000"), text("1"), None, Some("g-2"), (0, false)),
-            ("expiry", of("SPY260116P00500000"), text("-3"), None, Some("g-3"), (0, false)),
+            (
+                "exercise",
+                of("AAPL260116C00150000"),
+                text("-2"),
+                None,
+                Some("g-1"),
+                (0, false)
+            ),
+            (
+                "exercise",
+                of("AAPL"),
+                text("200"),
+                Some(text("-30000")),
+                Some("g-1"),
+                (0, false)
+            ),
+            (
+                "assignment",
+                of("MSFT260116P00400000"),
+                text("1"),
+                None,
+                Some("g-2"),
+                (0, false)
+            ),
+            (
+                "expiry",
+                of("SPY260116P00500000"),
+                text("-3"),
+                None,
+                Some("g-3"),
+                (0, false)
+            ),
             ("split", of("NVDA"), text("90"), None, Some("g-4"), (0, false)),
             ("interest", usd.clone(), text("-12.34"), None, None, (1, false)),
             ("tax", usd.clone(), text("-1.50"), None, None, (2, true)),
             ("transfer", of("TSLA"), text("5"), None, None, (0, false)),
             ("withdrawal", usd.clone(), text("-250"), None, None, (0, false)),
-            ("reorganization", of("TWTR"), text("-100"), Some(text("5400")), None, (0, false)),
+            (
+                "reorganization",
+                of("TWTR"),
+                text("-100"),
+                Some(text("5400")),
+                None,
+                (0, false)
+            ),
             ("dividend", of("T"), text("4"), None, None, (0, false)),
             ("MOONDUST", usd.clone(), text("7.5"), None, None, (0, false)),
         ]
@@ -112,7 +158,10 @@ fn every_kind_of_activity_has_its_record() {
         ]
     );
     let Record::Flow(shares) = &rows[1] else { panic!() };
-    assert_eq!((shares.price, shares.description.as_deref()), (Some(price("150")), Some("Option Trade")));
+    assert_eq!(
+        (shares.price, shares.description.as_deref()),
+        (Some(price("150")), Some("Option Trade"))
+    );
     let Record::Flow(other) = &rows[13] else { panic!() };
     assert_eq!(other.kind, FlowKind::Other("MOONDUST".into()));
 }
@@ -138,7 +187,10 @@ fn an_unknown_activity_is_noted_and_a_broken_one_is_an_error() {
             r#"[{"id":"1::a","activity_type":"FILL","symbol":"A","side":"buy","price":"1","transaction_time":"2026-01-01T00:00:00Z"}]"#,
             "1::a has no quantity",
         ),
-        (r#"[{"id":"1::a","activity_type":"CSD","net_amount":"5"}]"#, "1::a has neither date nor time"),
+        (
+            r#"[{"id":"1::a","activity_type":"CSD","net_amount":"5"}]"#,
+            "1::a has neither date nor time",
+        ),
     ] {
         let error = AlpacaBroker::read_activities(&account(), broken).unwrap_err();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Decode, Some(message)));
@@ -164,7 +216,10 @@ fn times_keep_their_digits_and_offsets() {
         );
         match AlpacaBroker::read_activities(&account(), &row).unwrap().remove(0) {
             Record::Fill(fill) => {
-                assert_eq!((fill.qty.to_string(), fill.price.to_string()), ("1".to_owned(), "2.50".to_owned()));
+                assert_eq!(
+                    (fill.qty.to_string(), fill.price.to_string()),
+                    ("1".to_owned(), "2.50".to_owned())
+                );
                 fill.at
             }
             other => panic!("{other:?}"),
@@ -188,20 +243,55 @@ fn short_positions_and_old_spellings() {
     let positions = stage.run(|broker| async move { broker.positions(&account()).await.unwrap() });
     let seen: Vec<_> = positions
         .iter()
-        .map(|p| (p.instrument.get(), p.side, p.signed_qty().to_string(), p.available, p.mark_price))
+        .map(|p| {
+            (
+                p.instrument.get(),
+                p.side,
+                p.signed_qty().to_string(),
+                p.available,
+                p.mark_price,
+            )
+        })
         .collect();
     assert_eq!(
         seen,
         [
-            ("TSLA", Side::Sell, "-10".to_owned(), Some(qty("4")), Some(price("248.00"))),
+            (
+                "TSLA",
+                Side::Sell,
+                "-10".to_owned(),
+                Some(qty("4")),
+                Some(price("248.00"))
+            ),
             ("GME", Side::Sell, "-3".to_owned(), Some(qty("3")), None),
-            ("ETH/BTC", Side::Buy, "0.000000001".to_owned(), None, Some(price("0.0312"))),
-            ("AAPL260116C00150000", Side::Buy, "2".to_owned(), Some(qty("2")), Some(price("1.30"))),
+            (
+                "ETH/BTC",
+                Side::Buy,
+                "0.000000001".to_owned(),
+                None,
+                Some(price("0.0312"))
+            ),
+            (
+                "AAPL260116C00150000",
+                Side::Buy,
+                "2".to_owned(),
+                Some(qty("2")),
+                Some(price("1.30"))
+            ),
         ]
     );
-    assert_eq!(positions[0].market_value, Some(Money::new(dec("-2480.00"), Currency::USD)));
-    assert_eq!(positions[0].cost_basis, Some(Money::new(dec("-2501.00"), Currency::USD)));
-    assert_eq!(positions[0].unrealized_pnl, Some(Money::new(dec("21.00"), Currency::USD)));
+    assert_eq!(
+        positions[0].market_value,
+        Some(Money::new(dec("-2480.00"), Currency::USD))
+    );
+    assert_eq!(
+        positions[0].cost_basis,
+        Some(Money::new(dec("-2501.00"), Currency::USD))
+    );
+    assert_eq!(
+        positions[0].unrealized_pnl,
+        Some(Money::new(dec("21.00"), Currency::USD))
+    );
 }
 
 #[test]
@@ -238,15 +328,27 @@ fn a_bracket_is_three_linked_orders() {
     let orders = orders(format!("[{}]", fixture("bracket.json")));
     assert_eq!(orders.len(), 3);
     let (entry, target, stop) = (&orders[0], &orders[1], &orders[2]);
-    assert_eq!((&entry.status, entry.average_price), (&OrderStatus::Filled, Some(price("500.125"))));
+    assert_eq!(
+        (&entry.status, entry.average_price),
+        (&OrderStatus::Filled, Some(price("500.125")))
+    );
     assert_eq!(entry.links.group, Some(Group::Bracket));
     assert_eq!(entry.links.children, [target.id.clone(), stop.id.clone()]);
-    assert_eq!((&target.kind, target.limit_price), (&OrderKind::Limit, Some(price("510"))));
+    assert_eq!(
+        (&target.kind, target.limit_price),
+        (&OrderKind::Limit, Some(price("510")))
+    );
     assert_eq!((&stop.kind, &stop.status), (&OrderKind::StopLimit, &OrderStatus::Held));
-    assert_eq!((stop.stop_price, stop.limit_price), (Some(price("490")), Some(price("489.5"))));
-    assert_eq!(target.links.siblings, [stop.id.clone()]);
-    assert_eq!(stop.links.siblings, [target.id.clone()]);
-    assert_eq!((&target.links.parent, &stop.links.parent), (&Some(entry.id.clone()), &Some(entry.id.clone())));
+    assert_eq!(
+        (stop.stop_price, stop.limit_price),
+        (Some(price("490")), Some(price("489.5")))
+    );
+    assert_eq!(target.links.siblings, std::slice::from_ref(&stop.id));
+    assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
+    assert_eq!(
+        (&target.links.parent, &stop.links.parent),
+        (&Some(entry.id.clone()), &Some(entry.id.clone()))
+    );
 }
 
 #[test]
@@ -255,7 +357,11 @@ fn open_orders_are_those_that_can_still_trade() {
     let line = "/v2/orders?status=open&limit=500&direction=asc&nested=true";
     let stage = Stage::signed_in(vec![get(line, body.clone())]);
     let page = stage.run(|broker| async move { broker.orders(&OrderQuery::open(&account()), None).await.unwrap() });
-    let open: Vec<_> = page.rows.iter().map(|order| order.client_id.as_ref().unwrap().get()).collect();
+    let open: Vec<_> = page
+        .rows
+        .iter()
+        .map(|order| order.client_id.as_ref().unwrap().get())
+        .collect();
     assert_eq!(open, ["server-made-1", "server-made-2"]);
 
     let stage = Stage::signed_in(vec![get(ORDERS, body.clone())]);
@@ -266,16 +372,27 @@ fn open_orders_are_those_that_can_still_trade() {
 
     let stage = Stage::signed_in(vec![get(ORDERS, body)]);
     let query = OrderQuery::placed(&account(), Window::All).with_instrument("QQQ".into());
-    assert_eq!(stage.run(|broker| async move { broker.orders(&query, None).await.unwrap() }).rows, []);
+    assert_eq!(
+        stage
+            .run(|broker| async move { broker.orders(&query, None).await.unwrap() })
+            .rows,
+        []
+    );
 }
 
 #[test]
 fn both_halves_of_an_oco_are_siblings() {
     let orders = orders(format!("[{}]", fixture("oco.json")));
     let (target, stop) = (&orders[0], &orders[1]);
-    assert_eq!((&target.links.siblings, &target.links.children), (&vec![stop.id.clone()], &Vec::new()));
-    assert_eq!(stop.links.siblings, [target.id.clone()]);
-    assert_eq!((&stop.kind, stop.trail), (&OrderKind::TrailingStop, Some(Trail::Percent(dec("1.5")))));
+    assert_eq!(
+        (&target.links.siblings, &target.links.children),
+        (&vec![stop.id.clone()], &Vec::new())
+    );
+    assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
+    assert_eq!(
+        (&stop.kind, stop.trail),
+        (&OrderKind::TrailingStop, Some(Trail::Percent(dec("1.5"))))
+    );
     assert_eq!((target.filled_qty, stop.amount), (qty("4"), Amount::Qty(qty("6"))));
     assert_eq!(target.remaining_qty(), Some(dec("6")));
 }
@@ -283,7 +400,10 @@ fn both_halves_of_an_oco_are_siblings() {
 #[test]
 fn every_state_and_time_in_force() {
     let orders = orders(fixture("orders_states.json"));
-    let states: Vec<_> = orders.iter().map(|order| (order.status.as_str(), order.reason.as_deref())).collect();
+    let states: Vec<_> = orders
+        .iter()
+        .map(|order| (order.status.as_str(), order.reason.as_deref()))
+        .collect();
     assert_eq!(
         states,
         [
@@ -308,8 +428,14 @@ fn every_state_and_time_in_force() {
             ("restated_tomorrow", None),
         ]
     );
-    assert_eq!((orders[8].filled_qty, orders[8].average_price), (qty("3"), Some(price("12.5"))));
-    let tifs: Vec<_> = orders[..7].iter().map(|order| order.time_in_force.clone().unwrap()).collect();
+    assert_eq!(
+        (orders[8].filled_qty, orders[8].average_price),
+        (qty("3"), Some(price("12.5")))
+    );
+    let tifs: Vec<_> = orders[..7]
+        .iter()
+        .map(|order| order.time_in_force.clone().unwrap())
+        .collect();
     assert_eq!(
         tifs,
         [
@@ -330,22 +456,40 @@ fn closing_intents_and_short_sales() {
     let stage = Stage::signed_in(vec![get("/v2/orders/a%2F..%2Fb?nested=true", body)]);
     let reference = OrderRef::by_id(&account(), "a/../b".into());
     let order = stage.run(|broker| async move { broker.order(&reference).await.unwrap() });
-    assert_eq!((order.legs[0].side, order.legs[0].effect), (Side::Sell, Some(PositionEffect::Close)));
+    assert_eq!(
+        (order.legs[0].side, order.legs[0].effect),
+        (Side::Sell, Some(PositionEffect::Close))
+    );
     assert_eq!((order.created_at, order.time_in_force), (None, None));
 }
 
 #[test]
 fn orders_go_on_behind_the_last_id() {
     let row = |n: usize, created: &str| {
-        format!(r#"{{"id":"o-{n}","status":"filled","symbol":"A","side":"buy","qty":"1","type":"market","created_at":"{created}"}}"#)
+        format!(
+            r#"{{"id":"o-{n}","status":"filled","symbol":"A","side":"buy","qty":"1","type":"market","created_at":"{created}"}}"#
+        )
     };
     // 500 orders fill a page; the first was created before the window.
     let full: Vec<_> = (0..500)
-        .map(|n| row(n, if n == 0 { "2025-12-31T23:59:59Z" } else { "2026-01-01T10:00:00Z" }))
+        .map(|n| {
+            row(
+                n,
+                if n == 0 {
+                    "2025-12-31T23:59:59Z"
+                } else {
+                    "2026-01-01T10:00:00Z"
+                },
+            )
+        })
         .collect();
     let first = "/v2/orders?status=all&limit=500&direction=asc&nested=true&after=2025-12-31T23%3A59%3A59Z";
     let second = "/v2/orders?status=all&limit=500&direction=asc&nested=true&after_order_id=o-499";
-    let late = format!("[{},{}]", row(500, "2026-01-01T23:59:59.5Z"), row(501, "2026-01-02T00:00:00Z"));
+    let late = format!(
+        "[{},{}]",
+        row(500, "2026-01-01T23:59:59.5Z"),
+        row(501, "2026-01-02T00:00:00Z")
+    );
     let stage = Stage::signed_in(vec![get(first, format!("[{}]", full.join(","))), get(second, late)]);
     let window = Window::Between {
         since: at("2026-01-01T00:00:00Z"),
@@ -359,7 +503,10 @@ fn orders_go_on_behind_the_last_id() {
         (one, two)
     });
     assert_eq!((one.rows.len(), one.rows[0].id.get()), (499, "o-1"));
-    assert_eq!(two.rows.iter().map(|order| order.id.get()).collect::<Vec<_>>(), ["o-500"]);
+    assert_eq!(
+        two.rows.iter().map(|order| order.id.get()).collect::<Vec<_>>(),
+        ["o-500"]
+    );
     assert_eq!(two.next, None);
 }
 
@@ -367,7 +514,10 @@ fn orders_go_on_behind_the_last_id() {
 fn instruments_by_id_are_asked_one_by_one_and_the_unknown_left_out() {
     let missing = r#"{"code":40410000,"message":"asset not found for NOPE"}"#;
     let stage = Stage::new(vec![
-        get("/v2/options/contracts/AAPL260116P00150500", fixture("option_contract.json")),
+        get(
+            "/v2/options/contracts/AAPL260116P00150500",
+            fixture("option_contract.json"),
+        ),
         get("/v2/assets/BTC%2FUSD", fixture("crypto_asset.json")),
         get("/v2/assets/NOPE", missing).status(404),
     ]);
@@ -378,12 +528,18 @@ fn instruments_by_id_are_asked_one_by_one_and_the_unknown_left_out() {
         panic!("{found:?}")
     };
     let terms = option.option.as_ref().unwrap();
-    assert_eq!((option.multiplier, &option.status), (Some(dec("100")), &InstrumentStatus::Delisted));
+    assert_eq!(
+        (option.multiplier, &option.status),
+        (Some(dec("100")), &InstrumentStatus::Delisted)
+    );
     assert_eq!((terms.strike, terms.right), (price("150.5"), OptionRight::Put));
     assert_eq!(terms.expires_on.to_string(), "2026-01-16");
     assert_eq!((pair.id.get(), &pair.asset_class), ("BTC/USD", &AssetClass::Crypto));
     assert_eq!((pair.base.unwrap().code(), pair.currency), ("BTC", Currency::USD));
-    assert_eq!((pair.min_qty, pair.lot), (Some(qty("0.000016")), Some(dec("0.000000001"))));
+    assert_eq!(
+        (pair.min_qty, pair.lot),
+        (Some(qty("0.000016")), Some(dec("0.000000001")))
+    );
     assert_eq!(pair.tick_at(price("60000")), Some(dec("0.01")));
 }
 
@@ -395,7 +551,10 @@ fn many_instruments_are_picked_from_the_list() {
         )
     };
     let stage = Stage::new(vec![
-        get("/v2/assets?asset_class=us_equity", format!("[{},{}]", share("S3"), share("OTHER"))),
+        get(
+            "/v2/assets?asset_class=us_equity",
+            format!("[{},{}]", share("S3"), share("OTHER")),
+        ),
         get("/v2/assets?asset_class=crypto", "[]"),
     ]);
     let query = InstrumentQuery::Ids((0..21).map(|n| format!("S{n}").into()).collect());
@@ -403,7 +562,10 @@ fn many_instruments_are_picked_from_the_list() {
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].id.get(), found[0].lot), ("S3", Some(dec("1"))));
     let margin = found[0].margin.as_ref().unwrap();
-    assert_eq!((margin.long_rate, margin.short_rate), (Some(dec("0.3")), Some(dec("1"))));
+    assert_eq!(
+        (margin.long_rate, margin.short_rate),
+        (Some(dec("0.3")), Some(dec("1")))
+    );
 }
 
 #[test]
@@ -413,7 +575,10 @@ fn hours_follow_new_york_through_a_change_of_the_clocks() {
     let (since, until) = (at("2026-03-06T10:00:00Z"), at("2026-11-27T20:00:00Z"));
     let option = "AAPL260116P00150500".into();
     let hours = stage.run(|broker| async move {
-        assert_eq!(broker.hours(&"BTC/USD".into(), since, until).await.unwrap(), Hours::AlwaysOpen);
+        assert_eq!(
+            broker.hours(&"BTC/USD".into(), since, until).await.unwrap(),
+            Hours::AlwaysOpen
+        );
         broker.hours(&option, since, until).await.unwrap()
     });
     let session = |opens: &str, closes: &str| Session {
@@ -441,7 +606,10 @@ fn candles_go_on_by_token_and_say_whether_they_are_complete() {
         vec![
             get(
                 &format!("/v2/stocks/bars?{span}"),
-                format!(r#"{{"bars":{{"AAPL":[{}]}},"next_page_token":"tok=="}}"#, bar("2025-12-30T05:00:00Z")),
+                format!(
+                    r#"{{"bars":{{"AAPL":[{}]}},"next_page_token":"tok=="}}"#,
+                    bar("2025-12-30T05:00:00Z")
+                ),
             ),
             get(
                 &format!("/v2/stocks/bars?{span}&page_token=tok%3D%3D"),
@@ -453,7 +621,12 @@ fn candles_go_on_by_token_and_say_whether_they_are_complete() {
             ),
         ],
     );
-    let query = CandleQuery::new("AAPL".into(), Interval::Day, at("2025-12-30T00:00:00Z"), at("2026-01-01T05:00:00Z"));
+    let query = CandleQuery::new(
+        "AAPL".into(),
+        Interval::Day,
+        at("2025-12-30T00:00:00Z"),
+        at("2026-01-01T05:00:00Z"),
+    );
     let (one, two, three) = stage.run(|broker| async move {
         let one = broker.candles(&query, None).await.unwrap();
         let two = broker.candles(&query, one.next.as_ref()).await.unwrap();
@@ -479,7 +652,10 @@ fn quotes_are_asked_by_kind_and_a_missing_side_is_none() {
     });
     assert_eq!(quotes.len(), 1);
     assert_eq!((quotes[0].bid, quotes[0].bid_size), (None, None));
-    assert_eq!((quotes[0].ask, quotes[0].ask_size), (Some(price("161.11")), Some(qty("1300"))));
+    assert_eq!(
+        (quotes[0].ask, quotes[0].ask_size),
+        (Some(price("161.11")), Some(qty("1300")))
+    );
 }
 
 #[test]
@@ -490,8 +666,16 @@ fn account_states_and_missing_fields() {
     };
     for (fields, status, trade) in [
         (r#""status":"ACTIVE""#, AccountStatus::Active, None),
-        (r#""status":"ACTIVE","trading_blocked":true"#, AccountStatus::Restricted, Some(false)),
-        (r#""status":"ACTIVE","trade_suspended_by_user":false"#, AccountStatus::Active, Some(true)),
+        (
+            r#""status":"ACTIVE","trading_blocked":true"#,
+            AccountStatus::Restricted,
+            Some(false),
+        ),
+        (
+            r#""status":"ACTIVE","trade_suspended_by_user":false"#,
+            AccountStatus::Active,
+            Some(true),
+        ),
         (r#""status":"PAPER_ONLY""#, AccountStatus::Active, None),
         (r#""status":"ONBOARDING""#, AccountStatus::Pending, None),
         (r#""status":"ACCOUNT_CLOSED""#, AccountStatus::Closed, None),
@@ -499,7 +683,10 @@ fn account_states_and_missing_fields() {
     ] {
         let account = account(fields);
         assert_eq!((&account.status, account.access.trade), (&status, trade), "{fields}");
-        assert_eq!((account.currency, account.environment), (Currency::USD, Environment::Paper));
+        assert_eq!(
+            (account.currency, account.environment),
+            (Currency::USD, Environment::Paper)
+        );
     }
 }
 
@@ -510,5 +697,8 @@ fn a_foreign_account_is_refused() {
         let foreign = "ffffffff-0000-4000-8000-00000000beef".into();
         broker.positions(&foreign).await.unwrap_err()
     });
-    assert_eq!(error.to_string(), "alpaca invalid request: this key belongs to account …9e10, not …beef");
+    assert_eq!(
+        error.to_string(),
+        "alpaca invalid request: this key belongs to account …9e10, not …beef"
+    );
 }

@@ -53,7 +53,12 @@ pub(crate) struct Activities {
 pub(crate) fn records(body: &str, account: &AccountId) -> Result<Vec<Record>> {
     let rows: Vec<ActivityJson<'_>> = wire::decode(body)?;
     let mut reader = Reader::new(account);
-    rows.iter().map(|row| reader.record(row)).collect()
+    // Room at once: collecting results would grow the list piece by piece, and records are large.
+    let mut records = Vec::with_capacity(rows.len());
+    for row in &rows {
+        records.push(reader.record(row)?);
+    }
+    Ok(records)
 }
 
 /// A page with what the walk needs to go on.

@@ -95,7 +95,12 @@ impl Stage {
             Ok(answer.body(Bytes::from(exchange.body)).unwrap())
         });
         let (runtime, broker) = over(config, transport);
-        Self { runtime, broker, left, sent }
+        Self {
+            runtime,
+            broker,
+            left,
+            sent,
+        }
     }
 
     /// Runs to the end; the script must be used up.
