@@ -56,7 +56,6 @@ pub(super) fn account(
         .decimal("options_buying_power", free)
         .decimal("long_market_value", long)
         .decimal("short_market_value", short)
-        .decimal("position_market_value", long - short)
         .decimal("initial_margin", amount(balances.initial_margin))
         .decimal("maintenance_margin", amount(balances.maintenance_margin))
         .text("multiplier", if margin { "2" } else { "1" })

@@ -13,7 +13,7 @@
 use broker_core::Record;
 use broker_sim::Entry;
 use broker_sim::wire::{WireAnswer, WireRequest};
-use chrono::{DateTime, Days, Duration, NaiveDate, SubsecRound, Utc};
+use chrono::{DateTime, Days, Duration, DurationRound, NaiveDate, SubsecRound, Utc};
 
 use super::json::array;
 use super::params::{Params, local_date};
@@ -68,6 +68,8 @@ impl Ledger {
 
     /// One page of the rows that are made by now.
     pub(super) fn page(&self, query: &Query<'_>, now: DateTime<Utc>) -> Vec<&str> {
+        // Times of rows are rounded to the microsecond, and so may lie behind the clock.
+        let now = now.duration_round(Duration::microseconds(1)).unwrap_or(now);
         let wanted = |row: &&Row| row.created_at <= now && query.wants(row);
         let (from, to) = query.span(self.lag);
         let start = from.map_or(0, |from| self.rows.partition_point(|row| row.id < from));

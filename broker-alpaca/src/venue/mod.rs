@@ -65,7 +65,7 @@ use std::sync::Arc;
 use broker_core::model::Environment;
 use broker_core::seam::{Clock, Rng, Spawn, SystemClock, Transport};
 use broker_core::{AccountId, Result};
-use broker_sim::Engine;
+use broker_sim::{Engine, HistoryPlan};
 use broker_sim::wire::{Admission, LoopbackServer, MemoryTransport, Standing, Venue, WireAnswer, WireLimiter, WireRequest, share};
 use chrono::{DateTime, Duration, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -99,6 +99,14 @@ impl AlpacaVenue {
     /// What a venue is to be.
     pub fn builder() -> AlpacaVenueBuilder {
         AlpacaVenueBuilder::new()
+    }
+
+    /// A venue with a history, and otherwise as [`builder`](Self::builder) makes it.
+    ///
+    /// # Errors
+    /// When the plan cannot be traded.
+    pub fn seeded(plan: &HistoryPlan) -> Result<Self> {
+        Self::builder().history(plan)?.build()
     }
 
     /// The engine: to set quotes, to place orders behind the wire's back, to compare.

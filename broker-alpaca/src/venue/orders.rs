@@ -137,9 +137,24 @@ impl<'a> Book<'a> {
         ids.iter().filter_map(|id| self.engine.order(self.account, id).ok()).collect()
     }
 
+    /// Alpaca keeps one of two exits at work: the stop is held until its price is reached.
+    fn is_held(&self, order: &SimOrder) -> bool {
+        let (shown, links) = (order.order(), &order.order().links);
+        let waits = shown.kind != OrderKind::Limit && !order.is_triggered() && shown.status == OrderStatus::New;
+        let works = |id: &OrderId| {
+            let sibling = self.engine.order(self.account, id);
+            sibling.is_ok_and(|sibling| !sibling.order().status.is_final())
+        };
+        shown.status == OrderStatus::Held || (waits && self.is_leg(order) && links.siblings.iter().any(works))
+    }
+
     /// With its legs, where they are asked for and there are some.
     pub(super) fn render(&self, order: &SimOrder, nested: bool) -> String {
-        self.write(order, order.order(), nested, order.first_at(&OrderStatus::Filled))
+        let mut shown = order.order().clone();
+        if self.is_held(order) {
+            shown.status = OrderStatus::Held;
+        }
+        self.write(order, &shown, nested, order.first_at(&OrderStatus::Filled))
     }
 
     /// As it came in: not yet taken by the market, whatever became of it since.
@@ -246,7 +261,7 @@ impl<'a> Query<'a> {
                 && (self.is_in_state(order.order())
                     || book.legs(order).iter().any(|leg| self.is_in_state(leg.order())))
         } else {
-            let hidden = self.state == OrderState::Open && order.order().status == OrderStatus::Held;
+            let hidden = self.state == OrderState::Open && book.is_held(order);
             self.is_in_state(order.order()) && !hidden
         };
         in_state
