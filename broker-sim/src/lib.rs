@@ -7,12 +7,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
+mod books;
+mod broker;
 mod catalogue;
 mod check;
 mod engine;
 mod fees;
 mod flows;
 mod group;
+mod history;
 mod hours;
 mod ledger;
 mod market;
@@ -22,14 +25,18 @@ mod place;
 mod reject;
 mod rules;
 mod state;
+mod trading;
 #[cfg(feature = "wire")]
 #[cfg_attr(docsrs, doc(cfg(feature = "wire")))]
 pub mod wire;
 
 pub use account::{AccountSpec, Entry, SimAccount};
+pub use books::{Book, Books};
+pub use broker::SimBroker;
 pub use catalogue::{Catalogue, Listing};
 pub use engine::{Engine, SimEvent};
 pub use fees::{FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting};
+pub use history::{HistoryPlan, Mix};
 pub use hours::Calendar;
 pub use ledger::Lot;
 pub use order::{SimOrder, Stamp};

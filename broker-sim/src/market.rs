@@ -106,7 +106,7 @@ impl Market {
     /// What positions are valued at: the middle, or what is known of it.
     pub(crate) fn mark(&self) -> Decimal {
         match (self.bid, self.ask) {
-            (Some(bid), Some(ask)) => (bid + ask) / Decimal::TWO,
+            (Some(bid), Some(ask)) => (bid + ask) * Decimal::new(5, 1),
             (Some(price), None) | (None, Some(price)) => price,
             (None, None) => self.last,
         }

@@ -1,0 +1,82 @@
+//! The venue as a broker: the trading side.
+
+use async_trait::async_trait;
+use broker_core::journal::Mark;
+use broker_core::model::OrderChange;
+use broker_core::{
+    AccountId, CancelOutcome, Error, Gate, Intent, Order, OrderId, OrderRef, Result, Trading,
+};
+
+use crate::broker::{SimBroker, refused};
+use crate::engine::Engine;
+use crate::order::SimOrder;
+
+#[async_trait]
+impl Trading for SimBroker {
+    async fn mark(&self, _account: &AccountId) -> Result<Option<Mark>> {
+        Ok(None)
+    }
+
+    async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
+        gate.pass()?;
+        let now = self.now();
+        self.engine()
+            .place(&intent.account, &intent.request, Some(intent.id.clone()), now)
+            .map_err(refused("place"))
+    }
+
+    async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {
+        let engine = self.engine();
+        let orders = engine.orders(&intent.account).map_err(refused("trace"))?;
+        Ok(orders
+            .map(SimOrder::order)
+            .filter(|order| order.client_id.as_ref() == Some(&intent.id))
+            .cloned()
+            .collect())
+    }
+
+    async fn replace(
+        &self,
+        order: &OrderRef,
+        change: &OrderChange,
+        replacement: &Intent,
+        gate: &Gate,
+    ) -> Result<Order> {
+        gate.pass()?;
+        let now = self.now();
+        let mut engine = self.engine();
+        let id = id_of(&engine, order)?;
+        engine
+            .replace(&order.account, &id, change, Some(replacement.id.clone()), now)
+            .map_err(refused("replace"))
+    }
+
+    async fn cancel(&self, order: &OrderRef) -> Result<()> {
+        let now = self.now();
+        let mut engine = self.engine();
+        let id = id_of(&engine, order)?;
+        engine
+            .cancel(&order.account, &id, now)
+            .map(|_| ())
+            .map_err(refused("cancel"))
+    }
+
+    async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
+        let now = self.now();
+        let outcomes = self
+            .engine()
+            .cancel_all(account, now)
+            .map_err(refused("cancel_all"))?;
+        Ok(outcomes
+            .into_iter()
+            .map(|(order, result)| CancelOutcome {
+                order,
+                result: result.map_err(|reject| Error::from(reject).with_operation("cancel_all")),
+            })
+            .collect())
+    }
+}
+
+fn id_of(engine: &Engine, order: &OrderRef) -> Result<OrderId> {
+    SimBroker::find(engine, order).map(|order| order.order().id.clone())
+}
