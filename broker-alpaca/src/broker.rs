@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
 use broker_core::http::Http;
-use broker_core::model::{AssetClass, Environment, Group, OrderKind, OrderState};
+use broker_core::model::{AssetClass, Environment, Group, OrderKind, OrderState, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
     InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position, Probe, Proof, Record,
@@ -316,7 +316,11 @@ impl Broker for AlpacaBroker {
         let walk = match from {
             Some(cursor) => OrderWalk::resume(cursor)?,
             None => {
-                let (since, until) = query.range(self.context().clock().now());
+                let (since, _) = query.range(self.context().clock().now());
+                let until = match query.window {
+                    Window::Between { until, .. } => until,
+                    Window::LastDays(_) | Window::All => None,
+                };
                 OrderWalk::new(since, until)
             }
         };

@@ -134,3 +134,73 @@ fn resets_at(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use broker_core::http::OpClass;
+    use http::StatusCode;
+
+    use super::*;
+
+    fn answered(method: Method, status: u16, body: &str) -> (Error, bool) {
+        let base = "https://paper-api.alpaca.markets".parse().unwrap();
+        let call = Call::new("test", OpClass::Write, method, &base, "/v2/orders");
+        let reply = Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: body.to_owned(),
+        };
+        match verdict(&call, &reply, DateTime::UNIX_EPOCH).outcome {
+            Outcome::Bad { error, nothing_done } => (error, nothing_done),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        use ErrorKind::*;
+        let (post, delete, patch) = (Method::POST, Method::DELETE, Method::PATCH);
+        for (method, status, code, message, kind) in [
+            (&post, 403, "40310000", "insufficient buying power", InsufficientFunds),
+            (&post, 403, "40310000", "insufficient balance for USD (requested: 9, available: 1)", InsufficientFunds),
+            (&post, 403, "40310000", "insufficient qty available for order (requested: 2, available: 1)", InsufficientFunds),
+            (&post, 403, "40310000", "potential wash trade detected. use complex orders", OrderRejected),
+            (&post, 403, "40310000", "asset \"X\" is not fractionable", OrderRejected),
+            (&post, 403, "40310000", "account is not allowed to short", OrderRejected),
+            (&post, 403, "40310100", "trade denied due to pattern day trading protection", OrderRejected),
+            (&post, 403, "40310000", "account is blocked from trading", Permission),
+            (&post, 403, "40310000", "new orders are rejected: trading is suspended", Permission),
+            (&post, 422, "40010001", "client_order_id must be unique", DuplicateOrder),
+            (&post, 422, "40010001", "qty is required", InvalidRequest),
+            (&post, 422, "42210000", "invalid limit_price 290.123. sub-penny increment", InvalidRequest),
+            (&post, 422, "42210000", "options market orders are only allowed during market hours", MarketClosed),
+            (&post, 400, "40010000", "request body format is invalid", InvalidRequest),
+            (&delete, 422, "42210000", "order is not cancelable", OrderRejected),
+            (&delete, 404, "40410000", "order not found", NotFound),
+            (&patch, 422, "42210000", "order is already filled", OrderRejected),
+            (&patch, 422, "42210000", "invalid qty", InvalidRequest),
+            (&post, 429, "42910000", "rate limit exceeded", RateLimited),
+            (&post, 500, "50010000", "internal server error occurred", Unavailable),
+            (&post, 307, "0", "elsewhere", Protocol),
+        ] {
+            let body = format!(r#"{{"code":{code},"message":{message:?},"extra":[1]}}"#);
+            let (error, nothing_done) = answered(method.clone(), status, &body);
+            assert_eq!(error.kind(), kind, "{message}");
+            assert_eq!((error.code(), error.message()), (Some(code), Some(message)));
+            assert_eq!((error.status(), error.delivery()), (Some(status), Delivery::Answered));
+            assert_eq!(nothing_done, status == 429, "{message}");
+        }
+    }
+
+    #[test]
+    fn bodies_without_a_code_or_without_json() {
+        let post = Method::POST;
+        assert_eq!(answered(post.clone(), 403, r#"{"message":"forbidden."}"#).0.kind(), ErrorKind::Auth);
+        assert_eq!(answered(post.clone(), 403, "").0.kind(), ErrorKind::Auth);
+        let (error, _) = answered(post.clone(), 503, "upstream gone");
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, Some("upstream gone")));
+        assert_eq!(answered(post.clone(), 403, " <html>blocked</html>").0.kind(), ErrorKind::Unavailable);
+        let (error, _) = answered(post, 422, r#"{"code":"40010001","message":"client_order_id must be unique"}"#);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::DuplicateOrder, Some("40010001")));
+    }
+}

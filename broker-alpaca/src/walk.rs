@@ -154,16 +154,17 @@ impl ActivityWalk {
     }
 }
 
-/// A walk over the orders of `since..until`, and where it stands.
+/// A walk over the orders placed in `since..until`, and where it stands. Without an end it has none, not even now: the
+/// venue's clock may be ahead of ours, and the newest order must not be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OrderWalk {
     since: DateTime<Utc>,
-    until: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
     after_id: Option<OrderId>,
 }
 
 impl OrderWalk {
-    pub(crate) fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+    pub(crate) fn new(since: DateTime<Utc>, until: Option<DateTime<Utc>>) -> Self {
         Self {
             since,
             until,
@@ -206,15 +207,15 @@ impl OrderWalk {
         // Answers are sorted by submission, which for a queued order is days behind its creation.
         let passed = last
             .and_then(|order| order.created_at)
-            .is_some_and(|created| created >= self.until + LONGEST_QUEUE);
+            .zip(self.until)
+            .is_some_and(|(created, until)| created >= until + LONGEST_QUEUE);
         let next = last.filter(|_| full && !passed).map(|order| Self {
             after_id: Some(order.id.clone()),
             ..self.clone()
         });
-        let window = self.since..self.until;
         let inside = |group: &Vec<Order>| {
             let created = group.first().and_then(|order| order.created_at);
-            created.is_none_or(|created| window.contains(&created))
+            created.is_none_or(|created| created >= self.since && self.until.is_none_or(|until| created < until))
         };
         Ok(Page {
             proof: if next.is_some() { Proof::Contiguous } else { Proof::Short },

@@ -21,6 +21,10 @@ pub mod retry;
 
 pub mod limit;
 
+pub mod token;
+
+pub mod oauth2;
+
 pub mod journal;
 
 pub mod context;

@@ -208,7 +208,9 @@ impl RetryQuota {
     /// Pays for one retry. False when the budget does not suffice.
     pub fn spend(&self) -> bool {
         self.tokens
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(Self::PRICE))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                left.checked_sub(Self::PRICE)
+            })
             .is_ok()
     }
 

@@ -26,7 +26,8 @@ use broker_core::{
     AccountId, Currency, Error, Fee, Fill, FillId, Flow, InstrumentId, Money, OrderId, Qty, Record, RecordId, Result,
     Symbol,
 };
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeZone, Utc};
+use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
 
 use super::{needed, side, symbol};
@@ -75,11 +76,16 @@ pub(crate) fn page(body: &str, account: &AccountId, border: Option<&str>) -> Res
     Ok(page)
 }
 
-/// Answers are sorted by id, and an id begins with the time of a fill but with the *date* of any other row, which is
-/// created a day later or more. So the earlier of the two is as far as the answer has come.
+/// Answers are sorted by id, and an id begins with the New York time of a fill but with the *date* of any other row,
+/// which is created a day later or more. So the earlier of the two is as far as the answer has come; and in the hour
+/// that New York has twice, the first of the two hours.
 fn oldest_behind(row: &ActivityJson<'_>) -> Option<DateTime<Utc>> {
     let midnight = row.date.map(|day| day.0.and_time(NaiveTime::MIN).and_utc());
-    let created = row.transaction_time.or(row.created_at).map(|stamp| stamp.0);
+    let created = row.transaction_time.or(row.created_at).map(|stamp| {
+        let local = stamp.0.with_timezone(&New_York).naive_local();
+        let first = New_York.from_local_datetime(&local).earliest();
+        first.map_or(stamp.0, |first| first.to_utc())
+    });
     match (midnight, created) {
         (Some(midnight), Some(created)) => Some(midnight.min(created)),
         (one, other) => one.or(other),

@@ -14,10 +14,10 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 /// The account that all scripts belong to.
-pub const ACCOUNT: &str = "0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10";
+pub(crate) const ACCOUNT: &str = "0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10";
 
 /// What one request must be, and what answers it.
-pub struct Exchange {
+pub(crate) struct Exchange {
     line: String,
     status: u16,
     headers: Vec<(&'static str, String)>,
@@ -25,7 +25,7 @@ pub struct Exchange {
 }
 
 /// `GET` of this path and query, as they stand on the wire.
-pub fn get(path_and_query: &str, body: impl Into<String>) -> Exchange {
+pub(crate) fn get(path_and_query: &str, body: impl Into<String>) -> Exchange {
     Exchange {
         line: format!("GET {path_and_query}"),
         status: 200,
@@ -35,38 +35,38 @@ pub fn get(path_and_query: &str, body: impl Into<String>) -> Exchange {
 }
 
 impl Exchange {
-    pub fn status(mut self, status: u16) -> Self {
+    pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
 /// A request that was sent.
-pub struct Sent {
-    pub host: String,
-    pub headers: http::HeaderMap,
+pub(crate) struct Sent {
+    pub(crate) host: String,
+    pub(crate) headers: http::HeaderMap,
 }
 
 /// A broker over a script, in virtual time that begins at 2026-01-01T00:00:00Z.
-pub struct Stage {
-    pub runtime: VirtualRuntime,
-    pub broker: AlpacaBroker,
+pub(crate) struct Stage {
+    pub(crate) runtime: VirtualRuntime,
+    pub(crate) broker: AlpacaBroker,
     left: Arc<Mutex<VecDeque<Exchange>>>,
-    pub sent: Arc<Mutex<Vec<Sent>>>,
+    pub(crate) sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Stage {
-    pub fn new(script: Vec<Exchange>) -> Self {
+    pub(crate) fn new(script: Vec<Exchange>) -> Self {
         Self::with(AlpacaConfig::new("PKTESTTESTTESTTEST01", "not-a-secret"), script)
     }
 
     /// The account is known already, so that a script holds the calls under test alone.
-    pub fn signed_in(script: Vec<Exchange>) -> Self {
+    pub(crate) fn signed_in(script: Vec<Exchange>) -> Self {
         let mut all = vec![get("/v2/account", account_body())];
         all.extend(script);
         let stage = Self::new(all);
@@ -74,7 +74,7 @@ impl Stage {
         stage
     }
 
-    pub fn with(config: AlpacaConfig, script: Vec<Exchange>) -> Self {
+    pub(crate) fn with(config: AlpacaConfig, script: Vec<Exchange>) -> Self {
         let left = Arc::new(Mutex::new(VecDeque::from(script)));
         let sent = Arc::new(Mutex::new(Vec::new()));
         let (queue, log) = (Arc::clone(&left), Arc::clone(&sent));
@@ -94,26 +94,32 @@ impl Stage {
             }
             Ok(answer.body(Bytes::from(exchange.body)).unwrap())
         });
-        let runtime = VirtualRuntime::new();
-        let clock = Arc::new(runtime.clock());
-        let context = Context::new(
-            Arc::clone(&clock) as _,
-            Arc::new(SeededRng::new(1)),
-            clock,
-            Arc::new(transport),
-        );
-        let broker = AlpacaBroker::new(config.with_context(context)).unwrap();
+        let (runtime, broker) = over(config, transport);
         Self { runtime, broker, left, sent }
     }
 
     /// Runs to the end; the script must be used up.
-    pub fn run<T, F: Future<Output = T>>(&self, ask: impl FnOnce(AlpacaBroker) -> F) -> T {
+    pub(crate) fn run<T, F: Future<Output = T>>(&self, ask: impl FnOnce(AlpacaBroker) -> F) -> T {
         self.runtime.block_on(ask(self.broker.clone()))
     }
 
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left.lock().unwrap().len()
     }
+}
+
+/// A broker over any transport in memory.
+pub(crate) fn over(config: AlpacaConfig, transport: MemoryTransport) -> (VirtualRuntime, AlpacaBroker) {
+    let runtime = VirtualRuntime::new();
+    let clock = Arc::new(runtime.clock());
+    let context = Context::new(
+        Arc::clone(&clock) as _,
+        Arc::new(SeededRng::new(1)),
+        clock,
+        Arc::new(transport),
+    );
+    let broker = AlpacaBroker::new(config.with_context(context)).unwrap();
+    (runtime, broker)
 }
 
 impl Drop for Stage {
@@ -124,31 +130,31 @@ impl Drop for Stage {
     }
 }
 
-pub fn account() -> AccountId {
+pub(crate) fn account() -> AccountId {
     AccountId::from(ACCOUNT)
 }
 
-pub fn account_body() -> String {
+pub(crate) fn account_body() -> String {
     format!(r#"{{"id":"{ACCOUNT}","account_number":"PA3TEST00017","status":"ACTIVE","currency":"USD","cash":"1000"}}"#)
 }
 
-pub fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-pub fn dec(text: &str) -> Decimal {
+pub(crate) fn dec(text: &str) -> Decimal {
     decimal(text).unwrap()
 }
 
-pub fn price(text: &str) -> Price {
+pub(crate) fn price(text: &str) -> Price {
     text.parse().unwrap()
 }
 
-pub fn qty(text: &str) -> Qty {
+pub(crate) fn qty(text: &str) -> Qty {
     text.parse().unwrap()
 }

@@ -68,3 +68,42 @@ fn append(whole: &mut Vec<u8>, piece: &Bytes, cap: usize) -> Result<()> {
     whole.extend_from_slice(piece);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use chrono::{DateTime, Utc};
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::seam::BoxFuture;
+
+    /// A second passes at each look, and nobody is ever woken.
+    #[derive(Debug, Default)]
+    struct Ticking(AtomicU64);
+
+    impl Clock for Ticking {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_always_ready_still_ends_in_time() {
+        let clock: Arc<dyn Clock> = Arc::new(Ticking::default());
+        let endless: AnswerBody = Box::pin(futures_util::stream::repeat_with(|| Ok(Bytes::from_static(b"x"))));
+        let deadline = Deadline::after(&clock, Duration::from_secs(10));
+        let read = whole(endless, 1 << 20, Duration::from_secs(5), &deadline);
+        let error = read.now_or_never().unwrap().unwrap_err();
+        assert_eq!(error.message(), Some("the answer did not end in time"));
+    }
+}

@@ -93,10 +93,7 @@ mod tests {
             let checked = hosts.check(&Url::parse(url).unwrap());
             assert_eq!(checked.is_ok(), good, "{url}");
             if let Err(error) = checked {
-                assert_eq!(
-                    (error.kind(), error.delivery()),
-                    (ErrorKind::Config, Delivery::NotSent)
-                );
+                assert_eq!((error.kind(), error.delivery()), (ErrorKind::Config, Delivery::NotSent));
             }
         }
     }

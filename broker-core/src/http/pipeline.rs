@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt;
 use tracing::Instrument;
 use url::Url;
 
@@ -15,9 +16,9 @@ use super::{Call, OpClass, Outcome, Protocol, Reply, Verdict, retry_after};
 use crate::context::Context;
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::id::BrokerId;
-use crate::limit::Permit;
+use crate::limit::{BucketKey, Lesson, Permit};
 use crate::retry::{Failure, RetryPolicy, RetryQuota};
-use crate::seam::AnswerBody;
+use crate::seam::{Answer, AnswerBody};
 
 /// Runs a broker's calls. Cheap to clone; clones share the retry budget and the turns.
 ///
@@ -80,7 +81,10 @@ impl Http {
 
     /// Whether a URL may be asked: for hosts that an answer names. An error is [`ErrorKind::Config`], nothing sent.
     pub fn check_url(&self, url: &Url) -> Result<()> {
-        self.0.hosts.check(url).map_err(|error| error.with_broker(self.0.broker.clone()))
+        self.0
+            .hosts
+            .check(url)
+            .map_err(|error| error.with_broker(self.0.broker.clone()))
     }
 
     /// Runs a call to its end and reads the body of its good answer.
@@ -148,24 +152,62 @@ impl Http {
     }
 
     async fn open(&self, call: &Call, run: &mut Run) -> Result<AnswerBody, Failed> {
-        let mut head = self.head(call, run).await?;
+        let head = self.head(call, run).await?;
         if !head.status.is_success() {
+            let status = head.status.as_u16();
             self.judged(head).await?;
+            let unusable = Error::new(ErrorKind::Protocol).with_message("a stream must open with a 2xx status");
             return Err(Failed::new(
-                Error::new(ErrorKind::Protocol).with_message("a refused stream cannot be read"),
+                unusable.with_status(status).with_delivery(Delivery::Answered),
             ));
         }
-        let body = std::mem::replace(&mut head.body, Box::pin(futures_util::stream::empty()));
-        self.judged(head).await?;
-        Ok(body)
+        let reply = Reply {
+            status: head.status,
+            headers: head.headers,
+            body: String::new(),
+        };
+        let (lessons, good) = self.verdict(&head.call, &reply);
+        let permit = head.permit;
+        if let Err(failed) = good {
+            permit.finish(&lessons);
+            return Err(failed);
+        }
+        // What counts as open at the limiter is open until the stream is dropped.
+        Ok(Box::pin(head.body.inspect(move |_| {
+            let _ = &permit;
+        })))
     }
 
     /// The steps of an attempt up to the head of its answer.
     async fn head(&self, call: &Call, run: &mut Run) -> Result<Head, Failed> {
-        let Inner { context, protocol, .. } = &*self.0;
         self.check_url(&call.base).map_err(Failed::unsent)?;
-        let limited = context.limiter().acquire(&call.cost, call.lane).await;
+        let limited = self.0.context.limiter().acquire(&call.cost, call.lane).await;
         let permit = limited.map_err(|error| Failed::new(error.with_delivery(Delivery::NotSent)))?;
+        // What the permit holds is stamped when it is dropped, or here, when the head of an answer has come.
+        let Exchange {
+            call,
+            answer,
+            turn,
+            deadline,
+        } = self.exchange(call, run).await?;
+        let (parts, body) = answer.http.into_parts();
+        if parts.status.is_redirection() {
+            return Err(Failed::new(redirected(call.class, parts.status)));
+        }
+        Ok(Head {
+            call,
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            permit,
+            _turn: turn,
+            deadline,
+        })
+    }
+
+    /// Turn, signature, gate, wire.
+    async fn exchange(&self, call: &Call, run: &mut Run) -> Result<Exchange, Failed> {
+        let Inner { context, protocol, .. } = &*self.0;
         let turn = match &call.turn {
             Some(name) => Some(self.0.turns.wait(name).await),
             None => None,
@@ -187,18 +229,10 @@ impl Http {
         let longest = call.timeouts.connect.saturating_add(call.timeouts.read);
         let sent = deadline.within(longest, context.transport().send(request)).await;
         let answer = sent.flatten().map_err(|error| Failed::new(not_answered(error)))?;
-        // The answer's head is here: what the permit holds is stamped now.
-        let (parts, body) = answer.http.into_parts();
-        if parts.status.is_redirection() {
-            return Err(Failed::new(redirected(call.class, parts.status)));
-        }
-        Ok(Head {
+        Ok(Exchange {
             call,
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            permit,
-            _turn: turn,
+            answer,
+            turn,
             deadline,
         })
     }
@@ -206,7 +240,6 @@ impl Http {
     /// Reads the body, lets the broker judge the answer, and teaches the limiter.
     async fn judged(&self, head: Head) -> Result<Reply, Failed> {
         let (call, status) = (&head.call, head.status);
-        let hint = retry_after(&head.headers, self.0.context.clock().now());
         let body = whole(head.body, call.largest_body, call.timeouts.read, &head.deadline)
             .await
             .and_then(|bytes| text(bytes, status))
@@ -215,6 +248,7 @@ impl Http {
                     ErrorKind::Decode if call.class != OpClass::Write => Delivery::Answered,
                     _ => Delivery::Unknown,
                 };
+                let hint = retry_after(&head.headers, self.0.context.clock().now());
                 Failed::new(hinted(error, hint).with_status(status.as_u16()).with_delivery(delivery))
             })?;
         let reply = Reply {
@@ -222,22 +256,27 @@ impl Http {
             headers: head.headers,
             body,
         };
-        let Verdict { outcome, lessons } = self.0.protocol.classify(call, &reply);
+        let (lessons, good) = self.verdict(call, &reply);
         head.permit.finish(&lessons);
+        good.map(|()| reply)
+    }
+
+    /// What the broker makes of an answer: what it taught, and whether it is good.
+    fn verdict(&self, call: &Call, reply: &Reply) -> (Vec<(BucketKey, Lesson)>, Result<(), Failed>) {
+        let Verdict { outcome, lessons } = self.0.protocol.classify(call, reply);
         let (error, next, nothing_done) = match outcome {
-            Outcome::Good => return Ok(reply),
+            Outcome::Good => return (lessons, Ok(())),
             Outcome::Bad { error, nothing_done } => (error, Next::Decide { nothing_done }, nothing_done),
             Outcome::Mend(error) => (error, Next::Mend, true),
         };
         let error = match error.status() {
             Some(_) => error,
-            None => error.with_status(status.as_u16()),
+            None => error.with_status(reply.status.as_u16()),
         };
         let delivery = refusal(call.class, &error, nothing_done);
-        Err(Failed {
-            error: hinted(error, hint).with_delivery(delivery),
-            next,
-        })
+        let hint = retry_after(&reply.headers, self.0.context.clock().now());
+        let error = hinted(error, hint).with_delivery(delivery);
+        (lessons, Err(Failed { error, next }))
     }
 
     /// Waits before the next attempt, or gives the error that ends the run.
@@ -325,8 +364,17 @@ impl Run {
     }
 
     fn elapsed(&self, now: Duration) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| now.saturating_sub(started))
+        self.started
+            .map_or(Duration::ZERO, |started| now.saturating_sub(started))
     }
+}
+
+/// A request that was answered.
+struct Exchange {
+    call: Call,
+    answer: Answer,
+    turn: Option<Turn>,
+    deadline: Deadline,
 }
 
 /// An answer whose body is still to be read.

@@ -36,7 +36,9 @@ impl Call {
     fn uri(&self) -> Result<Uri> {
         let base = &self.base;
         if base.cannot_be_a_base() || base.query().is_some() || base.fragment().is_some() {
-            return Err(Error::config("a base URL is a scheme, a host and perhaps a path, without a query"));
+            return Err(Error::config(
+                "a base URL is a scheme, a host and perhaps a path, without a query",
+            ));
         }
         let origin = &base[..url::Position::BeforePath];
         let prefix = base.path().trim_end_matches('/');
@@ -57,8 +59,11 @@ impl Call {
                     && url.fragment().is_none()
             });
         let refused = || {
-            Error::invalid(format!("the path or the query of {} cannot be sent as it stands", self.op))
-                .with_help("percent-encode every parameter before it is signed")
+            Error::invalid(format!(
+                "the path or the query of {} cannot be sent as it stands",
+                self.op
+            ))
+            .with_help("percent-encode every parameter before it is signed")
         };
         if !kept {
             return Err(refused());
@@ -96,9 +101,24 @@ mod tests {
     fn the_url_is_written_as_it_was_signed() {
         let table = [
             ("https://a.example", "/x", "", "https://a.example/x"),
-            ("https://a.example:8443/v1/", "/x/", "b=1&a=2", "https://a.example:8443/v1/x/?b=1&a=2"),
-            ("http://[::1]:80/v1", "/x", "t=%2B1%3A00", "http://[::1]/v1/x?t=%2B1%3A00"),
-            ("https://a.example", "/x", "s=[%22A%22]&q=a+b~*", "https://a.example/x?s=[%22A%22]&q=a+b~*"),
+            (
+                "https://a.example:8443/v1/",
+                "/x/",
+                "b=1&a=2",
+                "https://a.example:8443/v1/x/?b=1&a=2",
+            ),
+            (
+                "http://[::1]:80/v1",
+                "/x",
+                "t=%2B1%3A00",
+                "http://[::1]/v1/x?t=%2B1%3A00",
+            ),
+            (
+                "https://a.example",
+                "/x",
+                "s=[%22A%22]&q=a+b~*",
+                "https://a.example/x?s=[%22A%22]&q=a+b~*",
+            ),
         ];
         for (base, path, query, url) in table {
             assert_eq!(call(base, path, query).request().unwrap().http.uri().to_string(), url);

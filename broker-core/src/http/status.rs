@@ -79,10 +79,14 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// The three forms of an HTTP date, the usual one first.
 fn http_date(text: &str) -> Option<DateTime<Utc>> {
-    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .map(|time| time.and_utc())
+    [
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
+    ]
+    .iter()
+    .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    .map(|time| time.and_utc())
 }
 
 #[cfg(test)]
@@ -160,6 +164,9 @@ mod tests {
             error(502, "\n<html><b>Bad Gateway</b>").to_string(),
             "unavailable (HTTP 502): answered with a page of markup instead of data"
         );
-        assert_eq!(error(503, " ").to_string(), "unavailable (HTTP 503): Service Unavailable");
+        assert_eq!(
+            error(503, " ").to_string(),
+            "unavailable (HTTP 503): Service Unavailable"
+        );
     }
 }

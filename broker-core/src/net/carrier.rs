@@ -31,7 +31,9 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream> {
     let stream = connected
         .ok_or_else(|| unconnected(&at, "no connection in time"))?
         .map_err(|error| unconnected(&at, &cause(&error)))?;
-    stream.set_nodelay(true).map_err(|error| unconnected(&at, &cause(&error)))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| unconnected(&at, &cause(&error)))?;
     Ok(stream)
 }
 

@@ -151,7 +151,11 @@ pub(super) fn unconnected(at: &str, why: &str) -> Error {
 fn unanswered(error: reqwest::Error, at: &str) -> Error {
     let error = error.without_url();
     if error.is_connect() {
-        let why = if error.is_timeout() { "no connection in time".to_owned() } else { cause(&error) };
+        let why = if error.is_timeout() {
+            "no connection in time".to_owned()
+        } else {
+            cause(&error)
+        };
         return unconnected(at, &why);
     }
     if error.is_builder() {

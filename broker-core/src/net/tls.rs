@@ -33,8 +33,10 @@ mod provided {
                 // A container without certificates still reaches loopback; with no roots nothing else is trusted.
                 Err(error) => {
                     let none = builder()?.with_root_certificates(RootCertStore::empty());
-                    let why = Error::config(format!("no TLS: the system's root certificates cannot be read: {error}"))
-                        .with_help("install the system's CA certificates");
+                    let why = Error::config(format!(
+                        "no TLS: the system's root certificates cannot be read: {error}"
+                    ))
+                    .with_help("install the system's CA certificates");
                     (none.with_no_client_auth(), Err(why))
                 }
             };

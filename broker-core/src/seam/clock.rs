@@ -24,6 +24,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     started: std::time::Instant,
+    /// How far its time of day is ahead of the machine's.
+    ahead: chrono::Duration,
 }
 
 #[cfg(feature = "http")]
@@ -40,6 +42,15 @@ mod system {
         pub fn new() -> Self {
             Self {
                 started: Instant::now(),
+                ahead: chrono::Duration::zero(),
+            }
+        }
+
+        /// A clock whose time of day starts here and runs as fast as the machine's: for venues that replay a past.
+        pub fn starting_at(origin: DateTime<Utc>) -> Self {
+            Self {
+                started: Instant::now(),
+                ahead: origin - Utc::now(),
             }
         }
     }
@@ -52,7 +63,7 @@ mod system {
 
     impl Clock for SystemClock {
         fn now(&self) -> DateTime<Utc> {
-            Utc::now()
+            Utc::now() + self.ahead
         }
 
         fn elapsed(&self) -> Duration {

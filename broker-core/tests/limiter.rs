@@ -1,0 +1,10 @@
+//! The limiter against venues that count by themselves, in virtual time.
+
+#[path = "limiter/learns.rs"]
+mod learns;
+#[path = "limiter/order.rs"]
+mod order;
+#[path = "limiter/rate.rs"]
+mod rate;
+#[path = "limiter/venue.rs"]
+mod venue;
