@@ -57,7 +57,11 @@ impl AlpacaProtocol {
         }
         let host = call.base.host_str().unwrap_or_default();
         if self.oauth {
-            let error = if error.status() == Some(401) { error.with_kind(ErrorKind::ReauthRequired) } else { error };
+            let error = if error.status() == Some(401) {
+                error.with_kind(ErrorKind::ReauthRequired)
+            } else {
+                error
+            };
             return error.with_help("the user must authorize the application again");
         }
         error.with_help(format!(
@@ -94,7 +98,11 @@ impl Protocol for AlpacaProtocol {
 
 impl fmt::Debug for AlpacaProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.oauth { "AlpacaProtocol(token)" } else { "AlpacaProtocol(key pair)" })
+        f.write_str(if self.oauth {
+            "AlpacaProtocol(token)"
+        } else {
+            "AlpacaProtocol(key pair)"
+        })
     }
 }
 
@@ -103,7 +111,11 @@ fn sensitive(text: &str, what: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(text)
         .ok()
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| Error::config(format!("the {what} is empty or cannot be sent: look for a line break in it")))?;
+        .ok_or_else(|| {
+            Error::config(format!(
+                "the {what} is empty or cannot be sent: look for a line break in it"
+            ))
+        })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -68,7 +68,10 @@ impl AlpacaBroker {
             trading_bucket: bucket(config.environment, &key, "trading"),
             data_bucket: bucket(config.environment, &key, "data"),
         };
-        for (key, limit) in [&rest.trading_bucket, &rest.data_bucket].into_iter().zip(&capabilities.limits) {
+        for (key, limit) in [&rest.trading_bucket, &rest.data_bucket]
+            .into_iter()
+            .zip(&capabilities.limits)
+        {
             context.limiter().define(key, limit.rule);
         }
         Ok(Self(Arc::new(Inner {
@@ -105,7 +108,11 @@ impl AlpacaBroker {
         }
         let (rows, token) = self.rest().option_contracts(&params).await?;
         Ok(Page {
-            proof: if token.is_some() { Proof::Contiguous } else { Proof::Short },
+            proof: if token.is_some() {
+                Proof::Contiguous
+            } else {
+                Proof::Short
+            },
             next: token.map(|token| Cursor::encode(1, &token)).transpose()?,
             ..Page::whole(rows)
         })
@@ -146,7 +153,10 @@ impl AlpacaBroker {
         }
         if assets.len() > FEW_SYMBOLS {
             let all = self.list(None).await?;
-            found.extend(all.into_iter().filter(|one| assets.iter().any(|symbol| *symbol == one.symbol.get())));
+            found.extend(
+                all.into_iter()
+                    .filter(|one| assets.iter().any(|symbol| *symbol == one.symbol.get())),
+            );
         } else {
             for symbol in assets {
                 found.extend(self.rest().asset(symbol).await?);

@@ -39,7 +39,11 @@ fn error(call: &Call, reply: &Reply, now: DateTime<Utc>) -> Error {
     let code = wire.code.map(|code| code.get().trim_matches('"'));
     let message = wire.message.as_ref().map_or(body, Text::get);
     let markup = body.starts_with('<');
-    let kind = if markup { ErrorKind::Unavailable } else { kind(&call.method, status, code, message) };
+    let kind = if markup {
+        ErrorKind::Unavailable
+    } else {
+        kind(&call.method, status, code, message)
+    };
     let mut error = Error::new(kind).with_delivery(Delivery::Answered).with_status(status);
     if let Some(code) = code {
         error = error.with_code(code);
@@ -80,12 +84,21 @@ fn kind(method: &Method, status: u16, code: Option<&str>, message: &str) -> Erro
         // Wash trades, shares that cannot be split or shorted, day-trade protection.
         (403, _) => ErrorKind::OrderRejected,
         (404, _) => ErrorKind::NotFound,
-        (422, _) if says(&["market is closed", "market closed", "market hours", "not open for trading"]) => {
+        (422, _)
+            if says(&[
+                "market is closed",
+                "market closed",
+                "market hours",
+                "not open for trading",
+            ]) =>
+        {
             ErrorKind::MarketClosed
         }
         // Not cancelable any more: the order may have filled.
         (400 | 422, _) if method == Method::DELETE => ErrorKind::OrderRejected,
-        (422, _) if method == Method::PATCH && says(&["filled", "not open", "not replaceable", "cannot be replaced"]) => {
+        (422, _)
+            if method == Method::PATCH && says(&["filled", "not open", "not replaceable", "cannot be replaced"]) =>
+        {
             ErrorKind::OrderRejected
         }
         (400 | 422, _) => ErrorKind::InvalidRequest,

@@ -82,7 +82,9 @@ impl AlpacaBroker {
             Ok(sessions)
         };
         let rest = self.rest();
-        rest.http.run(rest.read("calendar", "/v2/calendar", &params), read).await
+        rest.http
+            .run(rest.read("calendar", "/v2/calendar", &params), read)
+            .await
     }
 }
 
@@ -101,9 +103,17 @@ impl MarketData for AlpacaBroker {
                 params.extend(self.feed_param(kind));
                 let read = |body: &str| {
                     let answer: QuotesJson = wire::decode(body)?;
-                    answer.quotes.iter().map(|(name, quote)| market::quote(name, quote)).collect()
+                    answer
+                        .quotes
+                        .iter()
+                        .map(|(name, quote)| market::quote(name, quote))
+                        .collect()
                 };
-                let quotes: Vec<Quote> = self.rest().http.run(self.data("quotes", kind.quotes(), &params), read).await?;
+                let quotes: Vec<Quote> = self
+                    .rest()
+                    .http
+                    .run(self.data("quotes", kind.quotes(), &params), read)
+                    .await?;
                 found.extend(quotes);
             }
         }
@@ -115,7 +125,10 @@ impl MarketData for AlpacaBroker {
         let rfc3339 = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut params = vec![
             ("symbols", query.instrument.get().to_owned()),
-            ("timeframe", market::timeframe(query.interval).map_err(|error| error.with_broker(self.id()))?),
+            (
+                "timeframe",
+                market::timeframe(query.interval).map_err(|error| error.with_broker(self.id()))?,
+            ),
             ("start", rfc3339(query.since)),
             ("end", rfc3339(query.until)),
             ("limit", "10000".to_owned()),
@@ -132,15 +145,27 @@ impl MarketData for AlpacaBroker {
         let now = self.context().clock().now();
         let read = |body: &str| {
             let answer: BarsJson<'_> = wire::decode(body)?;
-            let bars = answer.bars.get(query.instrument.get()).map(Vec::as_slice).unwrap_or_default();
+            let bars = answer
+                .bars
+                .get(query.instrument.get())
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             let candles = bars.iter().map(|bar| market::candle(bar, query, now));
             // The end is inclusive there.
             let rows: Vec<_> = candles.filter(|candle| candle.start < query.until).collect();
             Ok((rows, filled(&answer.next_page_token).map(str::to_owned)))
         };
-        let (rows, token) = self.rest().http.run(self.data("candles", kind.bars(), &params), read).await?;
+        let (rows, token) = self
+            .rest()
+            .http
+            .run(self.data("candles", kind.bars(), &params), read)
+            .await?;
         Ok(Page {
-            proof: if token.is_some() { Proof::Contiguous } else { Proof::Short },
+            proof: if token.is_some() {
+                Proof::Contiguous
+            } else {
+                Proof::Short
+            },
             next: token.map(|token| Cursor::encode(1, &token)).transpose()?,
             ..Page::whole(rows)
         })

@@ -104,7 +104,11 @@ impl ActivityWalk {
             Step::Day { day, last, token } => {
                 let token = came.last.as_ref().unwrap_or(token);
                 let next = self.behind_day(*day, *last, token, full);
-                let proof = if next.is_some() { Proof::Contiguous } else { Proof::Short };
+                let proof = if next.is_some() {
+                    Proof::Contiguous
+                } else {
+                    Proof::Short
+                };
                 (next, proof)
             }
         };
@@ -218,7 +222,11 @@ impl OrderWalk {
             created.is_none_or(|created| created >= self.since && self.until.is_none_or(|until| created < until))
         };
         Ok(Page {
-            proof: if next.is_some() { Proof::Contiguous } else { Proof::Short },
+            proof: if next.is_some() {
+                Proof::Contiguous
+            } else {
+                Proof::Short
+            },
             next: next.map(|walk| Cursor::encode(VERSION, &walk)).transpose()?,
             rows: groups.into_iter().filter(inside).flatten().collect(),
             wait: None,

@@ -8,8 +8,8 @@ use broker_core::num::{Num, Text, decimal};
 use broker_core::{Error, Result};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 /// Reads a whole body.
@@ -33,7 +33,9 @@ impl<'de> Deserialize<'de> for Maybe {
         match inner.unwrap_or(raw) {
             "" => Ok(Self(None)),
             "null" if inner.is_none() => Ok(Self(None)),
-            number => decimal(number).map(|value| Self(Some(value))).map_err(de::Error::custom),
+            number => decimal(number)
+                .map(|value| Self(Some(value)))
+                .map_err(de::Error::custom),
         }
     }
 }
@@ -51,7 +53,28 @@ impl Stamp {
 /// `2026-10-08T15:10:18.097465Z`, the spelling of nearly every row. Anything else is left to the general parser.
 fn utc(text: &[u8]) -> Option<DateTime<Utc>> {
     let (head, tail) = text.split_at_checked(19)?;
-    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2] = head else {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        o1,
+        o2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        m1,
+        m2,
+        b':',
+        s1,
+        s2,
+    ] = head
+    else {
         return None;
     };
     let nanos = match tail {
@@ -374,4 +397,3 @@ pub(crate) struct ErrorJson<'a> {
     #[serde(borrow)]
     pub(crate) message: Option<Text<'a>>,
 }
-

@@ -9,10 +9,10 @@ use rust_decimal::Decimal;
 use crate::broker::{Broker, Cursor, Page};
 use crate::dedup::{self, Row};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstrumentId;
+use crate::id::{InstrumentId, Symbol};
 use crate::model::{
-    Asset, Fill, History, HistoryQuery, Instrument, InstrumentQuery, Opening, Order, OrderQuery, Position, PositionLeg,
-    Record, Window,
+    Asset, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, Opening, Order, OrderQuery, Position,
+    PositionLeg, Record, Window,
 };
 use crate::proof::ProofChain;
 use crate::seam::{BoxFuture, BoxStream};
@@ -30,7 +30,11 @@ pub trait BrokerExt: Broker {
 
     /// The records of a query as they come: repeated where pages overlap, corrections not applied.
     fn records(&self, query: &HistoryQuery) -> BoxStream<'static, Result<Record>> {
-        Box::pin(self.pages(query).map_ok(|page| stream::iter(page.rows.into_iter().map(Ok))).try_flatten())
+        Box::pin(
+            self.pages(query)
+                .map_ok(|page| stream::iter(page.rows.into_iter().map(Ok)))
+                .try_flatten(),
+        )
     }
 
     /// The fills of a query as they come: repeated where pages overlap, corrections not applied.
@@ -71,12 +75,10 @@ pub trait BrokerExt: Broker {
 
 impl<B: Broker + ?Sized> BrokerExt for B {}
 
+type Ask<Q, T> = fn(Arc<dyn Broker>, Q, Option<Cursor>) -> BoxFuture<'static, Result<Page<T>>>;
+
 /// Asks page after page until there is no next one.
-fn walk<Q, T>(
-    broker: Arc<dyn Broker>,
-    query: Q,
-    ask: fn(Arc<dyn Broker>, Q, Option<Cursor>) -> BoxFuture<'static, Result<Page<T>>>,
-) -> BoxStream<'static, Result<Page<T>>>
+fn walk<Q, T>(broker: Arc<dyn Broker>, query: Q, ask: Ask<Q, T>) -> BoxStream<'static, Result<Page<T>>>
 where
     Q: Clone + Send + 'static,
     T: Send + 'static,
@@ -86,9 +88,13 @@ where
         query: Q,
         cursor: Option<Cursor>,
     }
-    let start = Walk { broker, query, cursor: None };
+    let start = Walk {
+        broker,
+        query,
+        cursor: None,
+    };
     Box::pin(stream::try_unfold(Some(start), move |state| async move {
-        let Some(mut walk) = state else { return Ok(None) };
+        let Some(walk) = state else { return Ok(None) };
         let page = ask(Arc::clone(&walk.broker), walk.query.clone(), walk.cursor.clone()).await?;
         if let Some(wait) = page.wait {
             walk.broker.context().clock().sleep(wait).await;
@@ -97,7 +103,10 @@ where
                 .with_broker(walk.broker.id())
                 .with_message("the cursor does not move: the history would never end"));
         }
-        let next = page.next.clone().map(|cursor| Walk { cursor: Some(cursor), ..walk });
+        let next = page.next.clone().map(|cursor| Walk {
+            cursor: Some(cursor),
+            ..walk
+        });
         Ok(Some((page, next)))
     }))
 }
@@ -108,7 +117,13 @@ const POSITION_TRIES: usize = 4;
 async fn history(broker: Arc<dyn Broker>, query: HistoryQuery) -> Result<History> {
     let clock = Arc::clone(broker.context().clock());
     let (since, until) = query.range(clock.now());
-    let query = HistoryQuery { window: Window::Between { since, until: Some(until) }, ..query };
+    let query = HistoryQuery {
+        window: Window::Between {
+            since,
+            until: Some(until),
+        },
+        ..query
+    };
     let mut chain = ProofChain::new(since, until);
     let mut rows = Vec::new();
     let mut pages = 0;
@@ -122,14 +137,24 @@ async fn history(broker: Arc<dyn Broker>, query: HistoryQuery) -> Result<History
     let different: BTreeSet<_> = rows.iter().map(Record::key).collect();
     let completeness = chain.finish(different.len() as u64);
     let later = positions_and_later(&broker, &query, until).await?;
-    let opening = opening(&later.positions, rows.iter().chain(&later.records).cloned().collect());
-    let records = dedup::fold(number(rows)).records;
+    let opening = opening(&later.positions, rows.iter().chain(&later.records).cloned().collect())?;
+    let records = counting(rows)?;
     let instruments = instruments(&broker, &records, &opening).await?;
-    Ok(History { account: query.account, since, until, records, instruments, opening, pages, completeness })
+    Ok(History {
+        account: query.account,
+        since,
+        until,
+        records,
+        instruments,
+        opening,
+        pages,
+        completeness,
+    })
 }
 
-fn number(rows: Vec<Record>) -> Vec<Row> {
-    (0..).zip(rows).map(|(read_at, record)| Row { record, read_at }).collect()
+fn counting(rows: Vec<Record>) -> Result<Vec<Record>> {
+    let rows = (0..).zip(rows).map(|(read_at, record)| Row { record, read_at });
+    Ok(dedup::fold(rows)?.into_booked())
 }
 
 struct Later {
@@ -139,18 +164,31 @@ struct Later {
 
 /// Today's positions, and the records between the window's end and them. Positions that move while being read are
 /// read again.
-async fn positions_and_later(broker: &Arc<dyn Broker>, query: &HistoryQuery, until: chrono::DateTime<chrono::Utc>) -> Result<Later> {
+async fn positions_and_later(
+    broker: &Arc<dyn Broker>,
+    query: &HistoryQuery,
+    until: chrono::DateTime<chrono::Utc>,
+) -> Result<Later> {
     let mut positions = broker.positions(&query.account).await?;
     for _ in 0..POSITION_TRIES {
         let now = broker.context().clock().now();
         let mut records = Vec::new();
         if now > until {
-            let rest = HistoryQuery { window: Window::Between { since: until, until: Some(now) }, ..query.clone() };
+            let rest = HistoryQuery {
+                window: Window::Between {
+                    since: until,
+                    until: Some(now),
+                },
+                ..query.clone()
+            };
             records = broker.records(&rest).try_collect().await?;
         }
         let again = broker.positions(&query.account).await?;
         if quantities(&again) == quantities(&positions) {
-            return Ok(Later { positions: again, records });
+            return Ok(Later {
+                positions: again,
+                records,
+            });
         }
         positions = again;
     }
@@ -163,42 +201,68 @@ async fn positions_and_later(broker: &Arc<dyn Broker>, query: &HistoryQuery, unt
 type PositionKey = (InstrumentId, PositionLeg);
 
 fn quantities(positions: &[Position]) -> BTreeMap<PositionKey, Decimal> {
-    positions.iter().map(|p| ((p.instrument.clone(), p.leg), p.signed_qty())).collect()
+    positions
+        .iter()
+        .map(|p| ((p.instrument.clone(), p.leg), p.signed_qty()))
+        .collect()
 }
 
 /// Positions at the start: those of today less all that moved since.
-fn opening(positions: &[Position], rows: Vec<Record>) -> Vec<Opening> {
-    let mut openings: BTreeMap<PositionKey, Opening> = BTreeMap::new();
-    let mut slot = |instrument: &InstrumentId, symbol: &crate::id::Symbol, leg: PositionLeg, change: Decimal| {
-        let entry = openings.entry((instrument.clone(), leg)).or_insert_with(|| Opening {
+fn opening(positions: &[Position], rows: Vec<Record>) -> Result<Vec<Opening>> {
+    let mut openings = Openings::default();
+    for position in positions {
+        openings.add(
+            &position.instrument,
+            &position.symbol,
+            position.leg,
+            position.signed_qty(),
+        )?;
+    }
+    for record in counting(rows)? {
+        match record {
+            Record::Fill(fill) => {
+                openings.add(&fill.instrument, &fill.symbol, fill.leg, -fill.qty.signed(fill.side))?;
+            }
+            Record::Fee(Fee {
+                asset: Asset::Instrument { id, symbol },
+                amount,
+                ..
+            }) => {
+                openings.add(&id, &symbol, PositionLeg::Net, amount)?;
+            }
+            Record::Flow(Flow {
+                asset: Asset::Instrument { id, symbol },
+                amount,
+                ..
+            }) => {
+                openings.add(&id, &symbol, PositionLeg::Net, -amount)?;
+            }
+            Record::Void(_) | Record::Fee(_) | Record::Flow(_) => {}
+        }
+    }
+    Ok(openings
+        .0
+        .into_values()
+        .filter(|opening| !opening.qty.is_zero())
+        .collect())
+}
+
+#[derive(Default)]
+struct Openings(BTreeMap<PositionKey, Opening>);
+
+impl Openings {
+    fn add(&mut self, instrument: &InstrumentId, symbol: &Symbol, leg: PositionLeg, change: Decimal) -> Result<()> {
+        let opening = self.0.entry((instrument.clone(), leg)).or_insert_with(|| Opening {
             instrument: instrument.clone(),
             symbol: symbol.clone(),
             leg,
             qty: Decimal::ZERO,
             price: None,
         });
-        entry.qty += change;
-    };
-    for position in positions {
-        slot(&position.instrument, &position.symbol, position.leg, position.signed_qty());
+        let qty = opening.qty.checked_add(change);
+        opening.qty = qty.ok_or_else(|| Error::decode(format!("the position in {symbol} does not fit")))?;
+        Ok(())
     }
-    for record in dedup::fold(number(rows)).records {
-        match record {
-            Record::Fill(fill) => slot(&fill.instrument, &fill.symbol, fill.leg, -fill.qty.signed(fill.side)),
-            Record::Fee(fee) => {
-                if let Asset::Instrument { id, symbol } = &fee.asset {
-                    slot(id, symbol, PositionLeg::Net, fee.amount);
-                }
-            }
-            Record::Flow(flow) => {
-                if let Asset::Instrument { id, symbol } = &flow.asset {
-                    slot(id, symbol, PositionLeg::Net, -flow.amount);
-                }
-            }
-            Record::Void(_) => {}
-        }
-    }
-    openings.into_values().filter(|opening| !opening.qty.is_zero()).collect()
 }
 
 async fn instruments(
@@ -210,14 +274,25 @@ async fn instruments(
     for record in records {
         match record {
             Record::Fill(fill) => _ = ids.insert(fill.instrument.clone()),
-            Record::Fee(crate::model::Fee { asset: Asset::Instrument { id, .. }, .. })
-            | Record::Flow(crate::model::Flow { asset: Asset::Instrument { id, .. }, .. }) => _ = ids.insert(id.clone()),
+            Record::Fee(Fee {
+                asset: Asset::Instrument { id, .. },
+                ..
+            })
+            | Record::Flow(Flow {
+                asset: Asset::Instrument { id, .. },
+                ..
+            }) => _ = ids.insert(id.clone()),
             Record::Void(_) | Record::Fee(_) | Record::Flow(_) => {}
         }
     }
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let known = broker.instruments(&InstrumentQuery::Ids(ids.into_iter().collect())).await?;
-    Ok(known.into_iter().map(|instrument| (instrument.id.clone(), instrument)).collect())
+    let known = broker
+        .instruments(&InstrumentQuery::Ids(ids.into_iter().collect()))
+        .await?;
+    Ok(known
+        .into_iter()
+        .map(|instrument| (instrument.id.clone(), instrument))
+        .collect())
 }

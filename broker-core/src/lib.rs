@@ -15,6 +15,10 @@ pub mod seam;
 
 pub mod model;
 
+pub mod symbol;
+
+pub mod futures;
+
 pub mod capability;
 
 pub mod retry;
@@ -33,6 +37,12 @@ pub mod broker;
 
 pub mod proof;
 
+pub mod dedup;
+
+pub mod pnl;
+
+pub mod ext;
+
 #[cfg(feature = "http")]
 pub mod http;
 
@@ -43,6 +53,7 @@ pub use broker::{Broker, CancelOutcome, Cursor, MarketData, Page, Probe, Proof, 
 pub use capability::Capabilities;
 pub use context::Context;
 pub use error::{Delivery, Error, ErrorKind, Result};
+pub use ext::BrokerExt;
 pub use id::{AccountId, BrokerId, ClientOrderId, FillId, InstrumentId, OrderId, RecordId, Symbol};
 pub use journal::{Gate, Intent, IntentJournal};
 pub use model::{
@@ -50,3 +61,4 @@ pub use model::{
     OrderRef, OrderRequest, OrderStatus, Position, Quote, Record, TimeInForce, Trade,
 };
 pub use num::{Currency, Money, Price, Qty, Side};
+pub use pnl::TradeBook;

@@ -25,10 +25,9 @@ mod place;
 mod reject;
 mod rules;
 mod state;
-mod trading;
 #[cfg(feature = "wire")]
-#[cfg_attr(docsrs, doc(cfg(feature = "wire")))]
 pub mod wire;
+mod trading;
 
 pub use account::{AccountSpec, Entry, SimAccount};
 pub use books::{Book, Books};

@@ -1,1 +1,30 @@
-//! placeholder
+//! A broker account's whole history in a store: resumable, deduplicated, and certified.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod check;
+mod fold;
+mod history;
+mod ledger;
+mod orders;
+mod progress;
+mod proof;
+mod report;
+mod run;
+mod span;
+mod state;
+mod store;
+pub mod summary;
+mod syncer;
+mod verdict;
+
+pub use history::StoreExt;
+pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
+pub use proof::PartProof;
+pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
+pub use span::Span;
+pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
+pub use store::{Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, Snapshot, Store, StoredRow, Written};
+pub use syncer::Syncer;

@@ -85,7 +85,11 @@ pub(crate) fn balances(wire: &AccountJson<'_>) -> Result<Balances> {
 pub(crate) fn position(wire: &PositionJson<'_>, account: &AccountId) -> Position {
     let name = symbol(wire.symbol.get(), filled(&wire.asset_class));
     let (signed, qty) = Qty::from_signed(wire.qty.0);
-    let side = if filled(&wire.side) == Some("short") { Side::Sell } else { signed };
+    let side = if filled(&wire.side) == Some("short") {
+        Side::Sell
+    } else {
+        signed
+    };
     let usd = |number: Option<Num>| number.map(|number| Money::new(number.0, Currency::USD));
     Position {
         account: account.clone(),

@@ -70,7 +70,8 @@ pub(crate) fn page(body: &str, account: &AccountId, border: Option<&str>) -> Res
     };
     for row in &rows {
         page.records.push(reader.record(row)?);
-        page.created.push(row.transaction_time.or(row.created_at).map(|stamp| stamp.0));
+        page.created
+            .push(row.transaction_time.or(row.created_at).map(|stamp| stamp.0));
     }
     page.notes = reader.notes;
     Ok(page)

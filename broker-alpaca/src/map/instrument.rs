@@ -34,7 +34,11 @@ pub(crate) fn asset(wire: &AssetJson<'_>) -> Result<Instrument> {
         base,
         payoff: Payoff::Cash,
         multiplier: (shares || class == "crypto").then_some(Decimal::ONE),
-        ticks: if shares { equity_ticks() } else { one_tick(wire.price_increment) },
+        ticks: if shares {
+            equity_ticks()
+        } else {
+            one_tick(wire.price_increment)
+        },
         lot: match wire.fractionable {
             _ if !shares => wire.min_trade_increment.0,
             Some(true) => Some(Decimal::new(1, FRACTION_PLACES)),
@@ -78,10 +82,7 @@ fn one_tick(step: Maybe) -> Vec<TickBand> {
 /// Stated in percent.
 fn margin(wire: &AssetJson<'_>) -> Option<Margin> {
     let rate = |percent: Maybe| percent.0.and_then(|percent| percent.checked_div(Decimal::ONE_HUNDRED));
-    let (long_rate, short_rate) = (
-        rate(wire.margin_requirement_long),
-        rate(wire.margin_requirement_short),
-    );
+    let (long_rate, short_rate) = (rate(wire.margin_requirement_long), rate(wire.margin_requirement_short));
     (long_rate.is_some() || short_rate.is_some()).then(|| Margin {
         long_rate,
         short_rate,

@@ -113,11 +113,18 @@ fn qty(value: Option<Decimal>) -> Result<Qty> {
 
 /// Some answers write 0 for the average of no fills.
 fn average_price(wire: &OrderJson<'_>, filled_qty: Qty) -> Option<broker_core::Price> {
-    wire.filled_avg_price.0.filter(|_| !filled_qty.is_zero()).map(Into::into)
+    wire.filled_avg_price
+        .0
+        .filter(|_| !filled_qty.is_zero())
+        .map(Into::into)
 }
 
 fn status(word: &str, filled_qty: Qty, size: Option<Qty>) -> OrderStatus {
-    let working = if filled_qty.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
+    let working = if filled_qty.is_zero() {
+        OrderStatus::New
+    } else {
+        OrderStatus::PartiallyFilled
+    };
     match word {
         "new" | "accepted" | "accepted_for_bidding" => OrderStatus::New,
         "pending_new" => OrderStatus::PendingNew,

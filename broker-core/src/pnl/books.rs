@@ -1,0 +1,312 @@
+//! What the book says to its reader.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rust_decimal::Decimal;
+
+use super::book::{TradeBook, add_to};
+use super::exact::{add, sub};
+use super::lots::{OpenLot, unit_price};
+use super::round::{Round, add_money};
+use super::slot::Slot;
+use crate::error::Result;
+use crate::id::{AccountId, FillId, InstrumentId, OrderId, Symbol};
+use crate::model::{FlowKind, Payoff, PositionLeg, RecordKey, Trade};
+use crate::num::{Currency, Money};
+
+/// All that the records of an account come to. Sums are of the records alone: what the account held before is not in
+/// them, save opening positions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Books {
+    /// Round trips, closed and open, by the time they were opened.
+    pub trades: Vec<Trade>,
+    /// Open positions with their lots, in the order in which they were first traded.
+    pub positions: Vec<BookPosition>,
+    /// Change of cash: fills, fees and flows. Of margined and inverse products the realized PnL. Instruments that
+    /// are listed in `unpriced` for a price, multiplier or instrument that is missing are not in it.
+    pub cash: BTreeMap<Currency, Decimal>,
+    /// Realized PnL, fees and financing by instrument.
+    pub instruments: BTreeMap<InstrumentId, InstrumentBook>,
+    /// All fees: on fills, posted apart, and in kind; positive is a cost.
+    pub fees: BTreeMap<Currency, Decimal>,
+    /// The part of `fees` that was taken in kind, at its value. It moved quantity and no cash.
+    pub fees_in_kind: BTreeMap<Currency, Decimal>,
+    /// Financing, swap and funding, by flows and on fills; negative is paid.
+    pub financing: BTreeMap<Currency, Decimal>,
+    /// Money that flows moved, by kind; financing flows too.
+    pub flows: BTreeMap<FlowKind, BTreeMap<Currency, Decimal>>,
+    /// What could not be priced, and why. Its quantities are counted all the same.
+    pub unpriced: Vec<Unpriced>,
+    /// Trades for which the broker states a PnL, beside ours.
+    pub broker_pnl: Vec<BrokerPnl>,
+    /// Fills whose lots were to be the broker's, and were taken oldest first instead.
+    pub unassigned: Vec<FillId>,
+}
+
+/// An open position, as the records make it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookPosition {
+    /// What it is in.
+    pub instrument: InstrumentId,
+    /// What people call it.
+    pub symbol: Symbol,
+    /// Net, or a leg.
+    pub leg: PositionLeg,
+    /// Positive when long, negative when short. The sum of its lots.
+    pub qty: Decimal,
+    /// What the open lots cost; `None` where a price or the multiplier is unknown.
+    pub cost: Option<Money>,
+    /// Its lots, oldest first; one lot by the average method.
+    pub lots: Vec<OpenLot>,
+}
+
+/// Sums of one instrument.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstrumentBook {
+    /// Realized PnL before fees of all trades whose basis and multiplier are known; `None` where none are.
+    pub realized: Option<Money>,
+    /// Trades that are not in `realized`.
+    pub unknown: usize,
+    /// Fees on its fills, and fee rows that name it, its fill or its order; positive is a cost.
+    pub fees: Vec<Money>,
+    /// Financing of it; negative is paid.
+    pub financing: Vec<Money>,
+}
+
+/// Why something could not be priced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The instrument was not given.
+    UnknownInstrument,
+    /// The instrument has no multiplier. There is no default.
+    UnknownMultiplier,
+    /// A margined position stood before the window at an unknown price, so that its gain in cash is unknown.
+    UnknownBasis,
+    /// A quantity moved at a value that nobody stated.
+    UnvaluedMove,
+    /// A quantity of a hedged instrument moved, and no leg of it was open.
+    UnknownLeg,
+}
+
+/// Records that could not be priced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpriced {
+    /// Whose they are.
+    pub instrument: InstrumentId,
+    /// Why.
+    pub reason: Reason,
+    /// Which.
+    pub records: Vec<RecordKey>,
+}
+
+/// The broker's PnL of a trade beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokerPnl {
+    /// Place of the trade in [`Books::trades`].
+    pub trade: usize,
+    /// What the broker states.
+    pub broker: Money,
+    /// Ours, before fees.
+    pub ours: Option<Money>,
+    /// Broker's less ours: 0 where they agree. `None` where ours is unknown or in another currency: see
+    /// [`convert`](super::convert).
+    pub difference: Option<Decimal>,
+}
+
+impl Books {
+    /// The trades whose PnL the broker states otherwise than we do.
+    pub fn disagreements(&self) -> impl Iterator<Item = &BrokerPnl> {
+        self.broker_pnl
+            .iter()
+            .filter(|row| row.difference.is_none_or(|difference| !difference.is_zero()))
+    }
+}
+
+pub(super) fn trades(book: &TradeBook) -> Result<Vec<Trade>> {
+    let rounds = sorted_rounds(book);
+    let nobody = AccountId::from("");
+    let account = book.account.as_ref().unwrap_or(&nobody);
+    let mut trades = Vec::with_capacity(rounds.len());
+    for (slot, round) in &rounds {
+        trades.push(round.trade(account, slot)?);
+    }
+    if !book.linked.is_empty() {
+        let places = Places::of(&rounds);
+        for fee in &book.linked {
+            let place = places.find(fee.fill.as_ref(), fee.order.as_ref(), fee.instrument.as_ref());
+            if let Some(trade) = place.and_then(|place| trades.get_mut(place)) {
+                add_money(&mut trade.fees, fee.money)?;
+            }
+        }
+    }
+    Ok(trades)
+}
+
+/// Rounds by the time they were opened; those of one moment in the order of their positions.
+fn sorted_rounds(book: &TradeBook) -> Vec<(&Slot, &Round)> {
+    let count = book.slots.iter().map(|slot| slot.done.len() + 1).sum();
+    let mut rounds = Vec::with_capacity(count);
+    for slot in &book.slots {
+        rounds.extend(slot.rounds().map(|round| (slot, round)));
+    }
+    rounds.sort_by_key(|(_, round)| round.opened_at);
+    rounds
+}
+
+/// Which trade a fill or an order is in: the last one, where a flip is in two.
+struct Places<'a> {
+    fills: HashMap<&'a FillId, usize>,
+    orders: HashMap<(&'a OrderId, &'a InstrumentId), usize>,
+    single: HashMap<&'a OrderId, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(rounds: &[(&'a Slot, &'a Round)]) -> Self {
+        let mut places = Self {
+            fills: HashMap::new(),
+            orders: HashMap::new(),
+            single: HashMap::new(),
+        };
+        for (place, (slot, round)) in rounds.iter().enumerate() {
+            places.fills.extend(round.fills.iter().map(|fill| (fill, place)));
+            for order in &round.orders {
+                places.orders.insert((order, &slot.instrument), place);
+                places.single.insert(order, place);
+            }
+        }
+        places
+    }
+
+    fn find(&self, fill: Option<&FillId>, order: Option<&OrderId>, instrument: Option<&InstrumentId>) -> Option<usize> {
+        if let Some(place) = fill.and_then(|fill| self.fills.get(fill)) {
+            return Some(*place);
+        }
+        match (order?, instrument) {
+            (order, Some(instrument)) => self.orders.get(&(order, instrument)).copied(),
+            (order, None) => self.single.get(order).copied(),
+        }
+    }
+}
+
+pub(super) fn books(book: &TradeBook) -> Result<Books> {
+    let mut out = Books {
+        trades: trades(book)?,
+        cash: book.cash.clone(),
+        fees: book.fees.clone(),
+        fees_in_kind: book.in_kind.clone(),
+        flows: book.flows.clone(),
+        unpriced: book.refused.clone(),
+        unassigned: book.unassigned.clone(),
+        financing: book.flows.get(&FlowKind::Financing).cloned().unwrap_or_default(),
+        ..Books::default()
+    };
+    for slot in &book.slots {
+        add_slot(&mut out, slot)?;
+    }
+    for trade in &out.trades {
+        let row = out.instruments.entry(trade.instrument.clone()).or_default();
+        match (trade.gross_pnl, &mut row.realized) {
+            (Some(pnl), Some(sum)) => sum.amount = add(sum.amount, pnl.amount)?,
+            (Some(pnl), none) => *none = Some(pnl),
+            (None, _) => row.unknown += 1,
+        }
+        trade.fees.iter().try_for_each(|fee| add_money(&mut row.fees, *fee))?;
+        trade
+            .financing
+            .iter()
+            .try_for_each(|money| add_money(&mut row.financing, *money))?;
+    }
+    for (instrument, loose) in &book.loose {
+        let row = out.instruments.entry(instrument.clone()).or_default();
+        loose.fees.iter().try_for_each(|fee| add_money(&mut row.fees, *fee))?;
+        loose
+            .financing
+            .iter()
+            .try_for_each(|money| add_money(&mut row.financing, *money))?;
+    }
+    out.broker_pnl = compare(&out.trades)?;
+    out.cash.retain(|_, sum| !sum.is_zero());
+    Ok(out)
+}
+
+/// Adds the cash, fees and position of one slot.
+fn add_slot(out: &mut Books, slot: &Slot) -> Result<()> {
+    for fee in slot.rounds().flat_map(|round| &round.fees).chain(&slot.loose_fees) {
+        add_to(&mut out.fees, *fee)?;
+        add_to(&mut out.cash, -*fee)?;
+    }
+    for money in slot.rounds().flat_map(|round| &round.financing) {
+        add_to(&mut out.financing, *money)?;
+        add_to(&mut out.cash, *money)?;
+    }
+    for fee in &slot.loose_fees {
+        add_money(
+            &mut out.instruments.entry(slot.instrument.clone()).or_default().fees,
+            *fee,
+        )?;
+    }
+    let cash = slot.cash()?;
+    let reason = match (&slot.terms, cash) {
+        (None, _) => Some(Reason::UnknownInstrument),
+        (Some(terms), _) if terms.multiplier.is_none() => Some(Reason::UnknownMultiplier),
+        (Some(_), None) => Some(Reason::UnknownBasis),
+        (Some(terms), Some(cash)) => {
+            if let Some(money) = terms.money(cash)? {
+                add_to(&mut out.cash, money)?;
+            }
+            None
+        }
+    };
+    if let Some(reason) = reason {
+        let fills = slot.rounds().flat_map(|round| &round.fills);
+        out.unpriced.push(Unpriced {
+            instrument: slot.instrument.clone(),
+            reason,
+            records: fills.map(|fill| RecordKey::Fill(fill.clone())).collect(),
+        });
+    }
+    out.positions.extend(position(slot)?);
+    Ok(())
+}
+
+fn position(slot: &Slot) -> Result<Option<BookPosition>> {
+    let Some(round) = &slot.open else { return Ok(None) };
+    let qty = slot.position();
+    let payoff = slot.payoff();
+    let lots = slot.lots.list(qty.is_sign_negative(), |total, qty| match payoff {
+        Payoff::Cash | Payoff::Margined => unit_price(total, qty),
+        Payoff::Inverse => unit_price(qty, total),
+    })?;
+    let cost = match &slot.terms {
+        Some(terms) if !round.unknown => terms.money(slot.open_cost()?)?,
+        _ => None,
+    };
+    Ok(Some(BookPosition {
+        instrument: slot.instrument.clone(),
+        symbol: slot.symbol.clone(),
+        leg: slot.leg,
+        qty,
+        cost,
+        lots,
+    }))
+}
+
+fn compare(trades: &[Trade]) -> Result<Vec<BrokerPnl>> {
+    let mut rows = Vec::new();
+    for (place, trade) in trades.iter().enumerate() {
+        let Some(broker) = trade.broker_pnl else { continue };
+        let ours = trade.gross_pnl;
+        let difference = match ours {
+            Some(ours) if ours.currency == broker.currency => Some(sub(broker.amount, ours.amount)?.normalize()),
+            _ => None,
+        };
+        rows.push(BrokerPnl {
+            trade: place,
+            broker,
+            ours,
+            difference,
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,151 @@
+//! The per-order check: the fills of an order sum up to what the broker says was filled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker_core::dedup::Row;
+use broker_core::model::{Fill, Record};
+use broker_core::{ClientOrderId, Error, FillId, InstrumentId, OrderId, Result};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use crate::report::{OrderCheck, OrderDifference};
+use crate::span::Span;
+use crate::store::KnownOrder;
+
+/// The fills of orders, summed up.
+#[derive(Debug, Default)]
+pub(crate) struct Fills {
+    by_order: BTreeMap<OrderId, Sums>,
+    /// Rows that name our id alone.
+    by_client_id: BTreeMap<ClientOrderId, Sums>,
+    fills: u64,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    counted: BTreeMap<InstrumentId, Decimal>,
+    /// What was taken back: a venue may leave it in the order's filled quantity.
+    voided: BTreeMap<InstrumentId, Decimal>,
+}
+
+impl Fills {
+    pub(crate) fn of(records: &[Record], rows: &[Row]) -> Result<Self> {
+        let mut fills = Self::default();
+        for record in records {
+            if let Record::Fill(fill) = record {
+                fills.fills += 1;
+                fills.add(fill, |sums| &mut sums.counted)?;
+            }
+        }
+        for fill in voided(rows) {
+            fills.add(fill, |sums| &mut sums.voided)?;
+        }
+        Ok(fills)
+    }
+
+    fn add(&mut self, fill: &Fill, which: fn(&mut Sums) -> &mut BTreeMap<InstrumentId, Decimal>) -> Result<()> {
+        let sums = match (&fill.order, &fill.client_order) {
+            (Some(id), _) => self.by_order.entry(id.clone()).or_default(),
+            (None, Some(id)) => self.by_client_id.entry(id.clone()).or_default(),
+            (None, None) => return Ok(()),
+        };
+        let sum = which(sums).entry(fill.instrument.clone()).or_default();
+        *sum = sum
+            .checked_add(fill.qty.get())
+            .ok_or_else(|| Error::invalid("the fills of an order do not fit when summed up"))?;
+        Ok(())
+    }
+
+    fn name_no_order(&self) -> bool {
+        self.fills > 0 && self.by_order.is_empty() && self.by_client_id.is_empty()
+    }
+
+    fn of_order(&self, order: &KnownOrder) -> Option<&Sums> {
+        let by_client_id = || self.by_client_id.get(order.client_id.as_ref()?);
+        self.by_order.get(&order.id).or_else(by_client_id)
+    }
+}
+
+/// Fills that were taken back, each by its last row.
+fn voided(rows: &[Row]) -> impl Iterator<Item = &Fill> {
+    let named: BTreeSet<&FillId> = rows
+        .iter()
+        .filter_map(|row| match &row.record {
+            Record::Void(void) => Some(&void.fill),
+            Record::Fill(_) | Record::Fee(_) | Record::Flow(_) => None,
+        })
+        .collect();
+    let mut last: BTreeMap<&FillId, &Fill> = BTreeMap::new();
+    for row in rows {
+        if let Record::Fill(fill) = &row.record
+            && named.contains(&fill.id)
+            && last.get(&fill.id).is_none_or(|known| known.version <= fill.version)
+        {
+            last.insert(&fill.id, fill);
+        }
+    }
+    last.into_values()
+}
+
+impl Sums {
+    fn counted(&self, instrument: Option<&InstrumentId>) -> Decimal {
+        total(&self.counted, instrument)
+    }
+
+    fn with_voided(&self, instrument: Option<&InstrumentId>) -> Decimal {
+        self.counted(instrument) + total(&self.voided, instrument)
+    }
+}
+
+fn total(sums: &BTreeMap<InstrumentId, Decimal>, instrument: Option<&InstrumentId>) -> Decimal {
+    match instrument {
+        Some(id) => sums.get(id).copied().unwrap_or_default(),
+        None => sums.values().sum(),
+    }
+}
+
+/// Compares orders that were placed inside `covers` with their fills, and marks those that agree.
+pub(crate) fn check(orders: &mut [KnownOrder], fills: &Fills, covers: Span, since: DateTime<Utc>) -> OrderCheck {
+    if fills.name_no_order() {
+        return OrderCheck::Unavailable("the broker's fills do not name their orders".to_owned());
+    }
+    let mut checked = 0;
+    let mut failed = Vec::new();
+    // One placed before may have fills before; one whose time is not told is taken to be inside.
+    let inside = |order: &&mut KnownOrder| order.created_at.is_none_or(|at| at >= covers.since);
+    for order in orders.iter_mut().filter(inside) {
+        checked += 1;
+        let differences = differences(order, fills, covers);
+        order.is_settled = differences.is_empty();
+        failed.extend(differences);
+    }
+    OrderCheck::Checked {
+        since,
+        orders: checked,
+        failed,
+    }
+}
+
+fn differences(order: &KnownOrder, fills: &Fills, covers: Span) -> Vec<OrderDifference> {
+    let none = Sums::default();
+    let sums = fills.of_order(order).unwrap_or(&none);
+    let since = order.created_at.unwrap_or(covers.since);
+    let until = if order.is_final { order.updated_at } else { None };
+    // A final order's last change may be stamped a moment before its last fill.
+    let until = until.map_or(covers.until, |at| (at + chrono::Duration::minutes(1)).min(covers.until));
+    order
+        .filled
+        .iter()
+        .filter(|leg| {
+            let instrument = leg.instrument.as_ref();
+            leg.qty != sums.counted(instrument) && leg.qty != sums.with_voided(instrument)
+        })
+        .map(|leg| OrderDifference {
+            order: order.id.clone(),
+            instrument: leg.instrument.clone(),
+            stated: leg.qty,
+            summed: sums.counted(leg.instrument.as_ref()),
+            span: Span::new(since, until),
+        })
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! A store in memory: lost with the process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use broker_core::model::{Environment, Instrument, Record, RecordKey};
+use broker_core::{BrokerId, InstrumentId, OrderId, Result};
+use chrono::{DateTime, Utc};
+
+use super::{Conclusion, KnownOrder, PageWrite, Snapshot, Store, StoredRow, Written, check_revision, grade};
+use crate::report::SyncReport;
+use crate::span::Span;
+use crate::state::{Scope, SyncState};
+
+/// Keeps everything in memory. The model of the [`Store`] contract, and the fastest one.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    accounts: BTreeMap<Scope, Account>,
+    instruments: BTreeMap<(BrokerId, Environment), BTreeMap<InstrumentId, Instrument>>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    state: SyncState,
+    rows: Vec<Row>,
+    /// The row of each key that was read last; the others hang behind it.
+    latest: HashMap<RecordKey, usize>,
+    orders: BTreeMap<OrderId, KnownOrder>,
+    reports: Vec<SyncReport>,
+}
+
+#[derive(Debug)]
+struct Row {
+    record: Record,
+    read_at: DateTime<Utc>,
+    raw: Option<Arc<str>>,
+    /// The part that brought it last.
+    part: u64,
+    /// The row of the same key that was read before.
+    before: Option<usize>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T: Default>(&self, scope: &Scope, read: impl FnOnce(&Account) -> T) -> T {
+        self.shared().accounts.get(scope).map(read).unwrap_or_default()
+    }
+}
+
+impl Account {
+    fn write(&mut self, record: Record, page: &Page, written: &mut Written) {
+        written.fills += u64::from(matches!(record, Record::Fill(_)));
+        let key = record.key();
+        let latest = self.latest.get(&key).copied();
+        if let Some(known) = self.same_kind(latest, &record)
+            && self.rows[known].record == record
+        {
+            let row = &mut self.rows[known];
+            written.duplicates += 1;
+            written.distinct += u64::from(row.part != page.part);
+            row.part = page.part;
+            return;
+        }
+        written.distinct += 1;
+        written.voids += u64::from(matches!(record, Record::Void(_)));
+        match latest {
+            Some(_) => written.corrections += 1,
+            None => written.new += 1,
+        }
+        self.latest.insert(key, self.rows.len());
+        self.rows.push(Row {
+            record,
+            read_at: page.read_at,
+            raw: page.raw.clone(),
+            part: page.part,
+            before: latest,
+        });
+    }
+
+    /// The row of the same key, version and grade that was read last.
+    fn same_kind(&self, latest: Option<usize>, record: &Record) -> Option<usize> {
+        let mut next = latest;
+        while let Some(index) = next {
+            let row = &self.rows[index];
+            if row.record.version() == record.version() && grade(&row.record) == grade(record) {
+                return Some(index);
+            }
+            next = row.before;
+        }
+        None
+    }
+
+    fn rows(&self, span: Option<Span>, with_raw: bool) -> Vec<StoredRow> {
+        let wanted = |row: &Row| span.is_none_or(|span| span.contains(row.record.at()));
+        (1..)
+            .zip(&self.rows)
+            .filter(|(_, row)| wanted(row))
+            .map(|(read_order, row)| StoredRow {
+                record: row.record.clone(),
+                read_order,
+                read_at: row.read_at,
+                raw: row.raw.clone().filter(|_| with_raw),
+            })
+            .collect()
+    }
+}
+
+struct Page {
+    part: u64,
+    read_at: DateTime<Utc>,
+    raw: Option<Arc<str>>,
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn scopes(&self) -> Result<Vec<Scope>> {
+        Ok(self.shared().accounts.keys().cloned().collect())
+    }
+
+    async fn progress(&self, scope: &Scope) -> Result<SyncState> {
+        Ok(self.read(scope, |account| account.state.clone()))
+    }
+
+    async fn commit(&self, scope: &Scope, page: PageWrite) -> Result<Written> {
+        let mut shared = self.shared();
+        let account = shared.accounts.entry(scope.clone()).or_default();
+        check_revision(account.state.revision, page.state.revision)?;
+        let mut written = Written::default();
+        account.rows.reserve(page.rows.len());
+        account.latest.reserve(page.rows.len());
+        let head = Page {
+            part: page.part,
+            read_at: page.read_at,
+            raw: page.raw.map(Arc::from),
+        };
+        for record in page.rows {
+            account.write(record, &head, &mut written);
+        }
+        account.state = page.state;
+        account.state.apply(head.part, &written);
+        Ok(written)
+    }
+
+    async fn conclude(&self, scope: &Scope, conclusion: Conclusion) -> Result<()> {
+        let mut shared = self.shared();
+        let account = shared.accounts.entry(scope.clone()).or_default();
+        check_revision(account.state.revision, conclusion.state.revision)?;
+        account.state = conclusion.state;
+        account.state.revision += 1;
+        let orders = conclusion.orders.into_iter().map(|order| (order.id.clone(), order));
+        account.orders.extend(orders);
+        account.reports.push(conclusion.report);
+        Ok(())
+    }
+
+    async fn rows(&self, scope: &Scope, span: Option<Span>) -> Result<Vec<StoredRow>> {
+        Ok(self.read(scope, |account| account.rows(span, true)))
+    }
+
+    async fn snapshot(&self, scope: &Scope) -> Result<Snapshot> {
+        let (state, rows) = self.read(scope, |account| (account.state.clone(), account.rows(None, false)));
+        Ok(Snapshot { state, rows })
+    }
+
+    async fn instruments(&self, scope: &Scope, ids: &[InstrumentId]) -> Result<BTreeMap<InstrumentId, Instrument>> {
+        let shared = self.shared();
+        let Some(known) = shared.instruments.get(&(scope.broker.clone(), scope.environment)) else {
+            return Ok(BTreeMap::new());
+        };
+        let found = ids.iter().filter_map(|id| known.get_key_value(id));
+        Ok(found.map(|(id, instrument)| (id.clone(), instrument.clone())).collect())
+    }
+
+    async fn keep_instruments(&self, scope: &Scope, instruments: &[Instrument]) -> Result<()> {
+        let mut shared = self.shared();
+        let known = shared
+            .instruments
+            .entry((scope.broker.clone(), scope.environment))
+            .or_default();
+        known.extend(instruments.iter().map(|one| (one.id.clone(), one.clone())));
+        Ok(())
+    }
+
+    async fn orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        Ok(self.read(scope, |account| account.orders.values().cloned().collect()))
+    }
+
+    async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
+        Ok(self.read(scope, |account| account.reports.clone()))
+    }
+}

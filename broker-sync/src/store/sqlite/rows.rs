@@ -1,0 +1,240 @@
+//! Rows of the SQLite store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use broker_core::Result;
+use broker_core::model::{Asset, Record, RecordKey};
+use chrono::{DateTime, Utc};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::{Known, failed, from_json, integer, nanos, to_json};
+use crate::span::Span;
+use crate::store::{PageWrite, StoredRow, Written, grade};
+
+/// Whether page texts are read too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    With,
+    Without,
+}
+
+/// Stores a page and its rows.
+pub(super) fn write(connection: &Connection, scope: &Known, page: &PageWrite) -> Result<Written> {
+    let (part, read_at) = (integer(page.part)?, nanos(page.read_at)?);
+    connection
+        .prepare_cached("INSERT INTO page (scope, part, read_at, raw) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut insert| insert.execute(params![scope.id, part, read_at, page.raw]))
+        .map_err(failed)?;
+    let mut writer = Writer::new(connection, scope, page)?;
+    for record in &page.rows {
+        writer.write(record)?;
+    }
+    Ok(writer.written)
+}
+
+struct Writer<'a> {
+    scope: i64,
+    page: i64,
+    part: i64,
+    read_order: u64,
+    latest: CachedStatement<'a>,
+    any: CachedStatement<'a>,
+    touch: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+    written: Written,
+}
+
+const LATEST: &str = "SELECT id, last_part, body FROM record
+    WHERE scope = ?1 AND key = ?2 AND kind = ?3 AND version = ?4 AND grade IS ?5
+    ORDER BY id DESC LIMIT 1";
+const ANY: &str = "SELECT 1 FROM record WHERE scope = ?1 AND key = ?2 AND kind = ?3 LIMIT 1";
+const TOUCH: &str = "UPDATE record SET last_part = ?2 WHERE id = ?1";
+const INSERT: &str = "INSERT INTO record
+    (scope, page, read_order, kind, key, version, grade, at, last_part, instrument, symbol, order_id, side, qty, price,
+     body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+impl<'a> Writer<'a> {
+    fn new(connection: &'a Connection, scope: &Known, page: &PageWrite) -> Result<Self> {
+        let prepare = |sql| connection.prepare_cached(sql).map_err(failed);
+        Ok(Self {
+            scope: scope.id,
+            page: connection.last_insert_rowid(),
+            part: integer(page.part)?,
+            read_order: scope.state.rows,
+            latest: prepare(LATEST)?,
+            any: prepare(ANY)?,
+            touch: prepare(TOUCH)?,
+            insert: prepare(INSERT)?,
+            written: Written::default(),
+        })
+    }
+
+    fn write(&mut self, record: &Record) -> Result<()> {
+        self.written.fills += u64::from(matches!(record, Record::Fill(_)));
+        let columns = Columns::of(record);
+        let body = to_json(record)?;
+        let version = integer(record.version())?;
+        let same: Option<(i64, i64, String)> = self
+            .latest
+            .query_row(
+                params![self.scope, columns.key, columns.kind, version, columns.grade],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()
+            .map_err(failed)?;
+        if let Some((id, last_part, known)) = same
+            && known == body
+        {
+            self.written.duplicates += 1;
+            if last_part != self.part {
+                self.written.distinct += 1;
+                self.touch.execute(params![id, self.part]).map_err(failed)?;
+            }
+            return Ok(());
+        }
+        if self
+            .any
+            .exists(params![self.scope, columns.key, columns.kind])
+            .map_err(failed)?
+        {
+            self.written.corrections += 1;
+        } else {
+            self.written.new += 1;
+        }
+        self.written.distinct += 1;
+        self.written.voids += u64::from(matches!(record, Record::Void(_)));
+        self.read_order += 1;
+        self.insert
+            .execute(params![
+                self.scope,
+                self.page,
+                integer(self.read_order)?,
+                columns.kind,
+                columns.key,
+                version,
+                columns.grade,
+                nanos(record.at())?,
+                self.part,
+                columns.instrument,
+                columns.symbol,
+                columns.order,
+                columns.side,
+                columns.qty,
+                columns.price,
+                body,
+            ])
+            .map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// What of a record stands in columns of its own.
+#[derive(Default)]
+struct Columns {
+    kind: &'static str,
+    key: String,
+    grade: Option<String>,
+    instrument: Option<String>,
+    symbol: Option<String>,
+    order: Option<String>,
+    side: Option<String>,
+    qty: Option<String>,
+    price: Option<String>,
+}
+
+impl Columns {
+    fn of(record: &Record) -> Self {
+        let (kind, key) = match record.key() {
+            RecordKey::Fill(id) => ("fill", id.get().to_owned()),
+            RecordKey::Void(id) => ("void", id.get().to_owned()),
+            RecordKey::Fee(id) => ("fee", id.get().to_owned()),
+            RecordKey::Flow(id) => ("flow", id.get().to_owned()),
+        };
+        let own = Self {
+            kind,
+            key,
+            grade: grade(record).map(|grade| format!("{grade:?}").to_lowercase()),
+            ..Self::default()
+        };
+        match record {
+            Record::Fill(fill) => Self {
+                instrument: Some(fill.instrument.get().to_owned()),
+                symbol: Some(fill.symbol.get().to_owned()),
+                order: fill.order.as_ref().map(|order| order.get().to_owned()),
+                side: Some(fill.side.to_string()),
+                qty: Some(fill.qty.to_string()),
+                price: Some(fill.price.to_string()),
+                ..own
+            },
+            Record::Void(_) => own,
+            Record::Fee(fee) => Self {
+                instrument: fee.instrument.as_ref().map(|id| id.get().to_owned()),
+                symbol: Some(asset(&fee.asset)),
+                order: fee.order.as_ref().map(|order| order.get().to_owned()),
+                qty: Some(fee.amount.to_string()),
+                price: fee.price.map(|price| price.to_string()),
+                ..own
+            },
+            Record::Flow(flow) => Self {
+                instrument: flow.instrument.as_ref().map(|id| id.get().to_owned()),
+                symbol: Some(asset(&flow.asset)),
+                qty: Some(flow.amount.to_string()),
+                price: flow.price.map(|price| price.to_string()),
+                ..own
+            },
+        }
+    }
+}
+
+fn asset(asset: &Asset) -> String {
+    match asset {
+        Asset::Currency(currency) => currency.code().to_owned(),
+        Asset::Instrument { symbol, .. } => symbol.get().to_owned(),
+    }
+}
+
+/// Reads rows in the order of reading.
+pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, texts: Texts) -> Result<Vec<StoredRow>> {
+    let (since, until) = match span {
+        Some(span) => (nanos(span.since)?, nanos(span.until)?),
+        None => (i64::MIN, i64::MAX),
+    };
+    let mut pages = Pages::read(connection, scope, texts)?;
+    let sql = "SELECT read_order, page, body FROM record WHERE scope = ?1 AND at >= ?2 AND at < ?3 ORDER BY id";
+    let mut select = connection.prepare_cached(sql).map_err(failed)?;
+    let mut found = select.query(params![scope, since, until]).map_err(failed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        let (read_at, raw) = pages.of(row.get(1).map_err(failed)?);
+        let body = row.get_ref(2).and_then(|body| Ok(body.as_str()?)).map_err(failed)?;
+        rows.push(StoredRow {
+            record: from_json(body)?,
+            read_order: u64::try_from(row.get::<_, i64>(0).map_err(failed)?).unwrap_or_default(),
+            read_at,
+            raw,
+        });
+    }
+    Ok(rows)
+}
+
+/// When pages were read, and their texts.
+struct Pages(HashMap<i64, (DateTime<Utc>, Option<Arc<str>>)>);
+
+impl Pages {
+    fn read(connection: &Connection, scope: i64, texts: Texts) -> Result<Self> {
+        let sql = "SELECT id, read_at, CASE WHEN ?2 THEN raw END FROM page WHERE scope = ?1";
+        let mut select = connection.prepare_cached(sql).map_err(failed)?;
+        let pages = select.query_map(params![scope, texts == Texts::With], |row| {
+            let raw: Option<String> = row.get(2)?;
+            let read_at = DateTime::from_timestamp_nanos(row.get(1)?);
+            Ok((row.get(0)?, (read_at, raw.map(Arc::from))))
+        });
+        pages.and_then(Iterator::collect).map(Self).map_err(failed)
+    }
+
+    fn of(&mut self, page: i64) -> (DateTime<Utc>, Option<Arc<str>>) {
+        self.0.get(&page).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,564 @@
+//! A broker whose data, pages and faults are scripted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::model::{
+    Access, Account, AccountStatus, Amount, AssetClass, Balance, Balances, Environment, Fill, HistoryQuery, Instrument,
+    InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderQuery, OrderRef, OrderStatus, Payoff, Position,
+    PositionLeg, PositionMode, Record,
+};
+use broker_core::seam::{Answer, Carrier, OpenRequest, Request, SeededRng, Transport, VirtualRuntime};
+use broker_core::{
+    AccountId, Broker, BrokerId, Context, Currency, Cursor, Error, ErrorKind, InstrumentId, InstrumentQuery,
+    MarketData, Order, OrderId, Page, Probe, Proof, Qty, Result, Streaming, Trading,
+};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{account, day};
+
+/// What the venue knows, and how it misbehaves. Shared by the venues of several runs.
+#[derive(Debug)]
+pub struct Book {
+    pub records: Mutex<Vec<Record>>,
+    /// Orders; filled quantities are what the venue believes, not the sum of `records`.
+    pub orders: Mutex<Vec<Order>>,
+    /// What the venue states as positions beside all fills that are not voided.
+    pub before: Mutex<BTreeMap<InstrumentId, Decimal>>,
+    pub knobs: Mutex<Knobs>,
+    pub history_calls: AtomicU32,
+    pub instrument_calls: AtomicU32,
+}
+
+/// How the venue behaves. The default is honest.
+#[derive(Debug, Clone)]
+pub struct Knobs {
+    pub page_size: usize,
+    pub proof: ProofKind,
+    /// Rows of these ids are on no page.
+    pub hidden: Vec<String>,
+    /// The first row after each page is skipped.
+    pub drops_at_borders: bool,
+    /// Each page repeats its last row, and the last row of the page before.
+    pub repeats_rows: bool,
+    /// The call of history that fails.
+    pub fails_at: Option<u32>,
+    /// The first page comes after this many times "not yet".
+    pub waits: u32,
+    /// More rows than this in a window are cut off with `Capped`.
+    pub cap: Option<usize>,
+    pub cursor_never_moves: bool,
+    /// Cursors of an earlier process are refused.
+    pub forgets_cursors: bool,
+    pub opened_at: Option<DateTime<Utc>>,
+    pub depth: Option<Duration>,
+    pub order_depth: Option<Duration>,
+    pub settles_within: Duration,
+    pub orders_unsupported: bool,
+    pub by_instrument: bool,
+    /// A spot venue: pairs are held as coins, which are in the balances.
+    pub coins: Option<Coins>,
+}
+
+/// Balances by coin.
+#[derive(Debug, Clone)]
+pub struct Coins(pub BTreeMap<&'static str, String>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofKind {
+    Contiguous,
+    Count,
+    Range,
+    ShortAtTheEnd,
+    Nothing,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            page_size: 4,
+            proof: ProofKind::Contiguous,
+            hidden: Vec::new(),
+            drops_at_borders: false,
+            repeats_rows: false,
+            fails_at: None,
+            waits: 0,
+            cap: None,
+            cursor_never_moves: false,
+            forgets_cursors: false,
+            opened_at: Some(day(0)),
+            depth: None,
+            order_depth: None,
+            settles_within: Duration::from_secs(3 * 86_400),
+            orders_unsupported: false,
+            by_instrument: false,
+            coins: None,
+        }
+    }
+}
+
+impl Book {
+    pub fn new(records: Vec<Record>) -> Arc<Self> {
+        let book = Self {
+            records: Mutex::new(Vec::new()),
+            orders: Mutex::new(Vec::new()),
+            before: Mutex::new(BTreeMap::new()),
+            knobs: Mutex::new(Knobs::default()),
+            history_calls: AtomicU32::new(0),
+            instrument_calls: AtomicU32::new(0),
+        };
+        for record in records {
+            book.add(record);
+        }
+        Arc::new(book)
+    }
+
+    /// Many records in the order of time, of no order.
+    pub fn bulk(records: Vec<Record>) -> Arc<Self> {
+        let book = Self::new(Vec::new());
+        *book.records.lock().unwrap() = records;
+        book
+    }
+
+    pub fn with(self: Arc<Self>, set: impl FnOnce(&mut Knobs)) -> Arc<Self> {
+        set(&mut self.knobs.lock().unwrap());
+        self
+    }
+
+    /// Adds a record; a fill counts in its order too.
+    pub fn add(&self, record: Record) {
+        if let Record::Fill(fill) = &record {
+            self.fill_order(fill);
+        }
+        let mut records = self.records.lock().unwrap();
+        records.push(record);
+        records.sort_by_key(Record::at);
+    }
+
+    /// Adds a row to history that fills no order: a correction, a void.
+    pub fn add_row(&self, record: Record) {
+        let mut records = self.records.lock().unwrap();
+        records.push(record);
+        records.sort_by_key(Record::at);
+    }
+
+    fn fill_order(&self, fill: &Fill) {
+        let Some(id) = fill.order.clone() else { return };
+        let mut orders = self.orders.lock().unwrap();
+        let known = orders.iter().position(|order| order.id == id);
+        let index = known.unwrap_or_else(|| {
+            orders.push(order(id, fill));
+            orders.len() - 1
+        });
+        let order = &mut orders[index];
+        order.filled_qty = order.filled_qty + fill.qty;
+        order.updated_at = Some(fill.at);
+        order.created_at = order.created_at.map(|at| at.min(fill.at - chrono::Duration::seconds(1)));
+        let at = order.created_at;
+        orders.sort_by_key(|order| order.created_at);
+        assert!(at.is_some());
+    }
+
+    pub fn set_filled(&self, id: &str, filled: &str) {
+        let mut orders = self.orders.lock().unwrap();
+        let order = orders.iter_mut().find(|order| order.id.get() == id).unwrap();
+        order.filled_qty = filled.parse().unwrap();
+    }
+
+    pub fn history_calls(&self) -> u32 {
+        self.history_calls.load(Ordering::Relaxed)
+    }
+}
+
+fn order(id: OrderId, fill: &Fill) -> Order {
+    Order {
+        id,
+        client_id: None,
+        account: account(),
+        legs: vec![OrderLeg {
+            instrument: fill.instrument.clone(),
+            symbol: fill.symbol.clone(),
+            side: fill.side,
+            ratio: Decimal::ONE,
+            effect: None,
+            position: PositionLeg::Net,
+            filled_qty: Qty::ZERO,
+            average_price: None,
+        }],
+        kind: OrderKind::Market,
+        amount: Amount::Qty(fill.qty),
+        filled_qty: Qty::ZERO,
+        average_price: None,
+        limit_price: None,
+        stop_price: None,
+        trail: None,
+        time_in_force: None,
+        expires_at: None,
+        extended_hours: false,
+        reduce_only: false,
+        status: OrderStatus::Filled,
+        reason: None,
+        links: OrderLinks::default(),
+        created_at: Some(fill.at),
+        updated_at: None,
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Venue {
+    book: Arc<Book>,
+    context: Context,
+    capabilities: Arc<Capabilities>,
+    /// Cursors that this process gave out.
+    process: u32,
+}
+
+#[derive(Debug)]
+struct NoWire;
+
+#[async_trait]
+impl Transport for NoWire {
+    async fn send(&self, _: Request) -> Result<Answer> {
+        Err(Error::unsupported("no wire"))
+    }
+
+    async fn open(&self, _: OpenRequest) -> Result<Box<dyn Carrier>> {
+        Err(Error::unsupported("no wire"))
+    }
+}
+
+impl Venue {
+    pub fn new(book: Arc<Book>, runtime: &VirtualRuntime) -> Self {
+        static PROCESSES: AtomicU32 = AtomicU32::new(0);
+        let clock = Arc::new(runtime.clock());
+        let context = Context::new(clock.clone(), Arc::new(SeededRng::new(1)), clock, Arc::new(NoWire));
+        let knobs = book.knobs.lock().unwrap().clone();
+        Self {
+            book,
+            context,
+            capabilities: Arc::new(capabilities(&knobs)),
+            process: PROCESSES.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn knobs(&self) -> Knobs {
+        self.book.knobs.lock().unwrap().clone()
+    }
+
+    /// Every call takes a moment, and so is a place to be killed at.
+    async fn travel(&self) {
+        self.context.clock().sleep(Duration::from_millis(10)).await;
+    }
+
+    fn visible(&self, query: &HistoryQuery, knobs: &Knobs) -> Vec<Record> {
+        let (since, until) = query.range(self.context.clock().now());
+        let records = self.book.records.lock().unwrap();
+        let wanted = |record: &&Record| {
+            let id = record_id(record);
+            (since..until).contains(&record.at())
+                && !knobs.hidden.iter().any(|hidden| *hidden == id)
+                && query.instrument.as_ref().is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
+        };
+        records.iter().filter(wanted).cloned().collect()
+    }
+}
+
+fn record_id(record: &Record) -> String {
+    match record {
+        Record::Fill(fill) => fill.id.get().to_owned(),
+        Record::Void(void) => void.id.get().to_owned(),
+        Record::Fee(fee) => fee.id.get().to_owned(),
+        Record::Flow(flow) => flow.id.get().to_owned(),
+    }
+}
+
+fn capabilities(knobs: &Knobs) -> Capabilities {
+    Capabilities {
+        environments: vec![Environment::Paper],
+        asset_classes: vec![AssetClass::Stock],
+        orders: OrderFacts {
+            kinds: Vec::new(),
+            groups: Vec::new(),
+            times_in_force: Vec::new(),
+            fractional_qty: false,
+            notional: false,
+            extended_hours: false,
+            replace: false,
+            client_id: None,
+            resend_is_safe: false,
+            latest_arrival: None,
+            visibility_lag: Duration::ZERO,
+            one_at_a_time: false,
+        },
+        history: HistoryFacts {
+            depth: knobs.depth,
+            order_depth: knobs.order_depth,
+            page_size: u32::try_from(knobs.page_size).ok(),
+            by_instrument: knobs.by_instrument,
+            settles_within: knobs.settles_within,
+            positions_cover_fills: knobs.coins.is_none(),
+            states_pnl: false,
+            page_cost: ("reads", 1),
+        },
+        limits: Vec::new(),
+    }
+}
+
+pub fn instrument(id: &InstrumentId) -> Instrument {
+    Instrument {
+        id: id.clone(),
+        symbol: id.get().into(),
+        name: None,
+        asset_class: AssetClass::Stock,
+        exchange: None,
+        currency: Currency::USD,
+        base: id.get().split_once('/').map(|(base, _)| base.parse().unwrap()),
+        payoff: Payoff::Cash,
+        multiplier: Some(Decimal::ONE),
+        ticks: Vec::new(),
+        lot: None,
+        min_qty: None,
+        max_qty: None,
+        min_notional: None,
+        pip_location: None,
+        expires_at: None,
+        option: None,
+        margin: None,
+        status: InstrumentStatus::Tradable,
+        shortable: None,
+    }
+}
+
+#[async_trait]
+impl Broker for Venue {
+    fn id(&self) -> BrokerId {
+        BrokerId::from("scripted")
+    }
+
+    fn environment(&self) -> Environment {
+        Environment::Paper
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn handle(&self) -> Arc<dyn Broker> {
+        Arc::new(self.clone())
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        Err(Error::unsupported("probe"))
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        self.travel().await;
+        Ok(vec![Account {
+            id: account(),
+            broker: self.id(),
+            environment: Environment::Paper,
+            name: None,
+            currency: Currency::USD,
+            status: AccountStatus::Active,
+            position_mode: PositionMode::Netting,
+            access: Access::default(),
+            opened_at: self.knobs().opened_at,
+        }])
+    }
+
+    async fn balances(&self, _: &AccountId) -> Result<Balances> {
+        self.travel().await;
+        let Some(Coins(coins)) = self.knobs().coins else {
+            return Err(Error::unsupported("balances"));
+        };
+        let balance = |(coin, total): (&str, String)| {
+            Ok(Balance {
+                currency: coin.parse()?,
+                total: broker_core::num::decimal(&total)?,
+                available: None,
+                held: None,
+                parts: Vec::new(),
+            })
+        };
+        Ok(Balances {
+            account: account(),
+            balances: coins.into_iter().map(balance).collect::<Result<_>>()?,
+            equity: None,
+            buying_power: None,
+            margin_used: None,
+            margin_available: None,
+            initial_margin: None,
+            maintenance_margin: None,
+            unrealized_pnl: None,
+            realized_pnl: None,
+            accrued_fees: None,
+            at: None,
+        })
+    }
+
+    async fn positions(&self, _: &AccountId) -> Result<Vec<Position>> {
+        self.travel().await;
+        if self.knobs().coins.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut sums = self.book.before.lock().unwrap().clone();
+        let records = self.book.records.lock().unwrap();
+        let voids: BTreeSet<&str> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Void(void) => Some(void.fill.get()),
+                _ => None,
+            })
+            .collect();
+        let voided = |fill: &Fill| voids.contains(fill.id.get());
+        let mut last: BTreeMap<String, &Fill> = BTreeMap::new();
+        for record in records.iter() {
+            if let Record::Fill(fill) = record
+                && !voided(fill)
+                && last.get(fill.id.get()).is_none_or(|known| known.version < fill.version)
+            {
+                last.insert(fill.id.get().to_owned(), fill);
+            }
+        }
+        for fill in last.into_values() {
+            *sums.entry(fill.instrument.clone()).or_default() += fill.qty.signed(fill.side);
+        }
+        sums.retain(|_, qty| !qty.is_zero());
+        Ok(sums.into_iter().map(|(id, qty)| position(&id, qty)).collect())
+    }
+
+    async fn instruments(&self, query: &InstrumentQuery) -> Result<Vec<Instrument>> {
+        self.travel().await;
+        self.book.instrument_calls.fetch_add(1, Ordering::Relaxed);
+        match query {
+            InstrumentQuery::Ids(ids) => Ok(ids.iter().map(instrument).collect()),
+            _ => Err(Error::unsupported("only by id")),
+        }
+    }
+
+    async fn order(&self, _: &OrderRef) -> Result<Order> {
+        Err(Error::unsupported("order"))
+    }
+
+    async fn orders(&self, query: &OrderQuery, from: Option<&Cursor>) -> Result<Page<Order>> {
+        self.travel().await;
+        if self.knobs().orders_unsupported {
+            return Err(Error::unsupported("orders"));
+        }
+        let (since, until) = query.range(self.context.clock().now());
+        let skip: usize = from.map_or(Ok(0), |cursor| cursor.decode(1))?;
+        let all = self.book.orders.lock().unwrap();
+        let placed = |order: &&Order| order.created_at.is_some_and(|at| since <= at && at < until);
+        let rows: Vec<Order> = all.iter().filter(placed).skip(skip).take(2).cloned().collect();
+        let more = all.iter().filter(placed).count() > skip + rows.len();
+        Ok(Page {
+            next: more.then(|| Cursor::encode(1, &(skip + rows.len()))).transpose()?,
+            rows,
+            wait: None,
+            proof: Proof::Short,
+            raw: None,
+            notes: Vec::new(),
+        })
+    }
+
+    async fn history(&self, query: &HistoryQuery, from: Option<&Cursor>) -> Result<Page<Record>> {
+        self.travel().await;
+        let knobs = self.knobs();
+        let calls = self.book.history_calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if knobs.fails_at == Some(calls) {
+            return Err(Error::new(ErrorKind::Unavailable).with_status(503));
+        }
+        if calls <= knobs.waits {
+            return Ok(Page {
+                wait: Some(Duration::from_secs(30)),
+                ..Page::whole(Vec::new())
+            });
+        }
+        let (mut skip, process): (usize, u32) = from.map_or(Ok((0, self.process)), |cursor| cursor.decode(1))?;
+        if knobs.forgets_cursors && process != self.process {
+            return Err(Error::new(ErrorKind::InvalidRequest).with_message("unknown page token"));
+        }
+        let all = self.visible(query, &knobs);
+        if let Some(cap) = knobs.cap
+            && all.len() > cap
+        {
+            return Ok(Page {
+                proof: Proof::Capped,
+                ..Page::whole(all[..cap].to_vec())
+            });
+        }
+        let mut rows: Vec<Record> = all.iter().skip(skip).take(knobs.page_size).cloned().collect();
+        let read = rows.len();
+        if knobs.repeats_rows {
+            rows.extend(rows.last().cloned());
+            rows.splice(0..0, skip.checked_sub(1).map(|border| all[border].clone()));
+        }
+        let start = skip;
+        skip += read + usize::from(knobs.drops_at_borders);
+        let is_last = skip >= all.len();
+        let next = (!is_last).then(|| Cursor::encode(1, &(skip, self.process))).transpose()?;
+        let next = if knobs.cursor_never_moves { from.cloned().or(next) } else { next };
+        let (since, until) = query.range(self.context.clock().now());
+        // A page covers what lies behind the row before it, unless that row was dropped.
+        let first_covered = start.saturating_sub(usize::from(!knobs.drops_at_borders));
+        let begin = if start == 0 { since } else { all[first_covered].at() };
+        let end = if start + read == all.len() { until } else { all[start + read - 1].at() };
+        let count = u64::try_from(all.len()).unwrap();
+        Ok(Page {
+            proof: match knobs.proof {
+                ProofKind::Contiguous => Proof::Contiguous,
+                ProofKind::Count => Proof::Count(count),
+                ProofKind::Range => Proof::Range(begin, end),
+                ProofKind::ShortAtTheEnd if is_last => Proof::Short,
+                ProofKind::ShortAtTheEnd => Proof::Contiguous,
+                ProofKind::Nothing => Proof::Nothing,
+            },
+            raw: query.raw.then(|| format!("page of {read}")),
+            rows,
+            next,
+            wait: None,
+            notes: Vec::new(),
+        })
+    }
+
+    fn trading(&self) -> Option<&dyn Trading> {
+        None
+    }
+
+    fn market_data(&self) -> Option<&dyn MarketData> {
+        None
+    }
+
+    fn streaming(&self) -> Option<&dyn Streaming> {
+        None
+    }
+}
+
+fn position(id: &InstrumentId, qty: Decimal) -> Position {
+    let (side, qty) = Qty::from_signed(qty);
+    Position {
+        account: account(),
+        instrument: id.clone(),
+        symbol: id.get().into(),
+        leg: PositionLeg::Net,
+        side,
+        qty,
+        available: None,
+        average_price: None,
+        mark_price: None,
+        market_value: None,
+        cost_basis: None,
+        unrealized_pnl: None,
+        realized_pnl: None,
+        at: None,
+    }
+}

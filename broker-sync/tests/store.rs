@@ -1,0 +1,271 @@
+//! The contract of a store, over both of them; and what is SQLite's own.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use broker_core::model::{Asset, Fee, Flow, FlowKind, LotRole, LotUse, Record};
+use broker_core::seam::VirtualRuntime;
+use broker_core::{Currency, ErrorKind, InstrumentId, Money, RecordId};
+use broker_sync::{MemoryStore, PageWrite, Span, SqliteStore, Store, StoreExt, SyncState, Syncer, Written};
+use chrono::{Duration, TimeZone, Utc};
+use common::{Book, TempFile, Venue, account, day, fill, over_both_stores, scope, void};
+
+fn run<T>(future: impl Future<Output = broker_core::Result<T>>) -> T {
+    VirtualRuntime::new().block_on(future).unwrap()
+}
+
+fn page(state: SyncState, part: u64, rows: Vec<Record>) -> PageWrite {
+    PageWrite {
+        part,
+        rows,
+        read_at: day(30),
+        raw: None,
+        state,
+    }
+}
+
+fn commit(store: &Arc<dyn Store>, part: u64, rows: Vec<Record>) -> Written {
+    let state = run(store.progress(&scope()));
+    run(store.commit(&scope(), page(state, part, rows)))
+}
+
+/// One of each kind of record, with numbers that binary floating point would bend.
+fn awkward() -> Vec<Record> {
+    let mut exact = fill("f-Ω-1", Utc.timestamp_opt(1_767_300_000, 123_456_789).unwrap());
+    exact.qty = "0.10000000".parse().unwrap();
+    exact.price = "12345678901234567.8900".parse().unwrap();
+    exact.fees = vec![
+        Money::new("-0.000000000000000001".parse().unwrap(), "BTC".parse().unwrap()),
+        Money::new("79228162514264337593543950335".parse().unwrap(), Currency::EUR),
+    ];
+    exact.pnl = Some(Money::new("0.00".parse().unwrap(), Currency::USD));
+    exact.lots = vec![LotUse {
+        lot: "L1".into(),
+        role: LotRole::Closed,
+        qty: "0.1".parse().unwrap(),
+        price: "-37.63".parse().unwrap(),
+        pnl: Some(Money::new("1e-8".parse().unwrap_or_default(), Currency::USD)),
+        financing: None,
+    }];
+    let fee = Fee {
+        id: "fee".into(),
+        account: account(),
+        label: "TAF".to_owned(),
+        asset: Asset::Instrument {
+            id: "spot:BTC'\"\n".into(),
+            symbol: "BTC/USD".into(),
+        },
+        amount: "0.0000000000000000000000000001".parse().unwrap(),
+        price: Some("100".parse().unwrap()),
+        instrument: None,
+        order: Some("o7".into()),
+        fill: None,
+        at: day(2),
+        booked_at: Some(day(3)),
+        version: 7,
+        canceled: true,
+    };
+    let flow = Flow {
+        id: RecordId::from("flow"),
+        account: account(),
+        kind: FlowKind::Other("JNLC".into()),
+        asset: Asset::Currency(Currency::USD),
+        amount: "-1000.10".parse().unwrap(),
+        price: None,
+        cash: None,
+        instrument: Some("AAPL".into()),
+        lot: None,
+        group: Some("g".to_owned()),
+        description: Some("über".to_owned()),
+        at: day(4),
+        booked_at: None,
+        version: 0,
+        canceled: false,
+    };
+    vec![Record::Fill(exact), Record::Fee(fee), Record::Flow(flow), void("v", "f-Ω-1", day(5))]
+}
+
+#[test]
+fn rows_come_back_digit_for_digit() {
+    over_both_stores(|store| {
+        let written = commit(&store, 1, awkward());
+        let expected = Written {
+            new: 4,
+            distinct: 4,
+            fills: 1,
+            voids: 1,
+            ..Written::default()
+        };
+        assert_eq!(written, expected);
+        let rows = run(store.rows(&scope(), None));
+        let records: Vec<Record> = rows.iter().map(|row| row.record.clone()).collect();
+        assert_eq!(records, awkward());
+        let text = |records: &[Record]| serde_json::to_string(records).unwrap();
+        assert_eq!(text(&records), text(&awkward()), "equal numbers may differ in their digits");
+        assert!(text(&records).contains(r#""price":"12345678901234567.8900""#));
+        assert!(text(&records).contains(r#""at":"2026-01-01T20:40:00.123456789Z""#));
+        let orders: Vec<u64> = rows.iter().map(|row| row.read_order).collect();
+        assert_eq!(orders, [1, 2, 3, 4]);
+        assert!(rows.iter().all(|row| row.read_at == day(30) && row.raw.is_none()));
+    });
+}
+
+#[test]
+fn rows_are_told_apart_by_key_version_grade_and_words() {
+    over_both_stores(|store| {
+        let one = fill("f", day(1));
+        let counts = |written: Written| (written.new, written.duplicates, written.corrections, written.distinct);
+        assert_eq!(counts(commit(&store, 1, vec![Record::Fill(one.clone())])), (1, 0, 0, 1));
+        assert_eq!(counts(commit(&store, 1, vec![Record::Fill(one.clone())])), (0, 1, 0, 0));
+        // Another part counts it once more among what it brought.
+        assert_eq!(counts(commit(&store, 2, vec![Record::Fill(one.clone()); 2])), (0, 2, 0, 1));
+        let mut booked = one.clone();
+        booked.grade = broker_core::model::Grade::Booked;
+        let mut second = one.clone();
+        second.version = 1;
+        let mut reworded = one.clone();
+        reworded.symbol = "AAPL.US".into();
+        let rows = [booked, second, reworded.clone()].map(Record::Fill).to_vec();
+        assert_eq!(counts(commit(&store, 3, rows.clone())), (0, 0, 3, 3));
+        assert_eq!(counts(commit(&store, 4, rows)), (0, 3, 0, 3));
+        // Back to the first words: the latest word of a version counts, so it is a row again.
+        assert_eq!(counts(commit(&store, 5, vec![Record::Fill(one.clone())])), (0, 0, 1, 1));
+        assert_eq!(run(store.rows(&scope(), None)).len(), 5);
+        assert_eq!(run(store.progress(&scope())).rows, 5);
+        // A fee may have the same text as its id.
+        let records = [awkward().remove(1), void("fee", "x", day(1))];
+        assert_eq!(counts(commit(&store, 6, records.to_vec())), (2, 0, 0, 2));
+    });
+}
+
+#[test]
+fn the_text_of_a_page_stays_with_its_rows() {
+    over_both_stores(|store| {
+        let book = Book::new((0..5).map(|i| Record::Fill(fill(&format!("f{i}"), day(i)))).collect());
+        let runtime = VirtualRuntime::starting_at(day(9));
+        let venue = Arc::new(Venue::new(book, &runtime));
+        runtime
+            .block_on(Syncer::new(venue, Arc::clone(&store)).with_raw().sync(&account()))
+            .unwrap();
+        let rows = run(store.rows(&scope(), Some(Span::new(day(3), day(5)))));
+        let texts: Vec<_> = rows.iter().map(|row| row.raw.as_deref().unwrap()).collect();
+        assert_eq!(texts, ["page of 4", "page of 1"]);
+    });
+}
+
+#[test]
+fn a_write_that_was_overtaken_is_refused_and_stores_nothing() {
+    over_both_stores(|store| {
+        let old = run(store.progress(&scope()));
+        commit(&store, 1, vec![Record::Fill(fill("a", day(1)))]);
+        let scope = scope();
+        let late = store.commit(&scope, page(old, 1, vec![Record::Fill(fill("b", day(1)))]));
+        let error = VirtualRuntime::new().block_on(late).unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("store")));
+        assert_eq!(run(store.rows(&scope, None)).len(), 1);
+    });
+}
+
+#[test]
+fn accounts_do_not_see_each_other() {
+    over_both_stores(|store| {
+        commit(&store, 1, vec![Record::Fill(fill("a", day(1)))]);
+        let mut other = scope();
+        other.environment = broker_core::model::Environment::Live;
+        assert_eq!(run(store.progress(&other)), SyncState::default());
+        assert!(run(store.rows(&other, None)).is_empty());
+        run(store.commit(&other, page(SyncState::default(), 1, awkward())));
+        assert_eq!(run(store.rows(&other, None)).len(), 4);
+        assert_eq!(run(store.rows(&scope(), None)).len(), 1);
+        assert_eq!(run(store.scopes()), [scope(), other]);
+    });
+}
+
+#[test]
+fn instruments_are_kept_by_broker_and_replaced() {
+    over_both_stores(|store| {
+        let id = InstrumentId::from("AAPL");
+        let mut one = common::venue::instrument(&id);
+        run(store.keep_instruments(&scope(), std::slice::from_ref(&one)));
+        one.multiplier = Some("100.0".parse().unwrap());
+        run(store.keep_instruments(&scope(), std::slice::from_ref(&one)));
+        let mut other = scope();
+        other.account = "ACC-2".into();
+        let known = run(store.instruments(&other, &[id.clone(), "MSFT".into()]));
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), [(id, one)]);
+    });
+}
+
+#[test]
+fn a_file_outlives_its_process() {
+    let file = TempFile::new();
+    let book = Book::new((0..9).map(|i| Record::Fill(fill(&format!("f{i}"), day(i)))).collect());
+    let open = || -> Arc<dyn Store> { Arc::new(SqliteStore::open(file.path()).unwrap()) };
+    let report = common::sync_at(day(20), &book, &open()).unwrap();
+    let store = open();
+    assert_eq!(run(store.reports(&scope())), [report]);
+    assert_eq!(run(store.records(&scope())).len(), 9);
+    assert_eq!(run(store.orders(&scope())).len(), 1);
+    assert_eq!(common::sync_at(day(20), &book, &store).unwrap().totals.new, 0);
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    common::sync_at(day(20), &book, &memory).unwrap();
+    assert_eq!(run(store.records(&scope())), run(memory.records(&scope())));
+}
+
+#[test]
+fn files_of_others_and_of_later_versions_are_left_alone() {
+    let file = TempFile::new();
+    assert_eq!(SqliteStore::open_read_only(file.path()).unwrap_err().kind(), ErrorKind::Config);
+    let foreign = rusqlite::Connection::open(file.path()).unwrap();
+    foreign.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let error = SqliteStore::open(file.path()).unwrap_err();
+    assert!(error.to_string().contains("belongs to another program"), "{error}");
+
+    let file = TempFile::new();
+    drop(SqliteStore::open(file.path()).unwrap());
+    let later = rusqlite::Connection::open(file.path()).unwrap();
+    later.execute_batch("PRAGMA user_version = 99").unwrap();
+    for opened in [SqliteStore::open(file.path()), SqliteStore::open_read_only(file.path())] {
+        let error = opened.unwrap_err();
+        assert!(error.to_string().contains("written by a newer version"), "{error}");
+    }
+}
+
+#[test]
+fn a_second_reader_sees_whole_pages_only() {
+    let file = TempFile::new();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(file.path()).unwrap());
+    let reader: Arc<dyn Store> = Arc::new(SqliteStore::open_read_only(file.path()).unwrap());
+    let rows = (0..10).map(|i| Record::Fill(fill(&format!("f{i}"), day(i) + Duration::hours(1))));
+    let runtime = VirtualRuntime::starting_at(day(20));
+    let venue = Arc::new(Venue::new(Book::new(rows.collect()), &runtime));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let watcher = Arc::new(Watcher {
+        reader: Arc::clone(&reader),
+        seen: Arc::clone(&seen),
+    });
+    let syncer = Syncer::new(venue, store).with_progress(watcher);
+    runtime.block_on(syncer.sync(&account())).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(1, 4), (2, 8), (3, 10)]);
+    let scope = scope();
+    let state = run(reader.progress(&scope));
+    let write = reader.commit(&scope, page(state, 1, awkward()));
+    let error = VirtualRuntime::new().block_on(write).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+}
+
+#[derive(Debug)]
+struct Watcher {
+    reader: Arc<dyn Store>,
+    seen: Arc<Mutex<Vec<(u64, usize)>>>,
+}
+
+impl broker_sync::ProgressSink for Watcher {
+    fn progress(&self, _: broker_sync::Progress) {
+        let snapshot = run(self.reader.snapshot(&scope()));
+        let reading = snapshot.state.reading.unwrap();
+        assert_eq!(snapshot.state.rows, u64::try_from(snapshot.rows.len()).unwrap());
+        self.seen.lock().unwrap().push((reading.totals.pages, snapshot.rows.len()));
+    }
+}
