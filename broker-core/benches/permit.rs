@@ -1,5 +1,7 @@
 //! A granted permit beside its floor: a stamp pushed to and popped from a queue under a lock.
 
+#![allow(clippy::unwrap_used, reason = "a bench stops at what it did not expect")]
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 /// A listener that hands its first connection, upgraded, to `play`.
@@ -96,6 +98,22 @@ async fn a_message_over_the_limit_is_an_error_and_the_end() {
         "protocol violation: a message of 1001 bytes is larger than 1000 bytes"
     );
     assert!(carrier.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_in_pieces_is_limited_as_a_whole() {
+    let mut carrier = socket(|mut socket| async move {
+        let piece = |opcode, last| Message::Frame(WireFrame::message(vec![b'x'; 600], OpCode::Data(opcode), last));
+        socket.send(piece(Data::Text, false)).await.unwrap();
+        socket.send(piece(Data::Continue, true)).await.unwrap();
+        socket.next().await;
+    })
+    .await;
+    let error = carrier.receive().await.unwrap().unwrap_err();
+    assert_eq!(
+        error.message(),
+        Some("a message of 1200 bytes is larger than 1000 bytes")
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The limiter against venues that count by themselves, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 #[path = "limiter/learns.rs"]
 mod learns;
 #[path = "limiter/order.rs"]

@@ -1,5 +1,7 @@
 //! The authorization-code grant, by hand from its RFCs.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::time::Duration;
 
 use broker_core::ErrorKind;

@@ -1,5 +1,7 @@
 //! The token cache, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -156,7 +158,7 @@ fn dropping_the_caller_that_started_the_renewal_changes_nothing() {
         drop(first);
         assert_eq!(access(second.await).unwrap(), "access-1");
         assert_eq!(bench.asked(), 1);
-        bench.cache.invalidate(&*bench.cache.get().await.unwrap());
+        bench.cache.invalidate(&bench.cache.get().await.unwrap());
         // All callers gone: the renewal is finished and stored all the same.
         let mut third = Box::pin(bench.cache.get());
         assert!(poll!(&mut third).is_pending());

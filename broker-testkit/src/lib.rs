@@ -20,8 +20,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod conformance;
+
 pub mod fixtures;
+
+pub mod history;
 
 pub mod mutate;
 
 pub mod openapi;
+
+pub mod planted;

@@ -1,5 +1,7 @@
 //! Recorded answers of Alpaca against its published documents. Skips aloud without a corpus.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::fs;
 use std::path::Path;
 

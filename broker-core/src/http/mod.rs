@@ -14,7 +14,6 @@ mod hosts;
 mod pipeline;
 mod request;
 mod status;
-mod turns;
 
 pub use crate::retry::OpClass;
 pub use call::{Call, Outcome, Protocol, Reply, Verdict};

@@ -11,16 +11,15 @@ use url::Url;
 
 use super::body::{Deadline, whole};
 use super::hosts::Hosts;
-use super::turns::{Turn, Turns};
 use super::{Call, OpClass, Outcome, Protocol, Reply, Verdict, retry_after};
 use crate::context::Context;
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::id::BrokerId;
-use crate::limit::{BucketKey, Lesson, Permit};
+use crate::limit::{BucketKey, Lesson, Permit, Turn};
 use crate::retry::{Failure, RetryPolicy, RetryQuota};
 use crate::seam::{Answer, AnswerBody};
 
-/// Runs a broker's calls. Cheap to clone; clones share the retry budget and the turns.
+/// Runs a broker's calls. Cheap to clone; clones share the retry budget.
 ///
 /// What an error says about delivery is safe to trade on: `NotSent` only where the connector, the gate or a step
 /// before them failed; `Answered` where a whole answer refused the call; `Unknown` for everything else, which for a
@@ -36,7 +35,6 @@ struct Inner {
     hosts: Hosts,
     policy: RetryPolicy,
     quota: Arc<RetryQuota>,
-    turns: Arc<Turns>,
 }
 
 impl Http {
@@ -49,7 +47,6 @@ impl Http {
             hosts: Hosts::new(hosts),
             policy: RetryPolicy::default(),
             quota: Arc::default(),
-            turns: Arc::default(),
         }))
     }
 
@@ -182,14 +179,23 @@ impl Http {
     async fn head(&self, call: &Call, run: &mut Run) -> Result<Head, Failed> {
         self.check_url(&call.base).map_err(Failed::unsent)?;
         let limited = self.0.context.limiter().acquire(&call.cost, call.lane).await;
-        let permit = limited.map_err(|error| Failed::new(error.with_delivery(Delivery::NotSent)))?;
-        // What the permit holds is stamped when it is dropped, or here, when the head of an answer has come.
+        let mut permit = limited.map_err(|error| Failed::new(error.with_delivery(Delivery::NotSent)))?;
+        let exchange = match self.exchange(call, run).await {
+            Ok(exchange) => exchange,
+            Err(failed) => {
+                if failed.error.delivery() == Delivery::NotSent {
+                    permit.unsent();
+                }
+                return Err(failed);
+            }
+        };
+        permit.answered();
         let Exchange {
             call,
             answer,
             turn,
             deadline,
-        } = self.exchange(call, run).await?;
+        } = exchange;
         let (parts, body) = answer.http.into_parts();
         if parts.status.is_redirection() {
             return Err(Failed::new(redirected(call.class, parts.status)));
@@ -209,7 +215,7 @@ impl Http {
     async fn exchange(&self, call: &Call, run: &mut Run) -> Result<Exchange, Failed> {
         let Inner { context, protocol, .. } = &*self.0;
         let turn = match &call.turn {
-            Some(name) => Some(self.0.turns.wait(name).await),
+            Some(name) => Some(context.limiter().turn(name).await),
             None => None,
         };
         let total = self.total(call, run.begin(context.clock().elapsed()));

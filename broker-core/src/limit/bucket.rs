@@ -60,7 +60,7 @@ impl Bucket {
         !self.is_closed(now)
             && match &mut self.counter {
                 Counter::Window(window) => window.has_room(now, weight),
-                Counter::Open { held, limit } => held.saturating_add(weight) <= *limit,
+                Counter::Open { held, limit } => has_place(*held, weight, *limit),
             }
     }
 
@@ -68,7 +68,7 @@ impl Bucket {
     pub(super) fn opens_at(&mut self, now: Nanos, weight: u32) -> Option<Nanos> {
         let at = match &mut self.counter {
             Counter::Window(window) => window.opens_at(now, weight)?,
-            Counter::Open { held, limit } if held.saturating_add(weight) <= *limit => now,
+            Counter::Open { held, limit } if has_place(*held, weight, *limit) => now,
             Counter::Open { .. } => return None,
         };
         Some(at.max(self.closed_until))
@@ -173,6 +173,10 @@ impl Bucket {
                 .then(|| std::time::Duration::from_nanos(self.closed_until)),
         }
     }
+}
+
+fn has_place(held: u32, weight: u32, limit: u32) -> bool {
+    held.checked_add(weight).is_some_and(|sum| sum <= limit)
 }
 
 impl Lane {

@@ -70,8 +70,8 @@ impl Window {
     pub(super) fn has_room(&mut self, now: Nanos, weight: u32) -> bool {
         let used = self.used(now);
         let others = self.others(now);
-        let fits = used.saturating_add(weight) <= self.allowed(others) || (used == 0 && others == 0);
-        fits && (used < self.unpaced() || self.pace.as_ref().is_none_or(|pace| pace.next <= now))
+        self.fits(used, weight, others)
+            && (used < self.unpaced() || self.pace.as_ref().is_none_or(|pace| pace.next <= now))
     }
 
     /// When there will be room if nothing happens until then; `None` when that hangs on answers.
@@ -91,16 +91,14 @@ impl Window {
     /// When enough has aged, with what is thought of others at `from`.
     fn frees_at(&self, from: Nanos, weight: u32) -> Option<Nanos> {
         let others = self.others(from);
-        let allowed = self.allowed(others);
         let life = self.life();
         let mut used = self.under_way.saturating_add(self.stamped);
-        let fits = |used: u32| used.saturating_add(weight) <= allowed || (used == 0 && others == 0);
-        if fits(used) {
+        if self.fits(used, weight, others) {
             return Some(from);
         }
         for run in &self.runs {
             used -= run.weight;
-            if fits(used) {
+            if self.fits(used, weight, others) {
                 return Some(from.max(run.last + life));
             }
         }
@@ -179,6 +177,12 @@ impl Window {
         if let Some(pace) = &mut self.pace {
             pace.gap = gap(limit, self.per);
         }
+    }
+
+    /// Whether there is room beside so much. A call that is heavier than what is allowed now goes alone.
+    fn fits(&self, used: u32, weight: u32, others: u32) -> bool {
+        let sum = used.checked_add(weight);
+        sum.is_some_and(|sum| sum <= self.allowed(others)) || (used == 0 && others == 0)
     }
 
     fn allowed(&self, others: u32) -> u32 {

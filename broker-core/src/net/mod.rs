@@ -6,6 +6,9 @@
 //! What is promised here and tested against a hostile server: no redirect is followed, no `Referer` is sent, nothing
 //! is sent twice, no proxy is taken from the environment, bodies come in pieces so that their reader can stop, TLS has
 //! an explicit provider and the system's roots, and no error holds a path, a query or a header.
+//!
+//! One thing is out of its hands: at level `TRACE` the WebSocket library writes upgrade requests and frames, sign-in
+//! messages too, to the `log` facade. Who collects `log` records keeps the target `tungstenite` below that level.
 
 mod carrier;
 mod client;

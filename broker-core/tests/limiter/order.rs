@@ -81,8 +81,7 @@ fn grants(waiting: &[(Lane, usize)]) -> Vec<Lane> {
     bench.runtime.block_on(bench.clock.sleep(SECOND));
     drop(held);
     assert_eq!(bench.runtime.run_until_idle(), 0);
-    let log = log.lock().unwrap().clone();
-    log
+    log.lock().unwrap().clone()
 }
 
 #[test]

@@ -79,6 +79,44 @@ fn long_and_uneven_round_trips_keep_the_rate_of_short_windows() {
     }
 }
 
+/// Idle and bursts by turns, on connections that are slow when they are new.
+#[test]
+fn bursts_in_a_short_window_are_not_refused() {
+    for seed in 0..20 {
+        let runtime = VirtualRuntime::new();
+        let clock = runtime.clock();
+        let limiter = Limiter::new(Arc::new(clock.clone()));
+        let bucket = BucketKey::from("venue");
+        limiter.define(&bucket, LimitRule::Window { limit: 50, per: SECOND });
+        let venue = Arc::new(Mutex::new(Venue::new(50, SECOND)));
+        let rng = Arc::new(SeededRng::new(seed));
+        for _ in 0..60 {
+            let (limiter, clock, bucket) = (limiter.clone(), clock.clone(), Arc::clone(&bucket));
+            let (venue, rng) = (Arc::clone(&venue), Arc::clone(&rng));
+            runtime.clock().spawn(Box::pin(async move {
+                let cost = [Cost { bucket, weight: 1 }];
+                loop {
+                    let burst = Duration::from_secs(clock.elapsed().as_secs() / 7 * 7 + 7);
+                    let pause = Duration::from_millis(rng.below(300));
+                    clock.sleep(burst + pause - clock.elapsed()).await;
+                    for call in 0..3 {
+                        let permit = limiter.acquire(&cost, Lane::Order).await.unwrap();
+                        let cold = Duration::from_millis(if call == 0 { 250 } else { 0 });
+                        clock.sleep(cold + Latency::USUAL.draw(&rng)).await;
+                        venue.lock().unwrap().arrive(clock.elapsed(), 1);
+                        clock.sleep(Latency::USUAL.draw(&rng)).await;
+                        permit.finish(&[]);
+                    }
+                }
+            }));
+        }
+        runtime.block_on(clock.sleep(MINUTE * 10));
+        let venue = venue.lock().unwrap();
+        assert_eq!(venue.refused, 0, "seed {seed}");
+        assert!(venue.accepted > 10_000, "{}", venue.accepted);
+    }
+}
+
 /// A limiter that counts a call from its send on: what the venues of these tests must be able to catch.
 #[test]
 fn stamping_at_the_send_is_refused() {
@@ -114,8 +152,7 @@ fn naive_load(limit: u32, per: Duration) -> Venue {
         }));
     }
     runtime.block_on(clock.sleep(MINUTE * 10));
-    let counted = std::mem::replace(&mut *venue.lock().unwrap(), Venue::new(1, per));
-    counted
+    std::mem::replace(&mut *venue.lock().unwrap(), Venue::new(1, per))
 }
 
 /// Stamps now if there is room, else says how long to wait.

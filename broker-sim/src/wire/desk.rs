@@ -213,10 +213,10 @@ impl Desk {
 impl Passage {
     /// How long the request is held up on its way to the venue.
     pub(super) fn hold_up(&self) -> Duration {
-        match &self.fault {
-            Some(Fault::DelayRequest(delay)) => *delay,
-            _ => Duration::ZERO,
+        if let Some(Fault::DelayRequest(delay)) = &self.fault {
+            return *delay;
         }
+        Duration::ZERO
     }
 
     /// Whether no connection stands.

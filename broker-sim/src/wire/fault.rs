@@ -45,7 +45,8 @@ pub enum Fault {
     ErrorAfter(u16, String),
     /// 429 in the venue's place, with this body.
     RateLimited(RetryHint, String),
-    /// This status and body in the venue's place, now and for this long, for every request.
+    /// This status and body in the venue's place, now and for this long, for every request. `Retry-After` says how
+    /// long it still lasts.
     Ban(u16, String, Duration),
     /// The connection is reset, before or after the venue handled the request.
     Reset {
@@ -303,8 +304,9 @@ impl Default for Faults {
 impl State {
     fn decide(&mut self, request: &WireRequest, now: DateTime<Utc>) -> Option<Fault> {
         self.ban = self.ban.take().filter(|(until, _)| now < *until);
-        if let Some((_, fault)) = &self.ban {
-            return Some(fault.clone());
+        if let Some((until, Fault::Ban(status, body, _))) = &self.ban {
+            let rest = (*until - now).to_std().unwrap_or_default();
+            return Some(Fault::Ban(*status, body.clone(), rest));
         }
         for (rule, (fitted, hit)) in self.plan.rules.iter().zip(&mut self.tallies) {
             if !rule.when.fits(request) {

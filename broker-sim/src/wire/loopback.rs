@@ -22,6 +22,8 @@ use super::venue::SharedVenue;
 
 /// A venue on a port of 127.0.0.1 that the system chooses. Dropping it stops it.
 ///
+/// Upgrades to sockets are answered as plain requests: sockets are opened in memory only.
+///
 /// Damage is real: connections are reset (RST) and closed (FIN), bodies cut, stalled and dripped on the wire itself.
 pub struct LoopbackServer {
     address: SocketAddr,

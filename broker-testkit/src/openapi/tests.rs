@@ -255,3 +255,21 @@ fn what_is_no_document_is_refused() {
         "a circle of references allows everything"
     );
 }
+
+#[test]
+fn no_input_is_a_panic() {
+    let document = document().with_unknown_fields();
+    let rows = r#"[{"id":"1","side":"buy","at":null,"parent":{"id":"2"}},{"fee":0.5}]"#;
+    let mut clean = 0;
+    for mutated in crate::mutate::mutations(rows, 5).unwrap().take(20_000) {
+        clean += usize::from(document.check_answer("GET", "/orders", 200, &mutated.text()).is_empty());
+    }
+    // Exponents, duplicated keys that end as null where null is allowed, other ids, dropped fields that are optional.
+    assert!((1..10_000).contains(&clean), "{clean}");
+    for mutated in crate::mutate::mutations(DOCUMENT, 6).unwrap().take(2_000) {
+        if let Ok(document) = Document::parse(&mutated.text()) {
+            document.check_answer("GET", "/orders", 200, rows);
+            document.check_request("POST", "/orders", &pairs(&[("limit", "x")]), Some(rows));
+        }
+    }
+}

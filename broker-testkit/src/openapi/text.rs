@@ -49,9 +49,12 @@ impl Document {
         let schema = self.resolve(schema);
         let mut wrong = |what: String| out.push(Problem::new(ProblemKind::Mismatch, at, what));
         if let Some(words) = schema["enum"].as_array() {
-            let same = |word: &Value| {
-                word.as_str()
-                    .map_or_else(|| word.to_string() == text, |word| word == text)
+            let same = |word: &Value| match word {
+                Value::String(word) => word == text,
+                other => {
+                    let shown = other.to_string();
+                    shown == text
+                }
             };
             if !words.iter().any(same) {
                 wrong(format!("{text:?} is none of the document's words"));

@@ -2,13 +2,16 @@ use std::io::ErrorKind as Io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_core::seam::{BoxFuture, Clock};
+use broker_core::seam::{BoxFuture, Clock, Request, SeededRng, Spawn, Timeouts, Transport};
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Toy, first_post, orders};
-use crate::wire::{Fate, Fault, FaultPlan, Faults, LoopbackServer, When, share};
+use crate::wire::{
+    Fate, Fault, FaultPlan, Faults, LoopbackServer, MemoryTransport, When, WireLimit, WireLimiter, share,
+};
 
 /// A fixed time of day; waits are real ones.
 #[derive(Debug)]
@@ -27,6 +30,52 @@ impl Clock for RealWaits {
     fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(wait))
     }
+}
+
+impl Spawn for RealWaits {
+    #[allow(clippy::disallowed_methods, reason = "the tasks of a test on tokio")]
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
+}
+
+/// The shell in memory is not bound to virtual time.
+#[tokio::test]
+async fn the_shell_in_memory_works_on_tokio() {
+    let venue = share(Toy::default());
+    let clock = Arc::new(RealWaits);
+    let transport = MemoryTransport::new(venue.clone(), clock.clone(), Arc::new(SeededRng::new(1)), clock)
+        .with_latency(Duration::ZERO, Duration::from_millis(1));
+    let http = http::Request::post("https://toy.example/orders")
+        .header("authorization", "Bearer good")
+        .body(bytes::Bytes::from_static(b"a"))
+        .unwrap();
+    let request = Request {
+        http,
+        timeouts: Timeouts::ORDER,
+    };
+    let answer = transport.send(request).await.unwrap().http;
+    assert_eq!(answer.status(), 200);
+    let body: Vec<_> = answer.into_body().map(Result::unwrap).collect().await;
+    assert_eq!(body.concat(), br#"{"id":1}"#);
+    assert_eq!(orders(&venue), ["a"]);
+}
+
+#[tokio::test]
+async fn a_venue_with_a_limiter_refuses_by_address() {
+    let bench = bench(Faults::default()).await;
+    let limiter = WireLimiter::new(vec![WireLimit::sliding(1, Duration::from_secs(60))]);
+    bench.venue.lock().unwrap().limiter = Some(limiter);
+    let close = |id: &str| post(id).replace("Host: toy", "Connection: close");
+    assert!(bench.exchange(&close("a")).await.0.starts_with("HTTP/1.1 200 OK"));
+    // Another connection has another port and the same address.
+    let (refused, _) = bench.exchange(&close("b")).await;
+    assert!(refused.starts_with("HTTP/1.1 429 Too Many Requests"), "{refused}");
+    assert!(
+        refused.contains("x-ratelimit-limit: 1\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n"),
+        "{refused}"
+    );
+    assert_eq!(orders(&bench.venue), ["a"]);
 }
 
 struct Bench {

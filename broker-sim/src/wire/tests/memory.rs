@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::{Toy, first_post, orders};
-use crate::wire::{Fate, Fault, FaultPlan, Faults, MemoryTransport, Recorder, RetryHint, When, share};
+use crate::wire::{
+    Fate, Fault, FaultPlan, Faults, MemoryTransport, Recorder, RetryHint, When, WireLimit, WireLimiter, share,
+};
 
 type End = (Fate, Option<u16>);
 
@@ -257,8 +259,15 @@ fn a_ban_is_answered_by_the_shell() {
     let ban = Fault::Ban(418, "{}".into(), Duration::from_secs(60));
     let bench = bench(first_post(ban));
     assert_eq!(bench.post("a").unwrap().0, 418);
-    assert_eq!(bench.post("b").unwrap().0, 418);
-    bench.runtime.block_on(bench.clock.sleep(Duration::from_secs(60)));
+    bench.runtime.block_on(bench.clock.sleep(Duration::from_secs(20)));
+    let answer = bench
+        .runtime
+        .block_on(bench.transport.send(request("GET", "/orders", "")));
+    let answer = answer.unwrap().http;
+    assert_eq!(answer.status(), 418);
+    // Of 60 s, 20.02 s are over when it is sent.
+    assert_eq!(answer.headers().get("retry-after").unwrap(), "39");
+    bench.runtime.block_on(bench.clock.sleep(Duration::from_secs(40)));
     assert_eq!(bench.post("c").unwrap().0, 200);
     assert_eq!(orders(&bench.venue), ["c"]);
 }
@@ -319,6 +328,30 @@ fn one_seed_replays_a_run() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn a_venue_with_a_limiter_refuses_by_its_own_clock() {
+    let bench = bench(Faults::default());
+    let limiter = WireLimiter::new(vec![WireLimit::fixed(2, Duration::from_secs(60))]);
+    bench.venue.lock().unwrap().limiter = Some(limiter);
+    let status = |id| bench.post(id).unwrap().0;
+    assert_eq!([status("a"), status("b"), status("c")], [200, 200, 429]);
+    let answer = bench
+        .runtime
+        .block_on(bench.transport.send(request("GET", "/orders", "")));
+    let answer = answer.unwrap().http;
+    let header = |name: &str| answer.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    assert_eq!(
+        (header("x-ratelimit-limit"), header("x-ratelimit-remaining")),
+        ("2".into(), "0".into())
+    );
+    // 2026-01-01 00:01:00 UTC.
+    assert_eq!(header("x-ratelimit-reset"), "1767225660");
+    bench.runtime.block_on(bench.clock.sleep(Duration::from_secs(60)));
+    assert_eq!(status("d"), 200);
+    let limiter = bench.venue.lock().unwrap().limiter.take().unwrap();
+    assert_eq!((limiter.granted(), limiter.refused()), (3, 2));
 }
 
 fn open(path: &str) -> OpenRequest {

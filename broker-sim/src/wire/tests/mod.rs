@@ -18,11 +18,20 @@ struct Toy {
     closed: Vec<SocketId>,
     pushed: Vec<(SocketId, Frame)>,
     listeners: Vec<SocketId>,
+    limiter: Option<WireLimiter>,
 }
 
 impl Venue for Toy {
     fn handle(&mut self, request: &WireRequest, now: DateTime<Utc>) -> WireAnswer {
         self.seen.push(now);
+        if let Some(Admission::Refused { standing, .. }) =
+            self.limiter.as_mut().map(|limiter| limiter.take(&request.peer, 1, now))
+        {
+            return WireAnswer::json(429, "{}")
+                .with_header("X-RateLimit-Limit", standing.limit)
+                .with_header("X-RateLimit-Remaining", standing.remaining)
+                .with_header("X-RateLimit-Reset", standing.resets_at.timestamp());
+        }
         if request.header("authorization") != Some("Bearer good") {
             return WireAnswer::json(401, r#"{"message":"forbidden."}"#);
         }

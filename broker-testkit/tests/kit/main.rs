@@ -1,0 +1,7 @@
+//! The kit's own tests: its suites pass on an honest toy and fail on flawed ones.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod conformance;
+mod history;
+mod toy;

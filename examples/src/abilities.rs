@@ -1,0 +1,74 @@
+//! The README's table of brokers and abilities, written from each broker's `Capabilities`.
+
+use broker_core::{Broker, Capabilities};
+
+/// Lines between which the README holds the table.
+pub const BEGIN: &str = "<!-- abilities: written by `cargo run --example abilities` -->";
+/// The end of the table.
+pub const END: &str = "<!-- end of abilities -->";
+
+/// One broker a column, one ability a row, as Markdown.
+pub fn table(brokers: &[(&str, &dyn Broker)]) -> String {
+    let mut rows = vec![row("", brokers, |name, _| name.to_owned())];
+    rows.push(format!("| --- |{}", " --- |".repeat(brokers.len())));
+    rows.push(row("environments", brokers, |_, broker| {
+        list(&broker.capabilities().environments)
+    }));
+    rows.push(row("asset classes", brokers, |_, broker| {
+        list(&broker.capabilities().asset_classes)
+    }));
+    rows.push(row("history", brokers, |_, broker| history(broker.capabilities())));
+    rows.push(row("market data", brokers, |_, broker| {
+        yes(broker.market_data().is_some())
+    }));
+    rows.push(row("trading", brokers, |_, broker| yes(broker.trading().is_some())));
+    rows.push(row("live streams", brokers, |_, broker| {
+        yes(broker.streaming().is_some())
+    }));
+    rows.push(row("order kinds", brokers, |_, broker| match broker.trading() {
+        Some(_) => list(&broker.capabilities().orders.kinds),
+        None => "-".to_owned(),
+    }));
+    rows.push(row("requests", brokers, |_, broker| limits(broker.capabilities())));
+    rows.push(row("wire venue", brokers, |_, _| "yes".to_owned()));
+    rows.join("\n")
+}
+
+fn row(title: &str, brokers: &[(&str, &dyn Broker)], cell: impl Fn(&str, &dyn Broker) -> String) -> String {
+    let cells: Vec<_> = brokers.iter().map(|(name, broker)| cell(name, *broker)).collect();
+    format!("| {title} | {} |", cells.join(" | "))
+}
+
+fn list<T: ToString>(words: &[T]) -> String {
+    let words: Vec<_> = words.iter().map(|word| word.to_string().replace('_', " ")).collect();
+    words.join(", ")
+}
+
+fn yes(there: bool) -> String {
+    if there { "yes" } else { "not yet" }.to_owned()
+}
+
+fn history(capabilities: &Capabilities) -> String {
+    let facts = &capabilities.history;
+    let depth = match facts.depth {
+        Some(depth) => format!("{} days back", depth.as_secs() / 86_400),
+        None => "since the account was opened".to_owned(),
+    };
+    match facts.page_size {
+        Some(rows) => format!("{depth}, {rows} rows a page"),
+        None => depth,
+    }
+}
+
+fn limits(capabilities: &Capabilities) -> String {
+    use broker_core::capability::LimitRule;
+    let limits: Vec<_> = capabilities
+        .limits
+        .iter()
+        .filter_map(|limit| match limit.rule {
+            LimitRule::Window { limit: count, per } => Some(format!("{} {count} in {} s", limit.bucket, per.as_secs())),
+            _ => None,
+        })
+        .collect();
+    limits.join(", ")
+}
