@@ -10,9 +10,49 @@ use broker_testkit::openapi::Document;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// What answers have that the document lacks: a path, where in the answer, what it says about it, and the recorded
-/// answer whose text shows it.
-const BEYOND: [(&str, &str, &str, &str); 0] = [];
+/// What answers have that the document lacks: a path, where in the answer, what is said about it, and the recorded
+/// answer that shows it. Dates of activities are called date-times there and are dates; the exchange of a coin is
+/// called something else in each source, and never one of the document's words.
+const BEYOND: [(&str, &str, &str, &str); 8] = [
+    ("/v2/orders", ".subtag", "no such field", "order_equity_accepted.json"),
+    ("/v2/orders", ".source", "no such field", "order_equity_accepted.json"),
+    (
+        "/v2/orders",
+        ".body",
+        "no such field",
+        "cancel_all_207_with_bodies.json",
+    ),
+    (
+        "/v2/account/activities",
+        ".description",
+        "no such field",
+        "activity_cfee.json",
+    ),
+    (
+        "/v2/account/activities",
+        ".price",
+        "no such field",
+        "activity_cfee.json",
+    ),
+    (
+        "/v2/account/activities",
+        ".date",
+        "is no date-time",
+        "activity_cfee.json",
+    ),
+    (
+        "/v2/assets",
+        ".exchange",
+        "\"CRYPTO\" is none",
+        "position_crypto_symbol_without_slash.json",
+    ),
+    (
+        "/v2/positions",
+        ".exchange",
+        "\"CRYPTO\" is none",
+        "position_crypto_symbol_without_slash.json",
+    ),
+];
 
 struct Check {
     venue: AlpacaVenue,
@@ -32,7 +72,11 @@ impl Check {
             .with_body(body.to_owned());
         let answer = self.venue.handle(&request, self.now);
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
-        let document = if target.starts_with("/v2/stocks") || target.starts_with("/v1beta") { &self.data } else { &self.trading };
+        let document = if target.starts_with("/v2/stocks") || target.starts_with("/v1beta") {
+            &self.data
+        } else {
+            &self.trading
+        };
         let sent = Some(body).filter(|body| !body.is_empty());
         let of_request = document.check_request(method, &request.path, &request.pairs, sent);
         let of_answer = document.check_answer(method, &request.path, answer.status, &text);
@@ -42,7 +86,9 @@ impl Check {
             });
             match known {
                 Some(place) => self.used[place] = true,
-                None => self.problems.push(format!("{method} {target} {}: {problem}", answer.status)),
+                None => self
+                    .problems
+                    .push(format!("{method} {target} {}: {problem}", answer.status)),
             }
         }
         self.answers += 1;
@@ -60,7 +106,11 @@ fn document(folder: &Path, name: &str) -> Document {
 }
 
 fn texts(rows: &Value, name: &str) -> Vec<String> {
-    rows.as_array().into_iter().flatten().filter_map(|row| Some(row[name].as_str()?.to_owned())).collect()
+    rows.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|row| Some(row[name].as_str()?.to_owned()))
+        .collect()
 }
 
 #[test]
@@ -70,7 +120,11 @@ fn a_seeded_run_answers_as_the_document_says() {
     let plan = HistoryPlan::new(2_000, now).with_tie(150);
     let builder = AlpacaVenue::builder().history(&plan).unwrap();
     let mut check = Check {
-        venue: builder.trading_limits(Vec::new()).data_limits(Vec::new()).build().unwrap(),
+        venue: builder
+            .trading_limits(Vec::new())
+            .data_limits(Vec::new())
+            .build()
+            .unwrap(),
         now,
         trading: document(&folder, "openapi_trading_api.json"),
         data: document(&folder, "openapi_market_data_api.json"),
@@ -83,13 +137,21 @@ fn a_seeded_run_answers_as_the_document_says() {
     market_data(&mut check);
     check.problems.sort();
     check.problems.dedup();
-    assert!(check.problems.is_empty(), "{} problems:\n{}", check.problems.len(), check.problems.join("\n"));
+    assert!(
+        check.problems.is_empty(),
+        "{} problems:\n{}",
+        check.problems.len(),
+        check.problems.join("\n")
+    );
     assert!(check.answers > 100, "{}", check.answers);
     for ((path, place, what, recording), used) in BEYOND.iter().zip(&check.used) {
         assert!(used, "{path} {place} {what}: nothing of the kind was answered");
         let text = std::fs::read_to_string(folder.join(recording)).unwrap();
         let key = place.rsplit('.').next().unwrap_or(place);
-        assert!(text.contains(&format!("\"{key}\"")), "{recording} does not show {place}");
+        assert!(
+            text.contains(&format!("\"{key}\"")),
+            "{recording} does not show {place}"
+        );
     }
 }
 
@@ -102,8 +164,13 @@ fn read_side(check: &mut Check) {
         let date = (check.now - chrono::Duration::days(day)).date_naive();
         let mut token = String::new();
         loop {
-            let page = texts(&check.get(&format!("/v2/account/activities?date={date}&direction=asc{token}")), "id");
-            let Some(last) = page.last().filter(|_| page.len() == 100) else { break };
+            let page = texts(
+                &check.get(&format!("/v2/account/activities?date={date}&direction=asc{token}")),
+                "id",
+            );
+            let Some(last) = page.last().filter(|_| page.len() == 100) else {
+                break;
+            };
             token = format!("&page_token={last}");
         }
     }
@@ -111,7 +178,10 @@ fn read_side(check: &mut Check) {
     check.get("/v2/account/activities?category=non_trade_activity&after=2026-11-01T00:00:00Z");
     check.get("/v2/account/activities?activity_types=FEE,CFEE,OPEXP");
     for class in ["us_equity", "crypto"] {
-        for id in texts(&check.get(&format!("/v2/assets?asset_class={class}&status=active")), "id") {
+        for id in texts(
+            &check.get(&format!("/v2/assets?asset_class={class}&status=active")),
+            "id",
+        ) {
             check.get(&format!("/v2/assets/{id}"));
         }
     }
@@ -126,7 +196,12 @@ fn read_side(check: &mut Check) {
 fn orders(check: &mut Check) {
     let mut after = String::new();
     loop {
-        let page = texts(&check.get(&format!("/v2/orders?status=all&direction=asc&limit=500&nested=true{after}")), "id");
+        let page = texts(
+            &check.get(&format!(
+                "/v2/orders?status=all&direction=asc&limit=500&nested=true{after}"
+            )),
+            "id",
+        );
         let Some(last) = page.last() else { break };
         after = format!("&after_order_id={last}");
     }
@@ -145,10 +220,22 @@ fn orders(check: &mut Check) {
     );
     let replaced = check.ask("PATCH", &format!("/v2/orders/{id}"), r#"{"limit_price":"401.00"}"#);
     assert_eq!(replaced["replaces"], placed["id"]);
-    check.ask("DELETE", &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()), "");
-    check.ask("DELETE", &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()), "");
+    check.ask(
+        "DELETE",
+        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
+        "",
+    );
+    check.ask(
+        "DELETE",
+        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
+        "",
+    );
     check.ask("DELETE", "/v2/orders", "");
-    check.ask("POST", "/v2/orders", r#"{"side":"buy","symbol":"SPY","type":"market","qty":"9000000","time_in_force":"day"}"#);
+    check.ask(
+        "POST",
+        "/v2/orders",
+        r#"{"side":"buy","symbol":"SPY","type":"market","qty":"9000000","time_in_force":"day"}"#,
+    );
 }
 
 fn market_data(check: &mut Check) {
@@ -161,7 +248,9 @@ fn market_data(check: &mut Check) {
         ("/v1beta1/options/bars", "AAPL270219C00190000"),
     ] {
         for frame in ["1Min", "1Hour", "1Day", "1Week", "1Month"] {
-            check.get(&format!("{path}?symbols={symbols}&timeframe={frame}&start=2026-08-22T00:00:00Z&limit=50&sort=desc"));
+            check.get(&format!(
+                "{path}?symbols={symbols}&timeframe={frame}&start=2026-08-22T00:00:00Z&limit=50&sort=desc"
+            ));
         }
     }
 }

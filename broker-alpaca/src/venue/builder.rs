@@ -126,7 +126,10 @@ impl AlpacaVenueBuilder {
         // Nothing here streams, and kept events would pile up.
         engine.keep_events(false);
         let keys = if self.keys.is_empty() {
-            vec![(AlpacaVenue::KEY_ID.to_owned(), SecretString::from(AlpacaVenue::SECRET_KEY))]
+            vec![(
+                AlpacaVenue::KEY_ID.to_owned(),
+                SecretString::from(AlpacaVenue::SECRET_KEY),
+            )]
         } else {
             self.keys
         };
