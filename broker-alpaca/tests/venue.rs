@@ -25,7 +25,10 @@ impl Desk {
     }
 
     fn of(builder: AlpacaVenueBuilder) -> Self {
-        let venue = builder.starts_at(at(OPEN)).trading_limits(Vec::new()).data_limits(Vec::new());
+        let venue = builder
+            .starts_at(at(OPEN))
+            .trading_limits(Vec::new())
+            .data_limits(Vec::new());
         Self {
             venue: venue.build().unwrap(),
             now: at(OPEN),
@@ -61,7 +64,11 @@ impl Desk {
 
     /// Refused, with this answer.
     fn refuses(&mut self, method: &str, target: &str, body: &str, status: u16, answer: &str) {
-        assert_eq!(self.send(method, target, body), (status, answer.to_owned()), "{method} {target} {body}");
+        assert_eq!(
+            self.send(method, target, body),
+            (status, answer.to_owned()),
+            "{method} {target} {body}"
+        );
     }
 
     fn account(&self) -> AccountId {
@@ -79,12 +86,18 @@ impl Desk {
         let size: Qty = "10000".parse().unwrap();
         let (bid, ask, now) = (bid.parse().unwrap(), ask.parse().unwrap(), self.now);
         let engine = self.venue.engine_mut();
-        engine.set_quote(&symbol.into(), Some(bid), Some(ask), (size, size), now).unwrap();
+        engine
+            .set_quote(&symbol.into(), Some(bid), Some(ask), (size, size), now)
+            .unwrap();
     }
 
     fn ids(&mut self, target: &str) -> Vec<String> {
         let rows = self.json(target);
-        rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -106,7 +119,10 @@ fn a_wrong_key_is_forbidden_and_costs_nothing() {
             .with_header("APCA-API-KEY-ID", AlpacaVenue::KEY_ID)
             .with_header("APCA-API-SECRET-KEY", "guess")
     };
-    assert_eq!(ask(wrong("/v2/account")), (403, r#"{"message":"forbidden."}"#.to_owned()));
+    assert_eq!(
+        ask(wrong("/v2/account")),
+        (403, r#"{"message":"forbidden."}"#.to_owned())
+    );
     assert_eq!(ask(WireRequest::new("GET", "/v2/account", "memory")).0, 403);
     assert_eq!(ask(wrong("/v2/stocks/bars")).0, 401);
     let bearer = |token: &str| WireRequest::new("GET", "/v2/clock", "memory").with_header("Authorization", token);
@@ -119,24 +135,43 @@ fn a_wrong_key_is_forbidden_and_costs_nothing() {
 #[test]
 fn each_host_has_a_bucket_of_its_own() {
     let limit = |count| vec![WireLimit::fixed(count, std::time::Duration::from_secs(60))];
-    let builder = AlpacaVenue::builder().starts_at(at(OPEN)).trading_limits(limit(2)).data_limits(limit(1));
+    let builder = AlpacaVenue::builder()
+        .starts_at(at(OPEN))
+        .trading_limits(limit(2))
+        .data_limits(limit(1));
     let mut venue = builder.build().unwrap();
     let mut ask = |target: &str, now: &str| venue.handle(&Desk::request("GET", target, ""), at(now));
     let headers = |answer: &WireAnswer| {
-        ["limit", "remaining", "reset"]
-            .map(|name| answer.header(&format!("x-ratelimit-{name}")).unwrap_or_default().to_owned())
+        ["limit", "remaining", "reset"].map(|name| {
+            answer
+                .header(&format!("x-ratelimit-{name}"))
+                .unwrap_or_default()
+                .to_owned()
+        })
     };
     // 15:01:00 UTC on 20 November 2026.
     let reset = "1795186860";
     let first = ask("/v2/clock", "2026-11-20T15:00:01Z");
-    assert_eq!((first.status, headers(&first)), (200, ["2", "1", reset].map(str::to_owned)));
+    assert_eq!(
+        (first.status, headers(&first)),
+        (200, ["2", "1", reset].map(str::to_owned))
+    );
     // An error answer costs as much as any other.
     let second = ask("/v2/nothing", "2026-11-20T15:00:02Z");
-    assert_eq!((second.status, headers(&second)), (404, ["2", "0", reset].map(str::to_owned)));
+    assert_eq!(
+        (second.status, headers(&second)),
+        (404, ["2", "0", reset].map(str::to_owned))
+    );
     let third = ask("/v2/clock", "2026-11-20T15:00:59.999Z");
-    assert_eq!((third.status, headers(&third)), (429, ["2", "0", reset].map(str::to_owned)));
+    assert_eq!(
+        (third.status, headers(&third)),
+        (429, ["2", "0", reset].map(str::to_owned))
+    );
     assert_eq!(read(&third).1, r#"{"code":42910000,"message":"too many requests."}"#);
-    assert_eq!(ask("/v2/stocks/quotes/latest?symbols=AAPL", "2026-11-20T15:00:59.999Z").status, 200);
+    assert_eq!(
+        ask("/v2/stocks/quotes/latest?symbols=AAPL", "2026-11-20T15:00:59.999Z").status,
+        200
+    );
     assert_eq!(ask("/v2/clock", "2026-11-20T15:01:00Z").status, 200);
     assert_eq!(venue.refused(), 1);
 }
@@ -145,11 +180,31 @@ fn each_host_has_a_bucket_of_its_own() {
 fn what_there_is_not_is_refused() {
     let mut desk = Desk::new();
     let unknown = r#"{"code":40410000,"message":"endpoint not found."}"#;
-    for path in ["/", "/v2", "/v3/clock", "/v2/account/x", "/v2/assets/BTC/USD", "/v2/stocks/trades", "/v2/orders/a/b"] {
+    for path in [
+        "/",
+        "/v2",
+        "/v3/clock",
+        "/v2/account/x",
+        "/v2/assets/BTC/USD",
+        "/v2/stocks/trades",
+        "/v2/orders/a/b",
+    ] {
         desk.refuses("GET", path, "", 404, unknown);
     }
-    desk.refuses("POST", "/v2/account", "", 405, r#"{"code":40510000,"message":"method not allowed"}"#);
-    desk.refuses("PUT", "/v2/orders", "", 405, r#"{"code":40510000,"message":"method not allowed"}"#);
+    desk.refuses(
+        "POST",
+        "/v2/account",
+        "",
+        405,
+        r#"{"code":40510000,"message":"method not allowed"}"#,
+    );
+    desk.refuses(
+        "PUT",
+        "/v2/orders",
+        "",
+        405,
+        r#"{"code":40510000,"message":"method not allowed"}"#,
+    );
     let parameter = |name: &str| format!(r#"{{"code":40010000,"message":"unknown query parameter \"{name}\""}}"#);
     for (path, name) in [
         ("/v2/account?x=1", "x"),
@@ -233,16 +288,40 @@ fn the_account_and_its_positions() {
     let row = |place: usize, names: &[&str]| -> Vec<String> {
         names.iter().map(|name| field(&positions[place], name)).collect()
     };
-    let names = ["symbol", "asset_class", "side", "qty", "avg_entry_price", "cost_basis", "market_value", "unrealized_pl"];
-    assert_eq!(row(0, &names), ["AAPL", "us_equity", "long", "10", "189.5", "1895", "1905", "10"]);
-    assert_eq!(row(1, &names), ["BTCUSD", "crypto", "long", "0.1", "94250", "9425", "9425", "0"]);
-    assert_eq!(row(2, &names), ["MSFT", "us_equity", "short", "-4", "415.2", "-1660.8", "-1664.8", "-4"]);
+    let names = [
+        "symbol",
+        "asset_class",
+        "side",
+        "qty",
+        "avg_entry_price",
+        "cost_basis",
+        "market_value",
+        "unrealized_pl",
+    ];
+    assert_eq!(
+        row(0, &names),
+        ["AAPL", "us_equity", "long", "10", "189.5", "1895", "1905", "10"]
+    );
+    assert_eq!(
+        row(1, &names),
+        ["BTCUSD", "crypto", "long", "0.1", "94250", "9425", "9425", "0"]
+    );
+    assert_eq!(
+        row(2, &names),
+        ["MSFT", "us_equity", "short", "-4", "415.2", "-1660.8", "-1664.8", "-4"]
+    );
     assert_eq!(field(&positions[2], "qty_available"), "-4");
     let asset = field(&positions[1], "asset_id");
     for name in ["BTCUSD", "BTC%2FUSD", &asset] {
         assert_eq!(field(&desk.json(&format!("/v2/positions/{name}")), "qty"), "0.1");
     }
-    desk.refuses("GET", "/v2/positions/TSLA", "", 404, r#"{"code":40410000,"message":"position does not exist"}"#);
+    desk.refuses(
+        "GET",
+        "/v2/positions/TSLA",
+        "",
+        404,
+        r#"{"code":40410000,"message":"position does not exist"}"#,
+    );
 }
 
 #[test]
@@ -260,29 +339,60 @@ fn an_order_placed_read_and_canceled() {
         )
     };
     assert_eq!(desk.get(&format!("/v2/orders/{id}")), order("new", "null"));
-    assert_eq!(placed.to_string(), serde_json::from_str::<Value>(&order("pending_new", "null")).unwrap().to_string());
+    assert_eq!(
+        placed.to_string(),
+        serde_json::from_str::<Value>(&order("pending_new", "null"))
+            .unwrap()
+            .to_string()
+    );
     assert_eq!(desk.get("/v2/orders"), format!("[{}]", order("new", "null")));
-    assert_eq!(desk.get("/v2/orders:by_client_order_id?client_order_id=mine-1"), order("new", "null"));
+    assert_eq!(
+        desk.get("/v2/orders:by_client_order_id?client_order_id=mine-1"),
+        order("new", "null")
+    );
     desk.refuses("DELETE", &format!("/v2/orders/{id}"), "", 204, "");
-    assert_eq!(desk.get(&format!("/v2/orders/{id}")), order("canceled", &format!("\"{OPEN}\"")));
+    assert_eq!(
+        desk.get(&format!("/v2/orders/{id}")),
+        order("canceled", &format!("\"{OPEN}\""))
+    );
     assert_eq!(desk.get("/v2/orders"), "[]");
     let late = r#"{"code":42210000,"message":"order is already in \"canceled\" state"}"#;
     desk.refuses("DELETE", &format!("/v2/orders/{id}"), "", 422, late);
     let unknown = r#"{"code":40410000,"message":"order not found"}"#;
-    desk.refuses("DELETE", "/v2/orders/904837e3-3b76-47ec-b432-046db621571b", "", 404, unknown);
-    assert_eq!(desk.send("GET", "/v2/orders:by_client_order_id?client_order_id=other", "").0, 404);
+    desk.refuses(
+        "DELETE",
+        "/v2/orders/904837e3-3b76-47ec-b432-046db621571b",
+        "",
+        404,
+        unknown,
+    );
+    assert_eq!(
+        desk.send("GET", "/v2/orders:by_client_order_id?client_order_id=other", "")
+            .0,
+        404
+    );
 }
 
 #[test]
 fn a_client_order_id_is_taken_for_ever() {
     let mut desk = Desk::new();
-    let body = r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"market","time_in_force":"day","client_order_id":"once"}"#;
+    let body =
+        r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"market","time_in_force":"day","client_order_id":"once"}"#;
     let placed = desk.post(body);
     assert_eq!(field(&placed, "status"), "pending_new");
     let read = desk.json(&format!("/v2/orders/{}", field(&placed, "id")));
-    assert_eq!((field(&read, "status"), field(&read, "filled_avg_price")), ("filled".into(), "189.52".into()));
+    assert_eq!(
+        (field(&read, "status"), field(&read, "filled_avg_price")),
+        ("filled".into(), "189.52".into())
+    );
     assert_eq!(field(&read, "filled_at"), OPEN);
-    desk.refuses("POST", "/v2/orders", body, 422, r#"{"code":40010001,"message":"client_order_id must be unique"}"#);
+    desk.refuses(
+        "POST",
+        "/v2/orders",
+        body,
+        422,
+        r#"{"code":40010001,"message":"client_order_id must be unique"}"#,
+    );
     // Without one, the venue makes one, and finds the order by it.
     let placed = desk.post(r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"market","time_in_force":"day"}"#);
     let made = field(&placed, "client_order_id");
@@ -300,31 +410,146 @@ fn orders_that_alpaca_refuses() {
     let market = r#""qty":"1","side":"buy","type":"market","time_in_force":"day""#;
     for (body, status, code, message) in [
         ("{".to_owned(), 400, 40_010_000, "request body format is invalid"),
-        (order(&format!(r#"{limit},"limit_price":"290.123""#)), 422, 42_210_000, "invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria"),
+        (
+            order(&format!(r#"{limit},"limit_price":"290.123""#)),
+            422,
+            42_210_000,
+            "invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria",
+        ),
         (order(limit), 422, 42_210_000, "limit orders require only limit price"),
-        (order(&format!(r#"{market},"limit_price":"1""#)), 422, 42_210_000, "market orders require no stop or limit price"),
-        (order(r#""qty":"1","side":"buy","type":"market""#), 422, 42_210_000, "time_in_force is required"),
-        (order(r#""qty":"1","side":"long","type":"market","time_in_force":"day""#), 422, 42_210_000, "invalid side: \"long\""),
-        (order(r#""qty":"1","side":"buy","type":"mit","time_in_force":"day""#), 422, 42_210_000, "invalid type: \"mit\""),
-        (order(r#""qty":"1","side":"buy","type":"market","time_in_force":"gtd""#), 422, 42_210_000, "invalid time_in_force: \"gtd\""),
-        (order(r#""side":"buy","type":"market","time_in_force":"day""#), 422, 42_210_000, "qty or notional is required"),
-        (order(&format!(r#"{market},"notional":"5""#)), 422, 42_210_000, "only one of qty or notional is accepted"),
-        (order(r#""qty":"0","side":"buy","type":"market","time_in_force":"day""#), 422, 42_210_000, "qty must be > 0"),
-        (order(r#""qty":"0.5","side":"buy","type":"market","time_in_force":"day""#), 403, 40_310_000, "asset \"AAPL\" is not fractionable"),
-        (order(&format!(r#"{market},"extended_hours":true"#)), 422, 42_210_000, "extended hours order must be DAY or GTC limit orders"),
-        (order(&format!(r#"{market},"client_order_id":"{long}""#)), 422, 42_210_000, "client_order_id must be no more than 128 characters"),
-        (order(&format!(r#"{market},"order_class":"bracket","stop_loss":{{"stop_price":"180"}}"#)), 422, 42_210_000, "bracket orders require take_profit.limit_price"),
-        (order(&format!(r#"{market},"order_class":"oto""#)), 422, 42_210_000, "oto orders require either take_profit or stop_loss"),
-        (order(&format!(r#"{market},"position_intent":"sell_to_open""#)), 422, 42_210_000, "position intent mismatch, sell_to_open on a buy order"),
-        (r#"{"symbol":"BTCUSD","qty":"1","side":"buy","type":"market","time_in_force":"gtc"}"#.to_owned(), 422, 42_210_000, "invalid symbol BTCUSD: coin pairs are written BTC/USD"),
-        (r#"{"symbol":"BTC/USD","qty":"0.01","side":"buy","type":"market","time_in_force":"day"}"#.to_owned(), 422, 42_210_000, "invalid crypto time_in_force"),
-        (r#"{"symbol":"BTC/USD","qty":"0.01","side":"buy","type":"stop","stop_price":"1","time_in_force":"gtc"}"#.to_owned(), 422, 42_210_000, "invalid order type for crypto order: stop"),
-        (r#"{"symbol":"AAPL270219C00190000","qty":"1","side":"buy","type":"market","time_in_force":"gtc"}"#.to_owned(), 422, 42_210_000, "order_time_in_force provided not supported for options trading"),
-        (r#"{"symbol":"EUR/USD","qty":"1","side":"buy","type":"market","time_in_force":"day"}"#.to_owned(), 422, 42_210_000, "asset \"EUR/USD\" not found"),
-        (r#"{"symbol":"SNDL","qty":"1","side":"sell","type":"market","time_in_force":"day"}"#.to_owned(), 403, 40_310_000, "asset \"SNDL\" cannot be sold short"),
+        (
+            order(&format!(r#"{market},"limit_price":"1""#)),
+            422,
+            42_210_000,
+            "market orders require no stop or limit price",
+        ),
+        (
+            order(r#""qty":"1","side":"buy","type":"market""#),
+            422,
+            42_210_000,
+            "time_in_force is required",
+        ),
+        (
+            order(r#""qty":"1","side":"long","type":"market","time_in_force":"day""#),
+            422,
+            42_210_000,
+            "invalid side: \"long\"",
+        ),
+        (
+            order(r#""qty":"1","side":"buy","type":"mit","time_in_force":"day""#),
+            422,
+            42_210_000,
+            "invalid type: \"mit\"",
+        ),
+        (
+            order(r#""qty":"1","side":"buy","type":"market","time_in_force":"gtd""#),
+            422,
+            42_210_000,
+            "invalid time_in_force: \"gtd\"",
+        ),
+        (
+            order(r#""side":"buy","type":"market","time_in_force":"day""#),
+            422,
+            42_210_000,
+            "qty or notional is required",
+        ),
+        (
+            order(&format!(r#"{market},"notional":"5""#)),
+            422,
+            42_210_000,
+            "only one of qty or notional is accepted",
+        ),
+        (
+            order(r#""qty":"0","side":"buy","type":"market","time_in_force":"day""#),
+            422,
+            42_210_000,
+            "qty must be > 0",
+        ),
+        (
+            order(r#""qty":"0.5","side":"buy","type":"market","time_in_force":"day""#),
+            403,
+            40_310_000,
+            "asset \"AAPL\" is not fractionable",
+        ),
+        (
+            order(&format!(r#"{market},"extended_hours":true"#)),
+            422,
+            42_210_000,
+            "extended hours order must be DAY or GTC limit orders",
+        ),
+        (
+            order(&format!(r#"{market},"client_order_id":"{long}""#)),
+            422,
+            42_210_000,
+            "client_order_id must be no more than 128 characters",
+        ),
+        (
+            order(&format!(
+                r#"{market},"order_class":"bracket","stop_loss":{{"stop_price":"180"}}"#
+            )),
+            422,
+            42_210_000,
+            "bracket orders require take_profit.limit_price",
+        ),
+        (
+            order(&format!(r#"{market},"order_class":"oto""#)),
+            422,
+            42_210_000,
+            "oto orders require either take_profit or stop_loss",
+        ),
+        (
+            order(&format!(r#"{market},"position_intent":"sell_to_open""#)),
+            422,
+            42_210_000,
+            "position intent mismatch, sell_to_open on a buy order",
+        ),
+        (
+            r#"{"symbol":"BTCUSD","qty":"1","side":"buy","type":"market","time_in_force":"gtc"}"#.to_owned(),
+            422,
+            42_210_000,
+            "invalid symbol BTCUSD: coin pairs are written BTC/USD",
+        ),
+        (
+            r#"{"symbol":"BTC/USD","qty":"0.01","side":"buy","type":"market","time_in_force":"day"}"#.to_owned(),
+            422,
+            42_210_000,
+            "invalid crypto time_in_force",
+        ),
+        (
+            r#"{"symbol":"BTC/USD","qty":"0.01","side":"buy","type":"stop","stop_price":"1","time_in_force":"gtc"}"#
+                .to_owned(),
+            422,
+            42_210_000,
+            "invalid order type for crypto order: stop",
+        ),
+        (
+            r#"{"symbol":"AAPL270219C00190000","qty":"1","side":"buy","type":"market","time_in_force":"gtc"}"#
+                .to_owned(),
+            422,
+            42_210_000,
+            "order_time_in_force provided not supported for options trading",
+        ),
+        (
+            r#"{"symbol":"EUR/USD","qty":"1","side":"buy","type":"market","time_in_force":"day"}"#.to_owned(),
+            422,
+            42_210_000,
+            "asset \"EUR/USD\" not found",
+        ),
+        (
+            r#"{"symbol":"SNDL","qty":"1","side":"sell","type":"market","time_in_force":"day"}"#.to_owned(),
+            403,
+            40_310_000,
+            "asset \"SNDL\" cannot be sold short",
+        ),
     ] {
         let message = Value::from(message);
-        desk.refuses("POST", "/v2/orders", &body, status, &format!(r#"{{"code":{code},"message":{message}}}"#));
+        desk.refuses(
+            "POST",
+            "/v2/orders",
+            &body,
+            status,
+            &format!(r#"{{"code":{code},"message":{message}}}"#),
+        );
     }
     let (status, body) = desk.send("POST", "/v2/orders", &order(&format!(r#"{market},"stop_los":1"#)));
     assert_eq!(status, 422, "{body}");
@@ -332,11 +557,18 @@ fn orders_that_alpaca_refuses() {
     let rich = r#"{"symbol":"AAPL","qty":"10000","side":"buy","type":"market","time_in_force":"day"}"#;
     let (status, body) = desk.send("POST", "/v2/orders", rich);
     let refused: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, field(&refused, "message")), (403, "insufficient buying power".to_owned()));
-    assert!(refused["buying_power"].is_string() && refused["cost_basis"].is_string(), "{body}");
+    assert_eq!(
+        (status, field(&refused, "message")),
+        (403, "insufficient buying power".to_owned())
+    );
+    assert!(
+        refused["buying_power"].is_string() && refused["cost_basis"].is_string(),
+        "{body}"
+    );
     desk.trade("BTC/USD", Side::Buy, "0.1");
     let body = r#"{"symbol":"BTC/USD","qty":"0.2","side":"sell","type":"market","time_in_force":"gtc"}"#;
-    let refused = r#"{"code":40310000,"available":"0.1","existing_qty":"0.1","held_for_orders":"0","symbol":"BTC/USD","message":"insufficient qty available for order (requested: 0.2, available: 0.1)"}"#;
+    // The fee that is still to be booked is held already: 0.25 % of the coins.
+    let refused = r#"{"code":40310000,"available":"0.09975","existing_qty":"0.1","held_for_orders":"0.00025","symbol":"BTC/USD","message":"insufficient qty available for order (requested: 0.2, available: 0.09975)"}"#;
     desk.refuses("POST", "/v2/orders", body, 403, refused);
     assert_eq!(desk.json("/v2/orders?status=all").as_array().unwrap().len(), 1);
 }
@@ -349,9 +581,14 @@ fn groups_are_rolled_up_when_asked() {
         r#"{"side":"buy","symbol":"SPY","type":"limit","limit_price":"540","qty":"10","time_in_force":"gtc","order_class":"bracket","take_profit":{"limit_price":"560"},"stop_loss":{"stop_price":"530","limit_price":"529.5"}}"#,
     );
     let legs = bracket["legs"].as_array().unwrap();
-    let terms = |leg: &Value| ["type", "side", "limit_price", "stop_price", "status", "order_class"].map(|name| field(leg, name));
+    let terms = |leg: &Value| {
+        ["type", "side", "limit_price", "stop_price", "status", "order_class"].map(|name| field(leg, name))
+    };
     assert_eq!(terms(&legs[0]), ["limit", "sell", "560", "", "held", "bracket"]);
-    assert_eq!(terms(&legs[1]), ["stop_limit", "sell", "529.5", "530", "held", "bracket"]);
+    assert_eq!(
+        terms(&legs[1]),
+        ["stop_limit", "sell", "529.5", "530", "held", "bracket"]
+    );
     // Held legs are seen through their parent only.
     assert_eq!(desk.json("/v2/orders").as_array().unwrap().len(), 1);
     let nested = desk.json("/v2/orders?nested=true");
@@ -386,17 +623,30 @@ fn a_replaced_order_is_a_new_one() {
     let body = r#"{"symbol":"AAPL","qty":"10","side":"buy","type":"limit","time_in_force":"day","limit_price":"150","client_order_id":"a"}"#;
     let old = field(&desk.post(body), "id");
     let target = format!("/v2/orders/{old}");
-    let (status, body) = desk.send("PATCH", &target, r#"{"limit_price":"151.00","qty":"12","client_order_id":"b"}"#);
+    let (status, body) = desk.send(
+        "PATCH",
+        &target,
+        r#"{"limit_price":"151.00","qty":"12","client_order_id":"b"}"#,
+    );
     assert_eq!(status, 200, "{body}");
     let new: Value = serde_json::from_str(&body).unwrap();
     let read = desk.json(&target);
-    assert_eq!((field(&read, "status"), &read["replaced_by"]), ("replaced".to_owned(), &new["id"]));
+    assert_eq!(
+        (field(&read, "status"), &read["replaced_by"]),
+        ("replaced".to_owned(), &new["id"])
+    );
     let terms = ["replaces", "qty", "limit_price", "client_order_id"].map(|name| field(&new, name));
     assert_eq!(terms, [old.as_str(), "12", "151", "b"]);
     let gone = r#"{"code":42210000,"message":"unable to replace order, order is not open"}"#;
     desk.refuses("PATCH", &target, r#"{"qty":"5"}"#, 422, gone);
     let taken = r#"{"code":40010001,"message":"client_order_id must be unique"}"#;
-    desk.refuses("PATCH", &format!("/v2/orders/{}", field(&new, "id")), r#"{"qty":"5","client_order_id":"a"}"#, 422, taken);
+    desk.refuses(
+        "PATCH",
+        &format!("/v2/orders/{}", field(&new, "id")),
+        r#"{"qty":"5","client_order_id":"a"}"#,
+        422,
+        taken,
+    );
 }
 
 #[test]
@@ -405,7 +655,8 @@ fn orders_are_paged_by_id_and_by_time() {
     let mut placed = Vec::new();
     for second in 0..5 {
         desk.now = at(OPEN) + Duration::seconds(second);
-        let body = r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"limit","time_in_force":"day","limit_price":"150"}"#;
+        let body =
+            r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"limit","time_in_force":"day","limit_price":"150"}"#;
         placed.push(field(&desk.post(body), "id"));
     }
     let mut pages = Vec::new();
@@ -417,13 +668,19 @@ fn orders_are_paged_by_id_and_by_time() {
         pages.push(page);
     }
     assert_eq!(pages, [&placed[..2], &placed[2..4], &placed[4..]]);
-    assert_eq!(desk.ids(&format!("/v2/orders?limit=2&before_order_id={}", placed[2])), [placed[1].clone(), placed[0].clone()]);
+    assert_eq!(
+        desk.ids(&format!("/v2/orders?limit=2&before_order_id={}", placed[2])),
+        [placed[1].clone(), placed[0].clone()]
+    );
     // Both borders are exclusive.
     let window = "/v2/orders?direction=asc&after=2026-11-20T15:00:01Z&until=2026-11-20T15:00:03Z";
     assert_eq!(desk.ids(window), [placed[2].clone()]);
     assert_eq!(desk.ids("/v2/orders?symbols=MSFT"), Vec::<String>::new());
     assert_eq!(desk.ids("/v2/orders?side=sell"), Vec::<String>::new());
-    assert_eq!(desk.ids("/v2/orders?asset_class=us_equity,crypto&symbols=AAPL").len(), 5);
+    assert_eq!(
+        desk.ids("/v2/orders?asset_class=us_equity,crypto&symbols=AAPL").len(),
+        5
+    );
 }
 
 #[test]
@@ -435,16 +692,28 @@ fn fills_are_rows_with_the_time_of_new_york_in_their_id() {
     let rows = desk.json("/v2/account/activities?category=trade_activity");
     let row = &rows[0];
     let engine = desk.venue.engine();
-    let order = engine.orders(desk.venue.account()).unwrap().next().unwrap().order().id.clone();
+    let order = engine
+        .orders(desk.venue.account())
+        .unwrap()
+        .next()
+        .unwrap()
+        .order()
+        .id
+        .clone();
     let entry = engine.log(desk.venue.account()).unwrap().last().unwrap().clone();
-    let broker_core::Record::Fill(fill) = &entry.record else { panic!("{entry:?}") };
+    let broker_core::Record::Fill(fill) = &entry.record else {
+        panic!("{entry:?}")
+    };
     let expected = format!(
         r#"[{{"id":"20261120101018097::{}","activity_type":"FILL","transaction_time":"2026-11-20T15:10:18.097465Z","type":"fill","price":"189.52","qty":"10","side":"buy","symbol":"AAPL","leaves_qty":"0","order_id":"{order}","cum_qty":"10","order_status":"filled"}}]"#,
         fill.id
     );
     assert_eq!(desk.get("/v2/account/activities/FILL"), expected);
     assert_eq!(row.as_object().unwrap().len(), 12);
-    assert_eq!(desk.get("/v2/account/activities?category=non_trade_activity&date=2026-11-21"), "[]");
+    assert_eq!(
+        desk.get("/v2/account/activities?category=non_trade_activity&date=2026-11-21"),
+        "[]"
+    );
 }
 
 /// Pages upwards with tokens until a page is short.
@@ -476,7 +745,10 @@ fn rows_of_one_millisecond_are_lost_upwards_without_a_date() {
     assert_eq!(naive.len(), 130);
     let dated = walk(&mut desk, "activity_types=FILL&direction=asc&date=2026-11-20");
     assert_eq!(dated.len(), 280);
-    assert!(dated.is_sorted(), "ids are in order, and with them the UUIDs inside a millisecond");
+    assert!(
+        dated.is_sorted(),
+        "ids are in order, and with them the UUIDs inside a millisecond"
+    );
     let mut downwards = walk(&mut desk, "activity_types=FILL");
     downwards.reverse();
     assert_eq!(downwards, dated);
@@ -485,13 +757,21 @@ fn rows_of_one_millisecond_are_lost_upwards_without_a_date() {
     assert_eq!(naive[100..], dated[250..]);
     let order_of_time: Vec<String> = {
         let log = desk.venue.engine().log(desk.venue.account()).unwrap();
-        log.iter().filter_map(|entry| match &entry.record {
-            broker_core::Record::Fill(fill) => Some(fill.id.to_string()),
-            _ => None,
-        }).collect()
+        log.iter()
+            .filter_map(|entry| match &entry.record {
+                broker_core::Record::Fill(fill) => Some(fill.id.to_string()),
+                _ => None,
+            })
+            .collect()
     };
-    let uuids: Vec<_> = dated.iter().map(|id| id.split_once("::").unwrap().1.to_owned()).collect();
-    assert_ne!(order_of_time, uuids, "rows of a millisecond are ordered by UUID, not as they happened");
+    let uuids: Vec<_> = dated
+        .iter()
+        .map(|id| id.split_once("::").unwrap().1.to_owned())
+        .collect();
+    assert_ne!(
+        order_of_time, uuids,
+        "rows of a millisecond are ordered by UUID, not as they happened"
+    );
 }
 
 #[test]
@@ -502,7 +782,10 @@ fn borders_of_time_are_cut_to_the_millisecond() {
         desk.now = at(OPEN) + Duration::microseconds(micros);
         desk.trade("AAPL", Side::Buy, "1");
     }
-    let count = |desk: &mut Desk, query: &str| desk.ids(&format!("/v2/account/activities?activity_types=FILL&{query}")).len();
+    let count = |desk: &mut Desk, query: &str| {
+        desk.ids(&format!("/v2/account/activities?activity_types=FILL&{query}"))
+            .len()
+    };
     assert_eq!(count(&mut desk, "after=2026-11-20T15:00:00.0005Z"), 3);
     assert_eq!(count(&mut desk, "after=2026-11-20T15:00:00.001Z"), 1);
     // The first two are of the millisecond that `until` lies in, though one is before it.
@@ -529,7 +812,16 @@ fn fees_come_as_rows_of_their_own_on_the_next_day() {
         .unwrap()
         .iter()
         .map(|row| {
-            let names = ["activity_type", "activity_sub_type", "date", "symbol", "qty", "price", "net_amount", "status"];
+            let names = [
+                "activity_type",
+                "activity_sub_type",
+                "date",
+                "symbol",
+                "qty",
+                "price",
+                "net_amount",
+                "status",
+            ];
             names.iter().map(|name| field(row, name)).collect()
         })
         .collect();
@@ -547,9 +839,89 @@ fn fees_come_as_rows_of_their_own_on_the_next_day() {
         assert!(field(row, "id").starts_with("20261120000000000::"), "{row}");
     }
     // They are found by the day on which they were made.
-    assert_eq!(desk.ids("/v2/account/activities?activity_types=FEE,CFEE&date=2026-11-20").len(), 0);
-    assert_eq!(desk.ids("/v2/account/activities?activity_types=FEE,CFEE&date=2026-11-21").len(), 3);
+    assert_eq!(
+        desk.ids("/v2/account/activities?activity_types=FEE,CFEE&date=2026-11-20")
+            .len(),
+        0
+    );
+    assert_eq!(
+        desk.ids("/v2/account/activities?activity_types=FEE,CFEE&date=2026-11-21")
+            .len(),
+        3
+    );
     assert_eq!(field(&desk.json("/v2/positions/BTCUSD"), "qty"), "0.09975");
+}
+
+#[test]
+fn what_is_no_trade_has_rows_of_its_own_kinds() {
+    let mut desk = Desk::new();
+    let option = "AAPL261218C00190000";
+    desk.quote("AAPL", "189.00", "189.00");
+    desk.quote(option, "1.00", "1.00");
+    desk.trade("AAPL", Side::Buy, "10");
+    desk.trade(option, Side::Buy, "2");
+    let (account, now) = (desk.account(), at("2026-11-23T15:00:00Z"));
+    desk.now = now;
+    let usd = |text: &str| broker_core::Money::new(text.parse().unwrap(), broker_core::Currency::USD);
+    let engine = desk.venue.engine_mut();
+    engine.dividend(&"AAPL".into(), "0.26".parse().unwrap(), now).unwrap();
+    engine.interest(&account, usd("-1.5"), now).unwrap();
+    engine.deposit(&account, usd("-250"), now).unwrap();
+    engine
+        .exercise(&account, &option.into(), "1".parse().unwrap(), now)
+        .unwrap();
+    engine.split(&"AAPL".into(), 2, 1, now).unwrap();
+    // The other contract expires out of the money on 18 December at 16:00.
+    desk.now = at("2026-12-18T21:00:00Z");
+    desk.get("/v2/clock");
+    let rows = desk.json("/v2/account/activities?category=non_trade_activity&after=2026-11-23&direction=asc");
+    let names = [
+        "activity_type",
+        "activity_sub_type",
+        "date",
+        "symbol",
+        "qty",
+        "price",
+        "per_share_amount",
+        "net_amount",
+    ];
+    let mut seen: Vec<Vec<String>> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| names.iter().map(|name| field(row, name)).collect())
+        .collect();
+    seen.retain(|row| row[0] != "FEE");
+    seen.sort();
+    // The deposit of 20 November is not of this window; 110 shares become 220.
+    assert_eq!(
+        seen,
+        [
+            ["CSW", "", "2026-11-23", "", "", "", "", "-250"],
+            ["DIV", "CDIV", "2026-11-23", "AAPL", "10", "", "0.26", "2.6"],
+            ["INT", "MGN", "2026-11-23", "", "", "", "", "-1.5"],
+            ["OPEXC", "", "2026-11-23", option, "-1", "0", "", "0"],
+            ["OPEXP", "", "2026-12-18", option, "-1", "0", "", "0"],
+            ["OPTRD", "", "2026-11-23", "AAPL", "100", "190", "", "-19000"],
+            ["SPLIT", "FSPLIT", "2026-11-23", "AAPL", "110", "", "", "0"],
+        ]
+    );
+    let group = |kind: &str| {
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["activity_type"] == kind)
+            .unwrap()["group_id"]
+            .clone()
+    };
+    assert!(group("OPEXC").is_string());
+    assert_eq!(group("OPEXC"), group("OPTRD"));
+    assert_eq!(desk.ids("/v2/account/activities?activity_types=TRANS").len(), 2);
+    assert_eq!(field(&desk.json("/v2/positions/AAPL"), "qty"), "220");
+    assert_eq!(
+        desk.json(&format!("/v2/options/contracts/{option}"))["status"],
+        "inactive"
+    );
 }
 
 #[test]
@@ -558,21 +930,40 @@ fn assets_and_contracts() {
     let shares = desk.json("/v2/assets");
     assert_eq!(shares.as_array().unwrap().len(), 44);
     let coins = desk.json("/v2/assets?asset_class=crypto&status=active");
-    assert_eq!(coins.as_array().unwrap().len(), 10);
+    assert_eq!(coins.as_array().unwrap().len(), 11);
     assert_eq!(desk.get("/v2/assets?status=inactive"), "[]");
     assert_eq!(desk.json("/v2/assets?exchange=ARCA").as_array().unwrap().len(), 4);
-    assert_eq!(desk.json("/v2/assets?attributes=has_options").as_array().unwrap().len(), 4);
+    assert_eq!(
+        desk.json("/v2/assets?attributes=has_options").as_array().unwrap().len(),
+        4
+    );
     let coin = desk.json("/v2/assets/BTC%2FUSD");
-    let terms = ["class", "symbol", "status", "min_order_size", "min_trade_increment", "price_increment"];
+    let terms = [
+        "class",
+        "symbol",
+        "status",
+        "min_order_size",
+        "min_trade_increment",
+        "price_increment",
+    ];
     assert_eq!(
         terms.map(|name| field(&coin, name)),
         ["crypto", "BTC/USD", "active", "0.000001", "0.00000001", "0.01"]
     );
     let id = field(&coin, "id");
     assert_eq!(desk.json(&format!("/v2/assets/{id}")), coin);
-    desk.refuses("GET", "/v2/assets/NOPE", "", 404, r#"{"code":40410000,"message":"asset not found for NOPE"}"#);
+    desk.refuses(
+        "GET",
+        "/v2/assets/NOPE",
+        "",
+        404,
+        r#"{"code":40410000,"message":"asset not found for NOPE"}"#,
+    );
     // By default only what expires by the coming Sunday, the 22nd.
-    assert_eq!(desk.get("/v2/options/contracts?underlying_symbols=AAPL"), r#"{"option_contracts":[],"next_page_token":null}"#);
+    assert_eq!(
+        desk.get("/v2/options/contracts?underlying_symbols=AAPL"),
+        r#"{"option_contracts":[],"next_page_token":null}"#
+    );
     let mut symbols = Vec::new();
     let mut token = String::new();
     loop {
@@ -581,15 +972,31 @@ fn assets_and_contracts() {
         ));
         let rows = page["option_contracts"].as_array().unwrap();
         symbols.extend(rows.iter().map(|row| field(row, "symbol")));
-        let Some(next) = page["next_page_token"].as_str() else { break };
+        let Some(next) = page["next_page_token"].as_str() else {
+            break;
+        };
         assert_eq!(rows.len(), 5);
-        token = format!("&page_token={}", next.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F"));
+        token = format!(
+            "&page_token={}",
+            next.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F")
+        );
     }
     // Two expiries, three strikes, calls and puts: 18 December 2026 and 19 February 2027.
     assert_eq!(symbols.len(), 12);
-    assert!(symbols.is_sorted() && symbols[0] == "AAPL261218C00180000", "{symbols:?}");
+    assert!(
+        symbols.is_sorted() && symbols[0] == "AAPL261218C00180000",
+        "{symbols:?}"
+    );
     let contract = desk.json("/v2/options/contracts/AAPL270219P00200000");
-    let terms = ["underlying_symbol", "root_symbol", "type", "style", "strike_price", "multiplier", "expiration_date"];
+    let terms = [
+        "underlying_symbol",
+        "root_symbol",
+        "type",
+        "style",
+        "strike_price",
+        "multiplier",
+        "expiration_date",
+    ];
     assert_eq!(
         terms.map(|name| field(&contract, name)),
         ["AAPL", "AAPL", "put", "american", "200", "100", "2027-02-19"]
@@ -610,7 +1017,10 @@ fn the_clock_and_the_calendar_of_new_york() {
         desk.get("/v2/calendar?start=2026-11-25&end=2026-11-29"),
         r#"[{"date":"2026-11-25","open":"09:30","close":"16:00","session_open":"0400","session_close":"2000","settlement_date":"2026-11-27"},{"date":"2026-11-27","open":"09:30","close":"13:00","session_open":"0400","session_close":"1700","settlement_date":"2026-11-30"}]"#
     );
-    assert_eq!(desk.json("/v2/calendar?start=2026-11-27&end=2026-11-27&date_type=SETTLEMENT")[0]["date"], "2026-11-25");
+    assert_eq!(
+        desk.json("/v2/calendar?start=2026-11-27&end=2026-11-27&date_type=SETTLEMENT")[0]["date"],
+        "2026-11-25"
+    );
 }
 
 #[test]
@@ -624,7 +1034,10 @@ fn quotes_have_the_numbers_of_the_data_host() {
     );
     let (one, now) = ("1".parse().unwrap(), desk.now);
     let bid = Some("94250.01".parse().unwrap());
-    desk.venue.engine_mut().set_quote(&"BTC/USD".into(), bid, None, (one, one), now).unwrap();
+    desk.venue
+        .engine_mut()
+        .set_quote(&"BTC/USD".into(), bid, None, (one, one), now)
+        .unwrap();
     assert_eq!(
         desk.get("/v1beta3/crypto/us/latest/quotes?symbols=BTC%2FUSD"),
         r#"{"quotes":{"BTC/USD":{"t":"2026-11-20T15:00:00.000000001Z","bp":94250.01,"bs":1,"ap":0,"as":0}}}"#
@@ -646,9 +1059,15 @@ fn bars_are_paged_over_all_symbols() {
     let first = desk.json(&format!("{query}&limit=4"));
     let starts = |page: &Value, symbol: &str| -> Vec<String> {
         let bars = page["bars"].get(symbol).and_then(Value::as_array);
-        bars.into_iter().flatten().map(|bar| field(bar, "t")[14..16].to_owned()).collect()
+        bars.into_iter()
+            .flatten()
+            .map(|bar| field(bar, "t")[14..16].to_owned())
+            .collect()
     };
-    assert_eq!((starts(&first, "AAPL"), starts(&first, "MSFT")), (vec!["01".into(), "02".into(), "03".into()], vec!["01".to_owned()]));
+    assert_eq!(
+        (starts(&first, "AAPL"), starts(&first, "MSFT")),
+        (vec!["01".into(), "02".into(), "03".into()], vec!["01".to_owned()])
+    );
     assert_eq!(
         first["bars"]["AAPL"][2].to_string(),
         r#"{"c":194.5,"h":194.5,"l":193,"n":1,"o":193,"t":"2026-11-20T15:03:00Z","v":0,"vw":194}"#
@@ -656,7 +1075,10 @@ fn bars_are_paged_over_all_symbols() {
     let token = first["next_page_token"].as_str().unwrap();
     let escaped = token.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F");
     let second = desk.json(&format!("{query}&limit=4&page_token={escaped}"));
-    assert_eq!((starts(&second, "AAPL"), starts(&second, "MSFT")), (Vec::new(), vec!["02".to_owned(), "03".to_owned()]));
+    assert_eq!(
+        (starts(&second, "AAPL"), starts(&second, "MSFT")),
+        (Vec::new(), vec!["02".to_owned(), "03".to_owned()])
+    );
     assert!(second["next_page_token"].is_null());
     let down = desk.json(&format!("{query}&sort=desc&limit=10000"));
     assert_eq!(starts(&down, "MSFT"), ["03", "02", "01"]);

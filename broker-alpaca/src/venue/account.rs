@@ -24,11 +24,17 @@ pub(super) fn account(
     now: DateTime<Utc>,
 ) -> Reply {
     Params::of(request, &[])?;
-    let state = engine.account(account).map_err(|reject| place::refusal(&reject, None))?;
-    let balances = engine.balances(account).map_err(|reject| place::refusal(&reject, None))?;
+    let state = engine
+        .account(account)
+        .map_err(|reject| place::refusal(&reject, None))?;
+    let balances = engine
+        .balances(account)
+        .map_err(|reject| place::refusal(&reject, None))?;
     let held = held(engine, account, now)?;
     let value = |short: bool| -> Decimal {
-        let of_side = held.iter().filter(|held| held.position.signed_qty().is_sign_negative() == short);
+        let of_side = held
+            .iter()
+            .filter(|held| held.position.signed_qty().is_sign_negative() == short);
         of_side.map(Held::value).sum()
     };
     let (long, short) = (value(false), value(true));
@@ -51,12 +57,14 @@ pub(super) fn account(
         .decimal("last_equity", equity - today)
         .decimal("portfolio_value", equity)
         .decimal("buying_power", balances.buying_power.map_or(free, |money| money.amount))
-        .decimal("regt_buying_power", balances.buying_power.map_or(free, |money| money.amount))
+        .decimal(
+            "regt_buying_power",
+            balances.buying_power.map_or(free, |money| money.amount),
+        )
         .decimal("non_marginable_buying_power", free)
         .decimal("options_buying_power", free)
         .decimal("long_market_value", long)
         .decimal("short_market_value", short)
-        .decimal("position_market_value", long - short)
         .decimal("initial_margin", amount(balances.initial_margin))
         .decimal("maintenance_margin", amount(balances.maintenance_margin))
         .text("multiplier", if margin { "2" } else { "1" })
@@ -78,7 +86,12 @@ pub(super) fn account(
 
 /// The number for people: `PA` on paper, digits on a live account.
 fn number(id: &str, environment: Environment) -> String {
-    let digits: String = id.bytes().filter(u8::is_ascii_alphanumeric).take(10).map(char::from).collect();
+    let digits: String = id
+        .bytes()
+        .filter(u8::is_ascii_alphanumeric)
+        .take(10)
+        .map(char::from)
+        .collect();
     match environment {
         Environment::Paper => format!("PA{}", digits.to_ascii_uppercase()),
         Environment::Live => digits.bytes().map(|byte| char::from(b'0' + byte % 10)).collect(),
@@ -86,7 +99,10 @@ fn number(id: &str, environment: Environment) -> String {
 }
 
 fn available(balances: &Balances) -> Option<Decimal> {
-    let dollars = balances.balances.iter().find(|balance| balance.currency == Currency::USD)?;
+    let dollars = balances
+        .balances
+        .iter()
+        .find(|balance| balance.currency == Currency::USD)?;
     dollars.available
 }
 
@@ -137,7 +153,9 @@ impl Held<'_> {
 }
 
 fn held<'a>(engine: &'a Engine, account: &AccountId, now: DateTime<Utc>) -> Result<Vec<Held<'a>>, Refusal> {
-    let positions = engine.positions(account).map_err(|reject| place::refusal(&reject, None))?;
+    let positions = engine
+        .positions(account)
+        .map_err(|reject| place::refusal(&reject, None))?;
     let mut held: Vec<Held<'a>> = positions
         .into_iter()
         .filter_map(|position| {

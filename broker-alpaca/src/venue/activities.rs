@@ -3,8 +3,8 @@
 //! * Rows are sorted by id: local time of New York to the millisecond, then the UUID. So inside one millisecond the
 //!   order is neither that of time nor that of the cumulative quantity, and in the hour that daylight saving time
 //!   gives back two hours are mixed.
-//! * `date`, `after` and `until` filter on the time a row was *made*, which for fees, dividends and the like is the
-//!   day after the one in its id. `date` is a calendar day of New York.
+//! * `date`, `after` and `until` filter on the time a row was *made*, which for fees is the day after the one in its
+//!   id. `date` is a calendar day of New York.
 //! * `after` is cut to the millisecond and includes it. `until` is cut to the millisecond and excludes it: a row of
 //!   that millisecond is left out, although it may lie before `until`. A date means midnight in New York.
 //! * With `direction=asc` and a `page_token` but no `date`, rows that share the millisecond of the token's row are
@@ -13,7 +13,7 @@
 use broker_core::Record;
 use broker_sim::Entry;
 use broker_sim::wire::{WireAnswer, WireRequest};
-use chrono::{DateTime, Days, Duration, NaiveDate, SubsecRound, Utc};
+use chrono::{DateTime, Days, Duration, DurationRound, NaiveDate, SubsecRound, Utc};
 
 use super::json::array;
 use super::params::{Params, local_date};
@@ -21,7 +21,11 @@ use super::refusal::{Refusal, Reply};
 use super::rows::{self, Row};
 
 /// Every type that the document lists.
-const TYPES: [&str; 39] = ["FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS", "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "INT", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS", "MA", "NC", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "FOPT"];
+const TYPES: [&str; 39] = [
+    "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS", "DIVFEE",
+    "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "INT", "INTNRA", "INTTW", "JNL", "JNLC", "JNLS", "MA",
+    "NC", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REORG", "SPIN", "SPLIT", "FOPT",
+];
 
 /// Digits of an id before its UUID.
 const CLOCK_DIGITS: usize = 17;
@@ -68,6 +72,8 @@ impl Ledger {
 
     /// One page of the rows that are made by now.
     pub(super) fn page(&self, query: &Query<'_>, now: DateTime<Utc>) -> Vec<&str> {
+        // Times of rows are rounded to the microsecond, and so may lie behind the clock.
+        let now = now.duration_round(Duration::microseconds(1)).unwrap_or(now);
         let wanted = |row: &&Row| row.created_at <= now && query.wants(row);
         let (from, to) = query.span(self.lag);
         let start = from.map_or(0, |from| self.rows.partition_point(|row| row.id < from));
@@ -81,10 +87,23 @@ impl Ledger {
                 Some(token) => rows.partition_point(|row| row.id.as_str() <= token),
                 None => 0,
             };
-            rows[rest..].iter().filter(wanted).take(size).map(|row| row.json.as_str()).collect()
+            rows[rest..]
+                .iter()
+                .filter(wanted)
+                .take(size)
+                .map(|row| row.json.as_str())
+                .collect()
         } else {
-            let rest = query.page_token.map_or(rows.len(), |token| rows.partition_point(|row| row.id.as_str() < token));
-            rows[..rest].iter().rev().filter(wanted).take(size).map(|row| row.json.as_str()).collect()
+            let rest = query
+                .page_token
+                .map_or(rows.len(), |token| rows.partition_point(|row| row.id.as_str() < token));
+            rows[..rest]
+                .iter()
+                .rev()
+                .filter(wanted)
+                .take(size)
+                .map(|row| row.json.as_str())
+                .collect()
         }
     }
 }
@@ -94,8 +113,13 @@ fn clock(id: &str) -> &str {
 }
 
 fn lag(row: &Row) -> u64 {
-    let dated = row.id.get(..8).and_then(|text| NaiveDate::parse_from_str(text, "%Y%m%d").ok());
-    let days = dated.map_or(0, |dated| local_date(row.created_at).signed_duration_since(dated).num_days());
+    let dated = row
+        .id
+        .get(..8)
+        .and_then(|text| NaiveDate::parse_from_str(text, "%Y%m%d").ok());
+    let days = dated.map_or(0, |dated| {
+        local_date(row.created_at).signed_duration_since(dated).num_days()
+    });
     u64::try_from(days).unwrap_or(0)
 }
 
@@ -112,8 +136,16 @@ pub(super) struct Query<'a> {
     page_token: Option<&'a str>,
 }
 
-const NAMES: [&str; 8] =
-    ["activity_types", "category", "date", "after", "until", "direction", "page_size", "page_token"];
+const NAMES: [&str; 8] = [
+    "activity_types",
+    "category",
+    "date",
+    "after",
+    "until",
+    "direction",
+    "page_size",
+    "page_token",
+];
 
 impl<'a> Query<'a> {
     /// Reads a request. `kind` is the type in the path, where it is there.
@@ -158,8 +190,13 @@ impl<'a> Query<'a> {
         self.date.is_none_or(|date| local_date(row.created_at) == date)
             && self.after.is_none_or(|after| made >= after)
             && self.until.is_none_or(|until| made < until)
-            && self.category.is_none_or(|category| (category == "trade_activity") == trade)
-            && self.types.as_ref().is_none_or(|types| types.iter().any(|kind| covers(kind, row.kind)))
+            && self
+                .category
+                .is_none_or(|category| (category == "trade_activity") == trade)
+            && self
+                .types
+                .as_ref()
+                .is_none_or(|types| types.iter().any(|kind| covers(kind, row.kind)))
     }
 
     /// Ids between which all rows lie that can be wanted: a row's id is of the day that it was made, or up to `lag`
@@ -169,8 +206,11 @@ impl<'a> Query<'a> {
         let last = self.date.or(self.until.map(local_date));
         let digits = |date: NaiveDate| date.format("%Y%m%d").to_string();
         (
-            first.and_then(|date| date.checked_sub_days(Days::new(lag + 1))).map(digits),
-            last.and_then(|date| date.checked_add_signed(Duration::days(2))).map(digits),
+            first
+                .and_then(|date| date.checked_sub_days(Days::new(lag + 1)))
+                .map(digits),
+            last.and_then(|date| date.checked_add_signed(Duration::days(2)))
+                .map(digits),
         )
     }
 }

@@ -29,7 +29,9 @@ const ATTRIBUTES: [&str; 8] = [
 pub(super) fn list(engine: &Engine, request: &WireRequest) -> Reply {
     let params = Params::of(request, &["status", "asset_class", "exchange", "attributes"])?;
     let status = params.word("status", &["active", "inactive"])?;
-    let class = params.word("asset_class", &["us_equity", "us_option", "crypto"])?.unwrap_or("us_equity");
+    let class = params
+        .word("asset_class", &["us_equity", "us_option", "crypto"])?
+        .unwrap_or("us_equity");
     let exchange = params.get("exchange");
     let attributes = params.list("attributes")?;
     if let Some(unknown) = attributes.iter().flatten().find(|word| !ATTRIBUTES.contains(word)) {
@@ -38,23 +40,28 @@ pub(super) fn list(engine: &Engine, request: &WireRequest) -> Reply {
     let rows = listed(engine).filter(|instrument| {
         instrument.asset_class != AssetClass::Option
             && shapes::class(instrument) == Some(class)
-            && status.is_none_or(|status| (status == "active") == shapes::is_active(instrument))
+            && status.is_none_or(|status| (status == "active") == shapes::is_active(engine, instrument))
             && exchange.is_none_or(|exchange| instrument.exchange.as_deref() == Some(exchange))
             && attributes.as_ref().is_none_or(|asked| {
                 let has = shapes::attributes(engine, instrument);
                 asked.iter().any(|word| has.contains(word))
             })
     });
-    Ok(WireAnswer::json(200, array(rows.map(|instrument| shapes::asset(engine, instrument)))))
+    Ok(WireAnswer::json(
+        200,
+        array(rows.map(|instrument| shapes::asset(engine, instrument))),
+    ))
 }
 
 /// `GET /v2/assets/{symbol_or_asset_id}`.
 pub(super) fn one(engine: &Engine, request: &WireRequest, name: &str) -> Reply {
     Params::of(request, &[])?;
-    let found = listed(engine).filter(|instrument| instrument.asset_class != AssetClass::Option).find(|instrument| {
-        let symbol = instrument.symbol.get();
-        symbol == name || slashless(symbol) == name || shapes::asset_id(instrument) == name
-    });
+    let found = listed(engine)
+        .filter(|instrument| instrument.asset_class != AssetClass::Option)
+        .find(|instrument| {
+            let symbol = instrument.symbol.get();
+            symbol == name || slashless(symbol) == name || shapes::asset_id(instrument) == name
+        });
     let found = found.ok_or_else(|| Refusal::not_found(format!("asset not found for {name}")))?;
     Ok(WireAnswer::json(200, shapes::asset(engine, found)))
 }
@@ -62,10 +69,9 @@ pub(super) fn one(engine: &Engine, request: &WireRequest, name: &str) -> Reply {
 /// `GET /v2/options/contracts/{symbol_or_id}`.
 pub(super) fn contract(engine: &Engine, request: &WireRequest, name: &str) -> Reply {
     Params::of(request, &[])?;
-    let found = contracts(engine).find(|(instrument, _)| {
-        instrument.symbol.get() == name || shapes::asset_id(instrument) == name
-    });
-    let json = found.and_then(|(instrument, _)| shapes::contract(instrument));
+    let found = contracts(engine)
+        .find(|(instrument, _)| instrument.symbol.get() == name || shapes::asset_id(instrument) == name);
+    let json = found.and_then(|(instrument, _)| shapes::contract(engine, instrument));
     let json = json.ok_or_else(|| Refusal::not_found(format!("option contract {name} not found")))?;
     Ok(WireAnswer::json(200, json))
 }
@@ -96,14 +102,24 @@ pub(super) fn contract_list(engine: &Engine, request: &WireRequest, now: DateTim
     let limit = params.count("limit", 100, 10_000)?;
     let behind = params.get("page_token").map(from_token).transpose()?;
     let mut found: Vec<(&Instrument, &OptionTerms)> = contracts(engine)
-        .filter(|(instrument, terms)| filter.wants(instrument, terms))
-        .filter(|(instrument, _)| behind.as_ref().is_none_or(|behind| instrument.symbol.get() > behind.as_str()))
+        .filter(|(instrument, terms)| filter.wants(engine, instrument, terms))
+        .filter(|(instrument, _)| {
+            behind
+                .as_ref()
+                .is_none_or(|behind| instrument.symbol.get() > behind.as_str())
+        })
         .collect();
     found.sort_by(|(one, _), (other, _)| one.symbol.cmp(&other.symbol));
     let more = found.len() > limit;
     found.truncate(limit);
-    let token = found.last().filter(|_| more).map(|(last, _)| to_token(last.symbol.get()));
-    let rows: Vec<String> = found.iter().filter_map(|(instrument, _)| shapes::contract(instrument)).collect();
+    let token = found
+        .last()
+        .filter(|_| more)
+        .map(|(last, _)| to_token(last.symbol.get()));
+    let rows: Vec<String> = found
+        .iter()
+        .filter_map(|(instrument, _)| shapes::contract(engine, instrument))
+        .collect();
     let object = Object::new()
         .raw("option_contracts", &array(rows))
         .text_or_null("next_page_token", token.as_deref());
@@ -149,11 +165,11 @@ impl<'a> Filter<'a> {
         })
     }
 
-    fn wants(&self, instrument: &Instrument, terms: &OptionTerms) -> bool {
+    fn wants(&self, engine: &Engine, instrument: &Instrument, terms: &OptionTerms) -> bool {
         let (from, to) = self.expires;
         let (least, most) = self.strikes;
         let strike = terms.strike.get();
-        shapes::is_active(instrument) == self.active
+        shapes::is_active(engine, instrument) == self.active
             && self
                 .underlyings
                 .as_ref()
@@ -162,7 +178,9 @@ impl<'a> Filter<'a> {
             && to.is_none_or(|to| terms.expires_on <= to)
             && self.root.is_none_or(|root| shapes::root(instrument) == root)
             && self.right.is_none_or(|right| right == terms.right)
-            && self.style.is_none_or(|style| terms.style.unwrap_or(ExerciseStyle::American) == style)
+            && self
+                .style
+                .is_none_or(|style| terms.style.unwrap_or(ExerciseStyle::American) == style)
             && least.is_none_or(|least| strike >= least)
             && most.is_none_or(|most| strike <= most)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use broker_core::model::Environment;
 use broker_core::{AccountId, Currency, Error, Money, Result};
 use broker_sim::wire::{WireLimit, WireLimiter};
-use broker_sim::{AccountSpec, Catalogue, Engine, FeeSchedule};
+use broker_sim::{AccountSpec, Catalogue, Engine, FeeSchedule, HistoryPlan};
 use chrono::{DateTime, TimeZone, Utc};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -51,6 +51,15 @@ impl AlpacaVenueBuilder {
     pub fn engine(mut self, engine: Engine, account: impl Into<AccountId>) -> Self {
         self.engine = Some((engine, account.into()));
         self
+    }
+
+    /// Over an engine that has lived through this plan.
+    ///
+    /// # Errors
+    /// When the plan cannot be traded.
+    pub fn history(self, plan: &HistoryPlan) -> Result<Self> {
+        let (engine, account) = plan.build()?;
+        Ok(self.engine(engine, account))
     }
 
     /// Seed of the engine that is made when none is given.
@@ -117,7 +126,10 @@ impl AlpacaVenueBuilder {
         // Nothing here streams, and kept events would pile up.
         engine.keep_events(false);
         let keys = if self.keys.is_empty() {
-            vec![(AlpacaVenue::KEY_ID.to_owned(), SecretString::from(AlpacaVenue::SECRET_KEY))]
+            vec![(
+                AlpacaVenue::KEY_ID.to_owned(),
+                SecretString::from(AlpacaVenue::SECRET_KEY),
+            )]
         } else {
             self.keys
         };

@@ -25,8 +25,10 @@ pub(super) fn clock(request: &WireRequest, now: DateTime<Utc>) -> Reply {
 }
 
 /// The days that are listed when no others are asked for.
-const USUAL_DAYS: (Option<NaiveDate>, Option<NaiveDate>) =
-    (NaiveDate::from_ymd_opt(1970, 1, 1), NaiveDate::from_ymd_opt(2029, 12, 31));
+const USUAL_DAYS: (Option<NaiveDate>, Option<NaiveDate>) = (
+    NaiveDate::from_ymd_opt(1970, 1, 1),
+    NaiveDate::from_ymd_opt(2029, 12, 31),
+);
 
 /// Furthest that a settlement day can be from its trading day.
 const SETTLEMENT_DAYS: u64 = 10;
@@ -41,7 +43,11 @@ pub(super) fn calendar(request: &WireRequest) -> Reply {
         return Err(Refusal::invalid("end must not be before start"));
     }
     let margin = Days::new(SETTLEMENT_DAYS);
-    let first = if settlement { start.checked_sub_days(margin).unwrap_or(start) } else { start };
+    let first = if settlement {
+        start.checked_sub_days(margin).unwrap_or(start)
+    } else {
+        start
+    };
     let days = days(first, end.checked_add_days(margin).unwrap_or(end));
     let rows = days.iter().zip(days.iter().skip(1)).filter_map(|(day, next)| {
         let filtered = if settlement { next.date } else { day.date };

@@ -141,14 +141,20 @@ pub(super) fn bars(engine: &Engine, family: Family, request: &WireRequest, now: 
     let instruments = asked(engine, family, &params)?;
     let word = params.needed("timeframe")?;
     let frame = Frame::of(word).ok_or_else(|| Refusal::malformed(format!("invalid timeframe: {word:?}")))?;
-    let start = params.time("start")?.or_else(|| midnight(local_date(now))).unwrap_or(now);
+    let start = params
+        .time("start")?
+        .or_else(|| midnight(local_date(now)))
+        .unwrap_or(now);
     let end = params.time("end")?.unwrap_or(now);
     if end < start {
         return Err(Refusal::malformed("end should not be before start"));
     }
     let limit = params.count("limit", 1_000, 10_000)?;
     let descending = params.word("sort", &["asc", "desc"])? == Some("desc");
-    let behind = params.get("page_token").map(|token| Place::read(token, word)).transpose()?;
+    let behind = params
+        .get("page_token")
+        .map(|token| Place::read(token, word))
+        .transpose()?;
     let mut page = Page::new(limit);
     for (symbol, instrument) in &instruments {
         if behind.as_ref().is_some_and(|behind| *symbol < behind.symbol.as_str()) {
@@ -159,7 +165,13 @@ pub(super) fn bars(engine: &Engine, family: Family, request: &WireRequest, now: 
             bars.reverse();
         }
         if let Some(behind) = behind.as_ref().filter(|behind| behind.symbol == *symbol) {
-            bars.retain(|bar| if descending { bar.start < behind.at } else { bar.start > behind.at });
+            bars.retain(|bar| {
+                if descending {
+                    bar.start < behind.at
+                } else {
+                    bar.start > behind.at
+                }
+            });
         }
         page.take(symbol, &bars);
     }
@@ -199,7 +211,10 @@ impl Page {
     }
 
     fn end(self, frame: &str) -> String {
-        let token = self.last.filter(|_| self.more).map(|(symbol, at)| to_token(&format!("{symbol}|{frame}|{}", stamp(at))));
+        let token = self
+            .last
+            .filter(|_| self.more)
+            .map(|(symbol, at)| to_token(&format!("{symbol}|{frame}|{}", stamp(at))));
         Object::new()
             .raw("bars", &self.bars.end())
             .text_or_null("next_page_token", token.as_deref())
@@ -262,17 +277,26 @@ impl Frame {
             Self::Hours(count) => within_day(at, count * 60),
             Self::Day => midnight(date),
             Self::Week => midnight(date.checked_sub_days(Days::new(date.weekday().num_days_from_monday().into()))?),
-            Self::Months(count) => {
-                midnight(NaiveDate::from_ymd_opt(date.year(), date.month0() / count * count + 1, 1)?)
-            }
+            Self::Months(count) => midnight(NaiveDate::from_ymd_opt(
+                date.year(),
+                date.month0() / count * count + 1,
+                1,
+            )?),
         }
     }
 
     /// Bars that start in `start..=end`, from the engine's minutes.
     fn bars(self, engine: &Engine, instrument: &Instrument, start: DateTime<Utc>, end: DateTime<Utc>) -> Vec<Bar> {
         // A bar that starts by `end` goes on behind it, up to a year.
-        let last = end + if matches!(self, Self::Months(_)) { Duration::days(366) } else { Duration::days(8) };
-        let minutes = engine.candles(&instrument.id, Interval::Minutes(1), start, last).unwrap_or_default();
+        let last = end
+            + if matches!(self, Self::Months(_)) {
+                Duration::days(366)
+            } else {
+                Duration::days(8)
+            };
+        let minutes = engine
+            .candles(&instrument.id, Interval::Minutes(1), start, last)
+            .unwrap_or_default();
         let whole = instrument.asset_class != AssetClass::Crypto;
         let mut bars: Vec<Bar> = Vec::new();
         for minute in &minutes {
@@ -387,8 +411,17 @@ mod tests {
         assert_eq!(start(Frame::Day, "2026-10-30T03:59:59Z"), at("2026-10-29T04:00:00Z"));
         assert_eq!(start(Frame::Day, "2026-11-03T12:00:00Z"), at("2026-11-03T05:00:00Z"));
         assert_eq!(start(Frame::Week, "2026-11-04T12:00:00Z"), at("2026-11-02T05:00:00Z"));
-        assert_eq!(start(Frame::Months(3), "2026-11-20T12:00:00Z"), at("2026-10-01T04:00:00Z"));
-        assert_eq!(start(Frame::Hours(1), "2026-11-20T14:59:59.5Z"), at("2026-11-20T14:00:00Z"));
-        assert_eq!(start(Frame::Minutes(15), "2026-11-20T14:44:00Z"), at("2026-11-20T14:30:00Z"));
+        assert_eq!(
+            start(Frame::Months(3), "2026-11-20T12:00:00Z"),
+            at("2026-10-01T04:00:00Z")
+        );
+        assert_eq!(
+            start(Frame::Hours(1), "2026-11-20T14:59:59.5Z"),
+            at("2026-11-20T14:00:00Z")
+        );
+        assert_eq!(
+            start(Frame::Minutes(15), "2026-11-20T14:44:00Z"),
+            at("2026-11-20T14:30:00Z")
+        );
     }
 }

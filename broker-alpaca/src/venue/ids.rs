@@ -14,7 +14,11 @@ pub(super) fn uuid(kind: &str, id: &str) -> String {
     if is_uuid(id) {
         return id.to_owned();
     }
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
+    let digest = Sha256::new()
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(id)
+        .finalize();
     let mut out = String::with_capacity(36);
     for (place, byte) in digest.iter().take(16).enumerate() {
         if matches!(place, 4 | 6 | 8 | 10) {

@@ -111,7 +111,9 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
 
 /// RFC 3339 with New York's offset and nine digits of a second, as the clock writes it.
 pub(super) fn new_york_stamp(at: DateTime<Utc>) -> String {
-    at.with_timezone(&New_York).format("%Y-%m-%dT%H:%M:%S%.9f%:z").to_string()
+    at.with_timezone(&New_York)
+        .format("%Y-%m-%dT%H:%M:%S%.9f%:z")
+        .to_string()
 }
 
 /// RFC 3339 with New York's offset, to the second.
@@ -135,7 +137,10 @@ mod tests {
     fn numbers_keep_their_digits() {
         let value = "12345678901234567.8900".parse().unwrap();
         let object = Object::new().decimal("a", value).number("b", value).null("c").end();
-        assert_eq!(object, r#"{"a":"12345678901234567.89","b":12345678901234567.89,"c":null}"#);
+        assert_eq!(
+            object,
+            r#"{"a":"12345678901234567.89","b":12345678901234567.89,"c":null}"#
+        );
         assert_eq!(plain("0.000".parse().unwrap()), "0");
     }
 
@@ -144,7 +149,10 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert_eq!(stamp(at("2021-03-16T18:38:01.942280Z")), "2021-03-16T18:38:01.94228Z");
         assert_eq!(stamp(at("2021-03-16T18:38:01Z")), "2021-03-16T18:38:01Z");
-        assert_eq!(new_york_stamp(at("2026-10-30T13:30:00.5Z")), "2026-10-30T09:30:00.500000000-04:00");
+        assert_eq!(
+            new_york_stamp(at("2026-10-30T13:30:00.5Z")),
+            "2026-10-30T09:30:00.500000000-04:00"
+        );
         assert_eq!(new_york_second(at("2026-11-02T14:30:00Z")), "2026-11-02T09:30:00-05:00");
     }
 

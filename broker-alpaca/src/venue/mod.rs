@@ -26,7 +26,7 @@
 //! * With `direction=asc` and a `page_token`, but no `date`, rows that share the millisecond of the token's row are
 //!   **skipped**. With `date`, or downwards, nothing is lost.
 //! * `after` is cut to the millisecond and includes it; `until` is cut to the millisecond and excludes all of it. Both
-//!   go by the time that a row was made, and fees, dividends and the like are made the day after the one in their id.
+//!   go by the time that a row was made, and fees are made on the day after the one in their id.
 //! * A fill's row carries no fee. What a coin costs is a `CFEE` row of the next day: in the coin for a buy.
 //! * Positions spell a coin pair without its slash, everything else with it; `CFEE` rows are as positions.
 //! * `status=open` lists held legs only when `nested=true` rolls them up in their parent. A parent is listed when it
@@ -65,8 +65,10 @@ use std::sync::Arc;
 use broker_core::model::Environment;
 use broker_core::seam::{Clock, Rng, Spawn, SystemClock, Transport};
 use broker_core::{AccountId, Result};
-use broker_sim::Engine;
-use broker_sim::wire::{Admission, LoopbackServer, MemoryTransport, Standing, Venue, WireAnswer, WireLimiter, WireRequest, share};
+use broker_sim::wire::{
+    Admission, LoopbackServer, MemoryTransport, Standing, Venue, WireAnswer, WireLimiter, WireRequest, share,
+};
+use broker_sim::{Engine, HistoryPlan};
 use chrono::{DateTime, Duration, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -99,6 +101,14 @@ impl AlpacaVenue {
     /// What a venue is to be.
     pub fn builder() -> AlpacaVenueBuilder {
         AlpacaVenueBuilder::new()
+    }
+
+    /// A venue with a history, and otherwise as [`builder`](Self::builder) makes it.
+    ///
+    /// # Errors
+    /// When the plan cannot be traded.
+    pub fn seeded(plan: &HistoryPlan) -> Result<Self> {
+        Self::builder().history(plan)?.build()
     }
 
     /// The engine: to set quotes, to place orders behind the wire's back, to compare.
@@ -145,11 +155,18 @@ impl AlpacaVenue {
         if let Some(bearer) = request.header("authorization") {
             let token = bearer.strip_prefix("Bearer ").unwrap_or_default();
             let known = self.tokens.iter().any(|known| known.expose_secret() == token);
-            return if known { Ok("token".to_owned()) } else { Err(Refusal::unauthorized()) };
+            return if known {
+                Ok("token".to_owned())
+            } else {
+                Err(Refusal::unauthorized())
+            };
         }
         let id = request.header("apca-api-key-id").unwrap_or_default();
         let secret = request.header("apca-api-secret-key").unwrap_or_default();
-        let known = self.keys.iter().any(|(key, hidden)| key == id && hidden.expose_secret() == secret);
+        let known = self
+            .keys
+            .iter()
+            .any(|(key, hidden)| key == id && hidden.expose_secret() == secret);
         match (known, host) {
             (true, _) => Ok(id.to_owned()),
             (false, Host::Trading) => Err(Refusal::forbidden()),
@@ -179,7 +196,11 @@ enum Host {
 impl Host {
     fn of(path: &str) -> Self {
         let data = ["/v2/stocks", "/v1beta1/", "/v1beta3/"];
-        if data.iter().any(|start| path.starts_with(start)) { Self::Data } else { Self::Trading }
+        if data.iter().any(|start| path.starts_with(start)) {
+            Self::Data
+        } else {
+            Self::Trading
+        }
     }
 }
 

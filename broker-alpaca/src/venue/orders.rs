@@ -54,7 +54,12 @@ pub(super) fn one(engine: &Engine, account: &AccountId, request: &WireRequest, i
 pub(super) fn by_client_id(engine: &Engine, account: &AccountId, request: &WireRequest) -> Reply {
     let id = Params::of(request, &["client_order_id"])?.needed("client_order_id")?;
     let book = Book::of(engine, account)?;
-    let made = || book.orders.iter().copied().find(|order| shapes::made_client_id(order.order()) == id);
+    let made = || {
+        book.orders
+            .iter()
+            .copied()
+            .find(|order| shapes::made_client_id(order.order()) == id)
+    };
     let known = engine.order_by_client_id(account, &ClientOrderId::from(id)).ok();
     let order = known.or_else(made);
     let order = order.ok_or_else(|| Refusal::not_found(format!("order not found for {id}")))?;
@@ -78,7 +83,9 @@ pub(super) fn cancel(
 /// `DELETE /v2/orders`: one entry an order that was open and did not go with another one's group.
 pub(super) fn cancel_all(engine: &mut Engine, account: &AccountId, request: &WireRequest, now: DateTime<Utc>) -> Reply {
     Params::of(request, &[])?;
-    let asked = engine.cancel_all(account, now).map_err(|reject| place::refusal(&reject, None))?;
+    let asked = engine
+        .cancel_all(account, now)
+        .map_err(|reject| place::refusal(&reject, None))?;
     let book = Book::of(engine, account)?;
     let mut rows = Vec::new();
     for (id, outcome) in asked {
@@ -134,12 +141,29 @@ impl<'a> Book<'a> {
             Some(Group::Oco) => &links.siblings,
             _ => &links.children,
         };
-        ids.iter().filter_map(|id| self.engine.order(self.account, id).ok()).collect()
+        ids.iter()
+            .filter_map(|id| self.engine.order(self.account, id).ok())
+            .collect()
+    }
+
+    /// Alpaca keeps one of two exits at work: the stop is held until its price is reached.
+    fn is_held(&self, order: &SimOrder) -> bool {
+        let (shown, links) = (order.order(), &order.order().links);
+        let waits = shown.kind != OrderKind::Limit && !order.is_triggered() && shown.status == OrderStatus::New;
+        let works = |id: &OrderId| {
+            let sibling = self.engine.order(self.account, id);
+            sibling.is_ok_and(|sibling| !sibling.order().status.is_final())
+        };
+        shown.status == OrderStatus::Held || (waits && self.is_leg(order) && links.siblings.iter().any(works))
     }
 
     /// With its legs, where they are asked for and there are some.
     pub(super) fn render(&self, order: &SimOrder, nested: bool) -> String {
-        self.write(order, order.order(), nested, order.first_at(&OrderStatus::Filled))
+        let mut shown = order.order().clone();
+        if self.is_held(order) {
+            shown.status = OrderStatus::Held;
+        }
+        self.write(order, &shown, nested, order.first_at(&OrderStatus::Filled))
     }
 
     /// As it came in: not yet taken by the market, whatever became of it since.
@@ -155,7 +179,10 @@ impl<'a> Book<'a> {
 
     fn write(&self, order: &SimOrder, shown: &Order, nested: bool, filled_at: Option<DateTime<Utc>>) -> String {
         let legs: Vec<String> = if nested {
-            self.legs(order).into_iter().map(|leg| self.render(leg, false)).collect()
+            self.legs(order)
+                .into_iter()
+                .map(|leg| self.render(leg, false))
+                .collect()
         } else {
             Vec::new()
         };
@@ -165,7 +192,10 @@ impl<'a> Book<'a> {
             legs: (!legs.is_empty()).then_some(legs),
             states_intent: order.request().effect.is_some(),
         };
-        let instrument = shown.legs.first().and_then(|leg| self.engine.instrument(&leg.instrument));
+        let instrument = shown
+            .legs
+            .first()
+            .and_then(|leg| self.engine.instrument(&leg.instrument));
         match instrument {
             Some(instrument) => shapes::order(shown, instrument, &facts),
             // Every order of the engine is for one of its instruments.
@@ -211,10 +241,14 @@ impl<'a> Query<'a> {
         let (after, until) = (params.time("after")?, params.time("until")?);
         let (after_id, before_id) = (params.get("after_order_id"), params.get("before_order_id"));
         if after_id.is_some() && before_id.is_some() {
-            return Err(Refusal::invalid("after_order_id and before_order_id are mutually exclusive"));
+            return Err(Refusal::invalid(
+                "after_order_id and before_order_id are mutually exclusive",
+            ));
         }
         if (after_id.is_some() || before_id.is_some()) && (after.is_some() || until.is_some()) {
-            return Err(Refusal::invalid("after_order_id and before_order_id cannot be combined with after or until"));
+            return Err(Refusal::invalid(
+                "after_order_id and before_order_id cannot be combined with after or until",
+            ));
         }
         let classes = params.list("asset_class")?;
         if let Some(unknown) = classes.iter().flatten().find(|class| !CLASSES.contains(class)) {
@@ -232,7 +266,9 @@ impl<'a> Query<'a> {
             ascending: params.word("direction", &["asc", "desc"])? == Some("asc"),
             nested: params.flag("nested")?,
             symbols: params.list("symbols")?,
-            side: params.word("side", &["buy", "sell"])?.map(|word| if word == "buy" { Side::Buy } else { Side::Sell }),
+            side: params
+                .word("side", &["buy", "sell"])?
+                .map(|word| if word == "buy" { Side::Buy } else { Side::Sell }),
             classes,
             after_id,
             before_id,
@@ -243,10 +279,9 @@ impl<'a> Query<'a> {
         let submitted = order.order().created_at;
         let in_state = if self.nested {
             !book.is_leg(order)
-                && (self.is_in_state(order.order())
-                    || book.legs(order).iter().any(|leg| self.is_in_state(leg.order())))
+                && (self.is_in_state(order.order()) || book.legs(order).iter().any(|leg| self.is_in_state(leg.order())))
         } else {
-            let hidden = self.state == OrderState::Open && order.order().status == OrderStatus::Held;
+            let hidden = self.state == OrderState::Open && book.is_held(order);
             self.is_in_state(order.order()) && !hidden
         };
         in_state
@@ -271,10 +306,11 @@ impl<'a> Query<'a> {
         let symbol = leg.symbol.get();
         let class = book.engine.instrument(&leg.instrument).and_then(shapes::class);
         self.side.is_none_or(|side| side == leg.side)
-            && self
-                .symbols
-                .as_ref()
-                .is_none_or(|symbols| symbols.iter().any(|asked| *asked == symbol || *asked == slashless(symbol)))
+            && self.symbols.as_ref().is_none_or(|symbols| {
+                symbols
+                    .iter()
+                    .any(|asked| *asked == symbol || *asked == slashless(symbol))
+            })
             && self
                 .classes
                 .as_ref()

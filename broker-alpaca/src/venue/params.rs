@@ -119,7 +119,9 @@ pub(super) fn local_date(at: DateTime<Utc>) -> NaiveDate {
 
 /// Midnight in New York, which exists once on every day.
 pub(super) fn midnight(date: NaiveDate) -> Option<DateTime<Utc>> {
-    let local = New_York.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest()?;
+    let local = New_York
+        .from_local_datetime(&date.and_time(NaiveTime::MIN))
+        .earliest()?;
     Some(local.to_utc())
 }
 
@@ -131,18 +133,29 @@ mod tests {
 
     fn refused(target: &str, read: impl Fn(&Params<'_>) -> Result<(), Refusal>) -> (u16, String) {
         let request = WireRequest::new("GET", target, "memory");
-        let refusal = Params::of(&request, &KNOWN).and_then(|params| read(&params)).unwrap_err();
+        let refusal = Params::of(&request, &KNOWN)
+            .and_then(|params| read(&params))
+            .unwrap_err();
         (refusal.status(), refusal.body())
     }
 
     #[test]
     fn what_is_unknown_twice_or_malformed_is_refused() {
         let (status, body) = refused("/?limits=1", |_| Ok(()));
-        assert_eq!((status, body.as_str()), (400, r#"{"code":40010000,"message":"unknown query parameter \"limits\""}"#));
+        assert_eq!(
+            (status, body.as_str()),
+            (
+                400,
+                r#"{"code":40010000,"message":"unknown query parameter \"limits\""}"#
+            )
+        );
         assert_eq!(refused("/?limit=1&limit=2", |_| Ok(())).0, 400);
         let limit = |params: &Params<'_>| params.count("limit", 50, 500).map(|_| ());
         for target in ["/?limit=0", "/?limit=501", "/?limit=x", "/?limit=-1"] {
-            assert_eq!(refused(target, limit).1, r#"{"code":42210000,"message":"limit must be between 1 and 500"}"#);
+            assert_eq!(
+                refused(target, limit).1,
+                r#"{"code":42210000,"message":"limit must be between 1 and 500"}"#
+            );
         }
         let status = |params: &Params<'_>| params.word("status", &["open", "all"]).map(|_| ());
         assert_eq!(refused("/?status=new", status).0, 422);
@@ -156,7 +169,10 @@ mod tests {
     fn a_date_is_midnight_in_new_york() {
         let request = WireRequest::new("GET", "/?after=2026-11-02&limit=", "memory");
         let params = Params::of(&request, &KNOWN).unwrap();
-        assert_eq!(params.time("after").unwrap().unwrap().to_rfc3339(), "2026-11-02T05:00:00+00:00");
+        assert_eq!(
+            params.time("after").unwrap().unwrap().to_rfc3339(),
+            "2026-11-02T05:00:00+00:00"
+        );
         assert_eq!(params.count("limit", 50, 500).unwrap(), 50);
     }
 }

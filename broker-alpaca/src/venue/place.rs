@@ -104,7 +104,11 @@ pub(super) fn replace(
     let text = body(request)?;
     let json: ReplaceJson<'_> = decode(text)?;
     let old = Book::of(engine, account)?.find(id)?.order().clone();
-    let instrument = old.legs.first().and_then(|leg| engine.instrument(&leg.instrument)).cloned();
+    let instrument = old
+        .legs
+        .first()
+        .and_then(|leg| engine.instrument(&leg.instrument))
+        .cloned();
     let change = change(&json, &old, instrument.as_ref())?;
     let client_id = client_id(json.client_order_id.as_ref())?;
     let new = engine
@@ -145,14 +149,19 @@ fn instrument(engine: &Engine, json: &PlaceJson<'_>) -> Result<Instrument, Refus
     }
     let pair = listed(engine).find(|known| slashless(known.symbol.get()) == symbol);
     Err(match pair {
-        Some(pair) => Refusal::invalid(format!("invalid symbol {symbol}: coin pairs are written {}", pair.symbol)),
+        Some(pair) => Refusal::invalid(format!(
+            "invalid symbol {symbol}: coin pairs are written {}",
+            pair.symbol
+        )),
         None => Refusal::invalid(format!("asset {symbol:?} not found")),
     })
 }
 
 /// What Alpaca lists of what the engine lists.
 pub(super) fn listed(engine: &Engine) -> impl Iterator<Item = &Instrument> {
-    engine.instruments().filter(|instrument| shapes::class(instrument).is_some())
+    engine
+        .instruments()
+        .filter(|instrument| shapes::class(instrument).is_some())
 }
 
 fn needed<'a>(text: Option<&'a Text<'_>>, name: &str) -> Result<&'a str, Refusal> {
@@ -167,7 +176,9 @@ fn client_id(text: Option<&Text<'_>>) -> Result<Option<ClientOrderId>, Refusal> 
     if text.chars().count() > LONGEST_CLIENT_ID {
         return Err(Refusal::invalid("client_order_id must be no more than 128 characters"));
     }
-    text.parse().map(Some).map_err(|_| Refusal::invalid("invalid client_order_id"))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Refusal::invalid("invalid client_order_id"))
 }
 
 fn order(json: &PlaceJson<'_>, instrument: &Instrument) -> Result<OrderRequest, Refusal> {
@@ -255,18 +266,42 @@ fn check_class(
     let complex = class != "simple";
     let refused = match instrument.asset_class {
         AssetClass::Crypto => [
-            (complex, format!("crypto orders not allowed for advanced order_class: {class}")),
-            (matches!(kind, OrderKind::Stop | OrderKind::TrailingStop), format!("invalid order type for crypto order: {kind}")),
-            (!matches!(tif, TimeInForce::Gtc | TimeInForce::Ioc), "invalid crypto time_in_force".to_owned()),
+            (
+                complex,
+                format!("crypto orders not allowed for advanced order_class: {class}"),
+            ),
+            (
+                matches!(kind, OrderKind::Stop | OrderKind::TrailingStop),
+                format!("invalid order type for crypto order: {kind}"),
+            ),
+            (
+                !matches!(tif, TimeInForce::Gtc | TimeInForce::Ioc),
+                "invalid crypto time_in_force".to_owned(),
+            ),
         ],
         AssetClass::Option => [
-            (complex, format!("order_class {class} is not supported for options trading")),
-            (!matches!(kind, OrderKind::Market | OrderKind::Limit), "invalid order type for options trading".to_owned()),
-            (*tif != TimeInForce::Day || extended, "order_time_in_force provided not supported for options trading".to_owned()),
+            (
+                complex,
+                format!("order_class {class} is not supported for options trading"),
+            ),
+            (
+                !matches!(kind, OrderKind::Market | OrderKind::Limit),
+                "invalid order type for options trading".to_owned(),
+            ),
+            (
+                *tif != TimeInForce::Day || extended,
+                "order_time_in_force provided not supported for options trading".to_owned(),
+            ),
         ],
         _ => [
-            (complex && !is_day_or_gtc(tif), format!("{class} orders must be DAY or GTC orders")),
-            (complex && extended, format!("{class} orders cannot be extended hours orders")),
+            (
+                complex && !is_day_or_gtc(tif),
+                format!("{class} orders must be DAY or GTC orders"),
+            ),
+            (
+                complex && extended,
+                format!("{class} orders cannot be extended hours orders"),
+            ),
             (
                 *kind == OrderKind::TrailingStop && !is_day_or_gtc(tif),
                 "trailing stop orders must be DAY or GTC orders".to_owned(),
@@ -295,7 +330,10 @@ fn size(json: &PlaceJson<'_>, instrument: &Instrument, tif: &TimeInForce, class:
         return Err(Refusal::invalid("qty must be a whole number of contracts"));
     }
     if !shapes::fractionable(instrument) {
-        return Err(Refusal::rejected(format!("asset {:?} is not fractionable", instrument.symbol.get())));
+        return Err(Refusal::rejected(format!(
+            "asset {:?} is not fractionable",
+            instrument.symbol.get()
+        )));
     }
     if *tif != TimeInForce::Day {
         return Err(Refusal::invalid("fractional orders must be DAY orders"));
@@ -311,7 +349,9 @@ fn positive(number: Num, name: &str) -> Result<Qty, Refusal> {
         return Err(Refusal::invalid(format!("{name} must be > 0")));
     }
     if number.0.normalize().scale() > MOST_PLACES {
-        return Err(Refusal::invalid(format!("{name} can take up to {MOST_PLACES} decimal points")));
+        return Err(Refusal::invalid(format!(
+            "{name} can take up to {MOST_PLACES} decimal points"
+        )));
     }
     Qty::new(number.0).map_err(|_| Refusal::invalid(format!("{name} must be > 0")))
 }
@@ -322,7 +362,9 @@ fn price(number: Num, name: &str, instrument: &Instrument) -> Result<Price, Refu
     if number.0 <= Decimal::ZERO {
         return Err(Refusal::invalid(format!("{name} must be > 0")));
     }
-    let off = instrument.tick_at(price).is_some_and(|tick| !(number.0 % tick).is_zero());
+    let off = instrument
+        .tick_at(price)
+        .is_some_and(|tick| !(number.0 % tick).is_zero());
     if off {
         return Err(Refusal::invalid(format!(
             "invalid {name} {}. sub-penny increment does not fulfill minimum pricing criteria",
@@ -346,11 +388,19 @@ fn trigger(
     if class == "oco" {
         return oco(json, instrument, side, qty, kind);
     }
-    let limit = json.limit_price.map(|number| price(number, "limit_price", instrument)).transpose()?;
-    let stop = json.stop_price.map(|number| price(number, "stop_price", instrument)).transpose()?;
+    let limit = json
+        .limit_price
+        .map(|number| price(number, "limit_price", instrument))
+        .transpose()?;
+    let stop = json
+        .stop_price
+        .map(|number| price(number, "stop_price", instrument))
+        .transpose()?;
     let trail = trail(json)?;
     if trail.is_some() != (*kind == OrderKind::TrailingStop) {
-        return Err(Refusal::invalid("trailing stop orders require exactly one of trail_price or trail_percent"));
+        return Err(Refusal::invalid(
+            "trailing stop orders require exactly one of trail_price or trail_percent",
+        ));
     }
     let order = match (kind, limit, stop, trail) {
         (OrderKind::Market, None, None, _) => OrderRequest::market(symbol, side, qty),
@@ -364,7 +414,9 @@ fn trigger(
         return Ok(order);
     }
     if !matches!(kind, OrderKind::Market | OrderKind::Limit) || !is_day_or_gtc(tif) {
-        return Err(Refusal::invalid(format!("{class} orders must be market or limit orders")));
+        return Err(Refusal::invalid(format!(
+            "{class} orders must be market or limit orders"
+        )));
     }
     with_exits(order, json, instrument, class)
 }
@@ -417,7 +469,9 @@ fn with_exits(
 
 fn stop_exit(stop: Num, json: &PlaceJson<'_>, instrument: &Instrument) -> Result<StopExit, Refusal> {
     let limit = json.stop_loss.as_ref().and_then(|exit| exit.limit_price);
-    let limit = limit.map(|limit| price(limit, "stop_loss.limit_price", instrument)).transpose()?;
+    let limit = limit
+        .map(|limit| price(limit, "stop_loss.limit_price", instrument))
+        .transpose()?;
     Ok(StopExit::Stop {
         stop: Level::Price(price(stop, "stop_loss.stop_price", instrument)?),
         limit: limit.map(Level::Price),
@@ -435,7 +489,11 @@ fn oco(
     if *kind != OrderKind::Limit {
         return Err(Refusal::invalid("oco orders must be limit orders"));
     }
-    let target = json.take_profit.as_ref().and_then(|exit| exit.limit_price).or(json.limit_price);
+    let target = json
+        .take_profit
+        .as_ref()
+        .and_then(|exit| exit.limit_price)
+        .or(json.limit_price);
     let target = target.ok_or_else(|| Refusal::invalid("oco orders require take_profit.limit_price"))?;
     let stop = json.stop_loss.as_ref().and_then(|exit| exit.stop_price);
     let stop = stop.ok_or_else(|| Refusal::invalid("oco orders require stop_loss.stop_price"))?;
@@ -449,7 +507,12 @@ fn oco(
 }
 
 fn effect(json: &PlaceJson<'_>, side: Side, instrument: &Instrument) -> Result<Option<PositionEffect>, Refusal> {
-    let Some(word) = json.position_intent.as_ref().map(Text::get).filter(|word| !word.is_empty()) else {
+    let Some(word) = json
+        .position_intent
+        .as_ref()
+        .map(Text::get)
+        .filter(|word| !word.is_empty())
+    else {
         return Ok(None);
     };
     if instrument.asset_class == AssetClass::Crypto {
@@ -463,7 +526,9 @@ fn effect(json: &PlaceJson<'_>, side: Side, instrument: &Instrument) -> Result<O
         other => return Err(Refusal::invalid(format!("invalid position_intent: {other:?}"))),
     };
     if of != side {
-        return Err(Refusal::invalid(format!("position intent mismatch, {word} on a {side} order")));
+        return Err(Refusal::invalid(format!(
+            "position intent mismatch, {word} on a {side} order"
+        )));
     }
     Ok(Some(effect))
 }
@@ -473,8 +538,14 @@ fn change(
     old: &broker_core::Order,
     instrument: Option<&Instrument>,
 ) -> Result<OrderChange, Refusal> {
-    if matches!(old.status, OrderStatus::PendingNew | OrderStatus::PendingCancel | OrderStatus::PendingReplace) {
-        return Err(Refusal::invalid(format!("unable to replace order, order is in status {}", old.status)));
+    if matches!(
+        old.status,
+        OrderStatus::PendingNew | OrderStatus::PendingCancel | OrderStatus::PendingReplace
+    ) {
+        return Err(Refusal::invalid(format!(
+            "unable to replace order, order is in status {}",
+            old.status
+        )));
     }
     let on_grid = |number: Num, name: &str| match instrument {
         Some(instrument) => price(number, name, instrument),

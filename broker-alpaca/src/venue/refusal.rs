@@ -67,7 +67,6 @@ impl Refusal {
         Self::new(405, Some(40_510_000), "method not allowed")
     }
 
-
     /// Adds a text beside code and message.
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Self {
         self.extra.push((key, value.to_string()));

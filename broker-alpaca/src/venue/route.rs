@@ -14,7 +14,11 @@ impl AlpacaVenue {
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["v2", "orders", rest @ ..] => self.route_orders(request, rest, now),
-            ["v2", "account" | "positions" | "assets" | "options" | "clock" | "calendar", ..]
+            [
+                "v2",
+                "account" | "positions" | "assets" | "options" | "clock" | "calendar",
+                ..,
+            ]
             | ["v2", "orders:by_client_order_id"] => self.route_reads(request, &path, now),
             ["v2", "stocks", ..] | ["v1beta1" | "v1beta3", ..] => self.route_data(request, &path, now),
             _ => Err(unknown()),
@@ -38,8 +42,10 @@ impl AlpacaVenue {
     fn route_reads(&mut self, request: &WireRequest, path: &[&str], now: DateTime<Utc>) -> Reply {
         let known = matches!(
             path,
-            ["v2", "account" | "positions" | "assets" | "clock" | "calendar" | "orders:by_client_order_id"]
-                | ["v2", "positions" | "assets", _]
+            [
+                "v2",
+                "account" | "positions" | "assets" | "clock" | "calendar" | "orders:by_client_order_id"
+            ] | ["v2", "positions" | "assets", _]
                 | ["v2", "account", "activities"]
                 | ["v2", "account", "activities", _]
                 | ["v2", "options", "contracts"]
@@ -70,7 +76,10 @@ impl AlpacaVenue {
     }
 
     fn activities(&mut self, request: &WireRequest, kind: Option<&str>, now: DateTime<Utc>) -> Reply {
-        let log = self.engine.log(&self.account).map_err(|reject| place::refusal(&reject, None))?;
+        let log = self
+            .engine
+            .log(&self.account)
+            .map_err(|reject| place::refusal(&reject, None))?;
         self.ledger.read(log);
         activities::list(&self.ledger, request, kind, now)
     }

@@ -3,12 +3,12 @@
 use broker_core::model::{Asset, FlowKind};
 use broker_core::{Fee, Fill, Flow};
 use broker_sim::Entry;
-use chrono::{DateTime, Days, Duration, DurationRound, NaiveDate, Utc};
+use chrono::{DateTime, Duration, DurationRound, NaiveDate, NaiveTime, Utc};
 use chrono_tz::America::New_York;
 
 use super::ids::{slashless, uuid};
 use super::json::Object;
-use super::params::{local_date, midnight};
+use super::params::local_date;
 
 /// One row, rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,11 @@ pub(super) fn fill(fill: &Fill, entry: &Entry) -> Row {
     let filled = entry.cum_qty.unwrap_or(fill.qty).get();
     let leaves = entry.leaves_qty.map(|qty| qty.get()).unwrap_or_default();
     let at = fill.at.duration_round(Duration::microseconds(1)).unwrap_or(fill.at);
-    let id = format!("{}::{}", at.with_timezone(&New_York).format("%Y%m%d%H%M%S%3f"), uuid("fill", fill.id.get()));
+    let id = format!(
+        "{}::{}",
+        at.with_timezone(&New_York).format("%Y%m%d%H%M%S%3f"),
+        uuid("fill", fill.id.get())
+    );
     let (kind, status) = if leaves.is_zero() {
         ("fill", "filled")
     } else {
@@ -47,10 +51,7 @@ pub(super) fn fill(fill: &Fill, entry: &Entry) -> Row {
     if let Some(order) = &fill.order {
         object = object.text("order_id", order.get());
     }
-    let json = object
-        .decimal("cum_qty", filled)
-        .text("order_status", status)
-        .end();
+    let json = object.decimal("cum_qty", filled).text("order_status", status).end();
     Row {
         id,
         kind: "FILL",
@@ -80,7 +81,11 @@ pub(super) fn fee(fee: &Fee, entry: &Entry) -> Row {
             .decimal("qty", -fee.amount)
             .decimal("price", fee.price.map(|price| price.get()).unwrap_or_default()),
         Asset::Currency(currency) if crypto => {
-            let symbol = fee.instrument.as_ref().map(|id| slashless(id.get())).unwrap_or_default();
+            let symbol = fee
+                .instrument
+                .as_ref()
+                .map(|id| slashless(id.get()))
+                .unwrap_or_default();
             object
                 .decimal("net_amount", -fee.amount)
                 .text("description", "Coin Pair Transaction Fee (USD)")
@@ -90,7 +95,10 @@ pub(super) fn fee(fee: &Fee, entry: &Entry) -> Row {
         Asset::Currency(currency) => object
             .text("activity_sub_type", &fee.label)
             .decimal("net_amount", -fee.amount)
-            .text("description", &format!("{} fee for proceeds of {}", fee.label, local_date(fee.at)))
+            .text(
+                "description",
+                &format!("{} fee for proceeds of {}", fee.label, local_date(fee.at)),
+            )
             .text("currency", currency.code()),
     })
 }
@@ -112,23 +120,32 @@ pub(super) fn flow(flow: &Flow, entry: &Entry) -> Row {
         }
         object = match &flow.asset {
             Asset::Currency(currency) => {
-                object = object.decimal("net_amount", flow.amount).text("currency", currency.code());
-                match &flow.instrument {
-                    Some(instrument) => object.text("symbol", instrument.get()),
+                object = object
+                    .decimal("net_amount", flow.amount)
+                    .text("currency", currency.code());
+                if let Some(instrument) = &flow.instrument {
+                    object = object.text("symbol", instrument.get());
+                }
+                match flow.price.filter(|price| !price.get().is_zero()) {
+                    // Of a dividend: what a share paid, and how many there were.
+                    Some(each) => object
+                        .decimal("per_share_amount", each.get())
+                        .decimal("qty", flow.amount / each.get()),
                     None => object,
                 }
             }
             Asset::Instrument { symbol, .. } => {
                 let cash = flow.cash.map(|cash| cash.amount).unwrap_or_default();
-                object
+                object = object
                     .decimal("net_amount", cash)
                     .text("symbol", symbol.get())
-                    .decimal("qty", flow.amount)
+                    .decimal("qty", flow.amount);
+                match flow.price {
+                    Some(price) => object.decimal("price", price.get()),
+                    None => object,
+                }
             }
         };
-        if let Some(price) = flow.price {
-            object = object.decimal("price", price.get());
-        }
         if let Some(group) = &flow.group {
             object = object.text("group_id", &uuid("group", group));
         }
@@ -163,7 +180,11 @@ fn flow_kind(flow: &Flow) -> (&'static str, Option<&'static str>) {
 
 /// An OCC code ends in a date, a letter and eight digits of a strike.
 fn is_option(symbol: &str) -> bool {
-    let Some((_, tail)) = symbol.len().checked_sub(15).and_then(|place| symbol.split_at_checked(place)) else {
+    let Some((_, tail)) = symbol
+        .len()
+        .checked_sub(15)
+        .and_then(|place| symbol.split_at_checked(place))
+    else {
         return false;
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -181,10 +202,10 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Rows that are no fills have a date and zeros in their id.
+    /// Rows that are no fills have a date and zeros in their id. They are made when the engine books them: fees on
+    /// the day after their date.
     fn row(&self, middle: impl FnOnce(Object) -> Object) -> Row {
         let date = day_of(self.at);
-        let created_at = self.booked_at.max(day_after(date, self.kind).unwrap_or(self.booked_at));
         let id = format!("{}000000000::{}", date.format("%Y%m%d"), uuid(self.kind, self.id));
         let status = match (self.canceled, self.corrected) {
             (true, _) => "canceled",
@@ -195,30 +216,21 @@ impl Parts<'_> {
             .text("id", &id)
             .text("activity_type", self.kind)
             .text("date", &date.to_string())
-            .stamp("created_at", created_at);
+            .stamp("created_at", self.booked_at);
         Row {
             json: middle(object).text("status", status).end(),
             id,
             kind: self.kind,
-            created_at,
+            created_at: self.booked_at,
         }
     }
 }
 
 /// The day that a row is for: a date alone is midnight UTC, any other moment counts in New York.
 fn day_of(at: DateTime<Utc>) -> NaiveDate {
-    if at.time() == chrono::NaiveTime::MIN {
+    if at.time() == NaiveTime::MIN {
         at.date_naive()
     } else {
         local_date(at)
     }
-}
-
-/// The earliest that a row of a date is made. Transfers are booked at once; anything else on the day after, here at
-/// two in the morning in New York, or whenever the engine booked it after that.
-fn day_after(date: NaiveDate, kind: &str) -> Option<DateTime<Utc>> {
-    if matches!(kind, "CSD" | "CSW" | "JNLC" | "JNLS") {
-        return None;
-    }
-    midnight(date.checked_add_days(Days::new(1))?)?.checked_add_signed(Duration::hours(2))
 }

@@ -1,13 +1,15 @@
 //! Orders, positions and assets as Alpaca writes them.
 
-use broker_core::model::{Amount, AssetClass, Group, InstrumentStatus, OptionRight, ExerciseStyle, PositionEffect, Trail};
+use broker_core::model::{
+    Amount, AssetClass, ExerciseStyle, Group, InstrumentStatus, OptionRight, PositionEffect, Trail,
+};
 use broker_core::{Instrument, Order, OrderStatus, Position, Price, Side};
 use broker_sim::Engine;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::ids::{slashless, uuid};
 use super::assets::has_options;
+use super::ids::{slashless, uuid};
 use super::json::{Object, array, quoted};
 
 /// `us_equity`, `us_option` or `crypto`; `None` for what Alpaca does not list.
@@ -53,7 +55,10 @@ pub(super) fn order(order: &Order, instrument: &Instrument, facts: &OrderFacts) 
     };
     let price = |price: Option<Price>| price.map(|price| price.get());
     let kind = order.kind.as_str();
-    let client_id = order.client_id.as_ref().map_or_else(|| made_client_id(order), ToString::to_string);
+    let client_id = order
+        .client_id
+        .as_ref()
+        .map_or_else(|| made_client_id(order), ToString::to_string);
     let mut object = Object::new()
         .text("id", order.id.get())
         .text("client_order_id", &client_id)
@@ -82,7 +87,12 @@ pub(super) fn order(order: &Order, instrument: &Instrument, facts: &OrderFacts) 
         .text("order_type", kind)
         .text("type", kind)
         .text("side", &side.to_string());
-    if let Some(effect) = order.legs.first().and_then(|leg| leg.effect).filter(|_| facts.states_intent) {
+    if let Some(effect) = order
+        .legs
+        .first()
+        .and_then(|leg| leg.effect)
+        .filter(|_| facts.states_intent)
+    {
         object = object.text("position_intent", intent(side, effect));
     }
     let object = object
@@ -203,7 +213,10 @@ pub(super) fn position(position: &Position, instrument: &Instrument, facts: Posi
         .decimal("unrealized_pl", profit)
         .decimal("unrealized_plpc", share(profit, cost))
         .decimal("unrealized_intraday_pl", today)
-        .decimal("unrealized_intraday_plpc", share(today, qty * last_day * multiplier(instrument)))
+        .decimal(
+            "unrealized_intraday_plpc",
+            share(today, qty * last_day * multiplier(instrument)),
+        )
         .decimal("current_price", mark)
         .decimal("lastday_price", last_day)
         .decimal("change_today", share(mark - last_day, last_day))
@@ -238,13 +251,16 @@ pub(super) fn asset(engine: &Engine, instrument: &Instrument) -> String {
         .text("exchange", instrument.exchange.as_deref().unwrap_or_default())
         .text("symbol", instrument.symbol.get())
         .text("name", name)
-        .text("status", status_word(instrument))
-        .flag("tradable", instrument.status == InstrumentStatus::Tradable)
+        .text("status", status_word(engine, instrument))
+        .flag("tradable", is_tradable(engine, instrument))
         .flag("marginable", is_marginable(instrument))
         .flag("shortable", shortable)
         .flag("easy_to_borrow", shortable);
     if !crypto {
-        object = object.text("borrow_status", if shortable { "easy_to_borrow" } else { "hard_to_borrow" });
+        object = object.text(
+            "borrow_status",
+            if shortable { "easy_to_borrow" } else { "hard_to_borrow" },
+        );
     }
     object = object.flag("fractionable", fractionable(instrument));
     if let Some(rate) = percent(margin.maintenance_rate) {
@@ -269,7 +285,9 @@ pub(super) fn asset(engine: &Engine, instrument: &Instrument) -> String {
         }
     }
     let attributes = attributes(engine, instrument);
-    object.raw("attributes", &array(attributes.into_iter().map(quoted))).end()
+    object
+        .raw("attributes", &array(attributes.into_iter().map(quoted)))
+        .end()
 }
 
 /// What an asset has besides its flags.
@@ -284,12 +302,21 @@ pub(super) fn fractionable(instrument: &Instrument) -> bool {
 }
 
 /// Whether it is listed still.
-pub(super) fn is_active(instrument: &Instrument) -> bool {
-    instrument.status != InstrumentStatus::Delisted
+pub(super) fn is_active(engine: &Engine, instrument: &Instrument) -> bool {
+    let expired = instrument.expires_at.is_some_and(|at| at <= engine.now());
+    instrument.status != InstrumentStatus::Delisted && !expired
 }
 
-fn status_word(instrument: &Instrument) -> &'static str {
-    if is_active(instrument) { "active" } else { "inactive" }
+fn status_word(engine: &Engine, instrument: &Instrument) -> &'static str {
+    if is_active(engine, instrument) {
+        "active"
+    } else {
+        "inactive"
+    }
+}
+
+fn is_tradable(engine: &Engine, instrument: &Instrument) -> bool {
+    instrument.status == InstrumentStatus::Tradable && is_active(engine, instrument)
 }
 
 /// The root of an option's code.
@@ -299,7 +326,7 @@ pub(super) fn root(instrument: &Instrument) -> &str {
 }
 
 /// One contract of `GET /v2/options/contracts`; `None` for what is no option.
-pub(super) fn contract(instrument: &Instrument) -> Option<String> {
+pub(super) fn contract(engine: &Engine, instrument: &Instrument) -> Option<String> {
     let terms = instrument.option.as_ref()?;
     let right = match terms.right {
         OptionRight::Call => "call",
@@ -310,13 +337,18 @@ pub(super) fn contract(instrument: &Instrument) -> Option<String> {
         Some(ExerciseStyle::American) | None => "american",
     };
     let multiplier = instrument.multiplier?;
-    let name = format!("{} {} {} {right}", terms.underlying, terms.expires_on.format("%b %d %Y"), terms.strike);
+    let name = format!(
+        "{} {} {} {right}",
+        terms.underlying,
+        terms.expires_on.format("%b %d %Y"),
+        terms.strike
+    );
     let object = Object::new()
         .text("id", &asset_id(instrument))
         .text("symbol", instrument.symbol.get())
         .text("name", &name)
-        .text("status", status_word(instrument))
-        .flag("tradable", instrument.status == InstrumentStatus::Tradable)
+        .text("status", status_word(engine, instrument))
+        .flag("tradable", is_tradable(engine, instrument))
         .text("expiration_date", &terms.expires_on.to_string())
         .text("root_symbol", root(instrument))
         .text("underlying_symbol", terms.underlying.get())
