@@ -49,10 +49,7 @@ pub(super) fn quotient(a: Decimal, b: Decimal) -> Result<Decimal> {
 
 /// An average, to all digits that fit (28).
 pub(super) fn average(total: Decimal, count: Decimal) -> Result<Decimal> {
-    total
-        .checked_div(count)
-        .map(|average| average.normalize())
-        .ok_or_else(unfit)
+    total.checked_div(count).ok_or_else(unfit)
 }
 
 /// `total * part / whole`, rounded so that the rest, `total - share`, is exact: nothing is lost between the two.
@@ -74,6 +71,7 @@ pub(super) fn larger(a: Decimal, b: Decimal) -> Decimal {
     if a.cmp(&b) == Ordering::Less { b } else { a }
 }
 
+#[cold]
 fn add_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     if a.is_zero() {
         return Ok(b);
@@ -88,6 +86,7 @@ fn add_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     }
 }
 
+#[cold]
 fn mul_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     if a.is_zero() || b.is_zero() {
         return Ok(Decimal::ZERO);
@@ -105,6 +104,7 @@ fn whole_digits(value: Decimal) -> u32 {
     whole.checked_ilog10().map_or(0, |log| log + 1)
 }
 
+#[cold]
 fn unfit() -> Error {
     Error::invalid("a sum of the books does not fit 28 digits")
 }
