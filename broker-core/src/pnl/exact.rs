@@ -18,7 +18,7 @@ const SHARE_DIGITS: u32 = 22;
 const QUOTIENT_PLACES: u32 = 18;
 
 /// The exact sum.
-#[inline]
+#[inline(always)]
 pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
     match a.checked_add(b) {
         Some(sum) if sum.scale() == a.scale().max(b.scale()) => Ok(sum),
@@ -27,13 +27,13 @@ pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
 }
 
 /// The exact difference.
-#[inline]
+#[inline(always)]
 pub(super) fn sub(a: Decimal, b: Decimal) -> Result<Decimal> {
     add(a, -b)
 }
 
 /// The exact product.
-#[inline]
+#[inline(always)]
 pub(super) fn mul(a: Decimal, b: Decimal) -> Result<Decimal> {
     match a.checked_mul(b) {
         Some(product) if product.scale() == a.scale() + b.scale() => Ok(product),

@@ -125,10 +125,7 @@ impl Round {
     /// Books a fill's ids on it.
     #[inline]
     pub(super) fn note(&mut self, fill: &Fill) {
-        // The broker's lot rows of one fill may come to the same round several times.
-        if self.fills.last() != Some(&fill.id) {
-            self.fills.push(fill.id.clone());
-        }
+        self.fills.push(fill.id.clone());
         if let Some(order) = &fill.order
             && self.orders.last() != Some(order)
         {
