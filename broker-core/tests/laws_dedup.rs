@@ -60,7 +60,10 @@ fn naive_fold(rows: &[Row]) -> Vec<Row> {
     let mut kept = BTreeMap::new();
     for row in rows {
         if let Record::Fill(fill) = &row.record {
-            kept.insert((fill.account.clone(), fill.symbol.clone(), fill.at, fill.qty), row.clone());
+            kept.insert(
+                (fill.account.clone(), fill.symbol.clone(), fill.at, fill.qty),
+                row.clone(),
+            );
         }
     }
     kept.into_values().collect()
@@ -195,7 +198,11 @@ fn a_higher_grade_counts_once_it_covers_the_quantity() {
     let booked = of_order("a", Grade::Booked, "60");
     let partly = folded(&[first.clone(), second.clone(), booked.clone()]);
     assert_eq!(standing(&partly), ["a", "b"]);
-    assert!(partly.records().all(|record| matches!(record, Record::Fill(fill) if fill.grade == Grade::Reported)));
+    assert!(
+        partly
+            .records()
+            .all(|record| matches!(record, Record::Fill(fill) if fill.grade == Grade::Reported))
+    );
 
     // A void of a reported fill takes the quantity away; the provisional row does not bring it back.
     let void = Row {
@@ -232,7 +239,10 @@ fn the_venues_version_beats_the_order_of_reading() {
     assert_eq!((price(&out), out.superseded, out.rows.len()), ("11".to_owned(), 1, 2));
     assert_eq!(price(&folded(&[row(0, "11", 7), row(0, "10", 8)])), "10");
     // What was said first, then taken back, then said again, holds.
-    assert_eq!(price(&folded(&[row(0, "10", 1), row(0, "11", 2), row(0, "10", 3)])), "10");
+    assert_eq!(
+        price(&folded(&[row(0, "10", 1), row(0, "11", 2), row(0, "10", 3)])),
+        "10"
+    );
 }
 
 #[test]

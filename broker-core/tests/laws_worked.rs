@@ -54,7 +54,10 @@ fn pips_of_euro_yen_and_gold() {
     assert_eq!(yen.pip(), Some(d("0.01")));
     let units: Qty = "10000".parse().unwrap();
     assert_eq!(yen.pip_value(units).unwrap().to_string(), "100.00 JPY");
-    assert_eq!(pair("EUR_USD", "USD", -4).pip_value(units).unwrap().to_string(), "1.0000 USD");
+    assert_eq!(
+        pair("EUR_USD", "USD", -4).pip_value(units).unwrap().to_string(),
+        "1.0000 USD"
+    );
 }
 
 /// 100 contracts of 100 USD, bought at 50,000 and sold at 62,500: 10,000 x (1/50,000 - 1/62,500) = 0.2 - 0.16 BTC.
@@ -110,18 +113,45 @@ fn a_session_of_six_fills() {
     .map(|record| with_fee(record, "0.10"));
     let fifo = books(LotMethod::Fifo, &[share("A")], &records);
     assert_eq!((position(&fifo, "A"), cash(&fifo)), (d("-40"), d("649.40")));
-    let [first, second] = fifo.trades.as_slice() else { panic!("two trades") };
-    assert_eq!((first.side, first.qty, first.exit_qty, first.peak_qty), (Side::Buy, q("150"), q("150"), q("150")));
-    assert_eq!((first.gross_pnl, first.net_pnl()), (Some(usd("210")), Some(usd("209.63"))));
-    assert_eq!((first.opened_at, first.closed_at, first.exit), (at(0), Some(at(3)), Some(TradeExit::Filled)));
-    assert_eq!(first.fills.iter().map(|fill| fill.get()).collect::<Vec<_>>(), ["f0", "f1", "f2", "f3"]);
-    assert_eq!((second.side, second.qty, second.exit_qty), (Side::Sell, q("50"), q("10")));
-    assert_eq!((second.gross_pnl, second.fees.as_slice()), (Some(usd("20")), [usd("0.23")].as_slice()));
+    let [first, second] = fifo.trades.as_slice() else {
+        panic!("two trades")
+    };
+    assert_eq!(
+        (first.side, first.qty, first.exit_qty, first.peak_qty),
+        (Side::Buy, q("150"), q("150"), q("150"))
+    );
+    assert_eq!(
+        (first.gross_pnl, first.net_pnl()),
+        (Some(usd("210")), Some(usd("209.63")))
+    );
+    assert_eq!(
+        (first.opened_at, first.closed_at, first.exit),
+        (at(0), Some(at(3)), Some(TradeExit::Filled))
+    );
+    assert_eq!(
+        first.fills.iter().map(|fill| fill.get()).collect::<Vec<_>>(),
+        ["f0", "f1", "f2", "f3"]
+    );
+    assert_eq!(
+        (second.side, second.qty, second.exit_qty),
+        (Side::Sell, q("50"), q("10"))
+    );
+    assert_eq!(
+        (second.gross_pnl, second.fees.as_slice()),
+        (Some(usd("20")), [usd("0.23")].as_slice())
+    );
     // Entries 30 @ 11 and 20 @ 10: 530 / 50.
-    assert_eq!((second.entry_price, second.exit_price), (Some(d("10.6").into()), Some(d("9").into())));
+    assert_eq!(
+        (second.entry_price, second.exit_price),
+        (Some(d("10.6").into()), Some(d("9").into()))
+    );
     assert_eq!(fifo.fees[&Currency::USD], d("0.60"));
     // Open lots: 20 left of the 30 @ 11, and 20 @ 10.
-    let lots: Vec<_> = fifo.positions[0].lots.iter().map(|lot| (lot.qty, lot.price.unwrap())).collect();
+    let lots: Vec<_> = fifo.positions[0]
+        .lots
+        .iter()
+        .map(|lot| (lot.qty, lot.price.unwrap()))
+        .collect();
     assert_eq!(lots, [(d("-20"), d("11")), (d("-20"), d("10"))]);
 
     // By LIFO fill 3 takes 50 @ 12 and 30 @ 10: 50 + 90 = 140; fill 4 70 @ 10: 70. Flat all the same: 210.
@@ -158,9 +188,18 @@ fn the_brokers_pnl_stands_beside_ours() {
     for method in METHODS {
         let books = books(method, &[pair("EUR_USD", "USD", -4)], &records);
         let trade = &books.trades[0];
-        assert_eq!((trade.gross_pnl, trade.broker_pnl), (Some(usd("-0.0140")), Some(usd("-0.0140"))));
-        assert_eq!((trade.pips, trade.financing.as_slice()), (Some(d("-1.4")), [usd("-0.0082")].as_slice()));
-        assert_eq!((books.broker_pnl.len(), books.broker_pnl[0].difference), (1, Some(Decimal::ZERO)));
+        assert_eq!(
+            (trade.gross_pnl, trade.broker_pnl),
+            (Some(usd("-0.0140")), Some(usd("-0.0140")))
+        );
+        assert_eq!(
+            (trade.pips, trade.financing.as_slice()),
+            (Some(d("-1.4")), [usd("-0.0082")].as_slice())
+        );
+        assert_eq!(
+            (books.broker_pnl.len(), books.broker_pnl[0].difference),
+            (1, Some(Decimal::ZERO))
+        );
         assert_eq!(books.disagreements().count(), 0);
         // The balance moves by PnL and financing: 94984.8867 - 0.0140 - 0.0082.
         assert_eq!(cash(&books), d("-0.0222"));
@@ -172,9 +211,16 @@ fn the_brokers_pnl_stands_beside_ours() {
 fn another_pnl_than_ours_is_named() {
     let mut close = fill(1, Side::Sell, "ES", "1", "6065.25");
     close.pnl = Some(usd("49"));
-    let books = books(LotMethod::Fifo, &[es()], &[buy(0, "ES", "1", "6064.25"), Record::Fill(close)]);
+    let books = books(
+        LotMethod::Fifo,
+        &[es()],
+        &[buy(0, "ES", "1", "6064.25"), Record::Fill(close)],
+    );
     let row = books.disagreements().next().unwrap();
-    assert_eq!((row.trade, row.ours, row.difference), (0, Some(usd("50")), Some(d("-1"))));
+    assert_eq!(
+        (row.trade, row.ours, row.difference),
+        (0, Some(usd("50")), Some(d("-1")))
+    );
 }
 
 /// Two lots; the younger is closed because the broker says so: 110 - 105, not 110 - 100.
@@ -202,7 +248,10 @@ fn the_brokers_lots_are_taken_as_it_says() {
     let assigned = books(LotMethod::BrokerLots, &[share("A")], &records);
     assert_eq!(assigned.trades[0].gross_pnl, Some(usd("5")));
     assert_eq!(assigned.positions[0].lots[0].id, Some("old".into()));
-    assert_eq!(books(LotMethod::Fifo, &[share("A")], &records).trades[0].gross_pnl, Some(usd("10")));
+    assert_eq!(
+        books(LotMethod::Fifo, &[share("A")], &records).trades[0].gross_pnl,
+        Some(usd("10"))
+    );
 
     // A row that names no lot, or one that is not there, takes the oldest and is listed.
     let unnamed = [records[0].clone(), records[1].clone(), sell(2, "A", "1", "110")];
@@ -213,7 +262,11 @@ fn the_brokers_lots_are_taken_as_it_says() {
 
 #[test]
 fn an_unknown_multiplier_is_never_a_default() {
-    let records = [buy(0, "ES", "1", "6064.25"), sell(1, "ES", "2", "6064.50"), buy(2, "A", "1", "5")];
+    let records = [
+        buy(0, "ES", "1", "6064.25"),
+        sell(1, "ES", "2", "6064.50"),
+        buy(2, "A", "1", "5"),
+    ];
     let unknown = instrument("ES", Payoff::Margined, None);
     for (given, reason) in [
         (vec![unknown, share("A")], Reason::UnknownMultiplier),
@@ -221,10 +274,16 @@ fn an_unknown_multiplier_is_never_a_default() {
     ] {
         let books = books(LotMethod::Fifo, &given, &records);
         assert_eq!(position(&books, "ES"), d("-1"));
-        assert_eq!((books.trades[0].gross_pnl, books.trades[0].exit_price), (None, Some(d("6064.50").into())));
+        assert_eq!(
+            (books.trades[0].gross_pnl, books.trades[0].exit_price),
+            (None, Some(d("6064.50").into()))
+        );
         assert_eq!((books.unpriced.len(), books.unpriced[0].reason), (1, reason));
         assert_eq!(books.unpriced[0].records.len(), 3); // the flip is in two trades
-        assert_eq!((books.instruments["ES"].realized, books.instruments["ES"].unknown), (None, 2));
+        assert_eq!(
+            (books.instruments["ES"].realized, books.instruments["ES"].unknown),
+            (None, 2)
+        );
         // The other instrument's cash is there.
         assert_eq!(cash(&books), d("-5"));
     }
@@ -243,10 +302,16 @@ fn a_fee_in_kind_realizes_and_moves_no_cash() {
     ];
     let priced = books(LotMethod::Fifo, &[share("BTC/USD")], &records);
     let trade = &priced.trades[0];
-    assert_eq!((trade.gross_pnl, trade.fees.as_slice()), (Some(usd("19.90")), [usd("1.10")].as_slice()));
+    assert_eq!(
+        (trade.gross_pnl, trade.fees.as_slice()),
+        (Some(usd("19.90")), [usd("1.10")].as_slice())
+    );
     assert_eq!((trade.net_pnl(), cash(&priced)), (Some(usd("18.80")), d("18.80")));
     assert!(!trade.is_open());
-    assert_eq!((priced.fees[&Currency::USD], priced.fees_in_kind[&Currency::USD]), (d("1.10"), d("1.10")));
+    assert_eq!(
+        (priced.fees[&Currency::USD], priced.fees_in_kind[&Currency::USD]),
+        (d("1.10"), d("1.10"))
+    );
 
     // Valued at cost the parts differ, and the net does not.
     row.price = None;
@@ -294,7 +359,10 @@ fn a_split_keeps_the_cost() {
         sell(3, "A", "35", "110"),
     ];
     let fifo = books(LotMethod::Fifo, &[share("A")], &records);
-    assert_eq!((position(&fifo, "A"), fifo.trades[0].gross_pnl), (d("10"), Some(usd("250"))));
+    assert_eq!(
+        (position(&fifo, "A"), fifo.trades[0].gross_pnl),
+        (d("10"), Some(usd("250")))
+    );
     assert_eq!(fifo.positions[0].cost, Some(usd("1200")));
     assert_eq!((fifo.trades[0].qty, fifo.trades[0].peak_qty), (q("45"), q("45")));
     // (3,000 + 1,800) / 45
@@ -302,8 +370,15 @@ fn a_split_keeps_the_cost() {
     assert_eq!(cash(&fifo), d("-4800") + d("3850"));
     // One for three, of 10: 3 stay, and the cost of all ten.
     let reverse = flow(1, FlowKind::Split, asset("A"), d("-7"));
-    let one = books(LotMethod::Lifo, &[share("A")], &[buy(0, "A", "10", "300"), Record::Flow(reverse)]);
-    assert_eq!((position(&one, "A"), one.positions[0].cost), (d("3"), Some(usd("3000"))));
+    let one = books(
+        LotMethod::Lifo,
+        &[share("A")],
+        &[buy(0, "A", "10", "300"), Record::Flow(reverse)],
+    );
+    assert_eq!(
+        (position(&one, "A"), one.positions[0].cost),
+        (d("3"), Some(usd("3000")))
+    );
 }
 
 fn option(id: &str) -> Instrument {
@@ -328,7 +403,10 @@ fn an_expired_option_loses_its_premium() {
     ];
     let books = books(LotMethod::Fifo, &[option(id)], &records);
     let trade = &books.trades[0];
-    assert_eq!((trade.gross_pnl, trade.exit), (Some(usd("-250")), Some(TradeExit::Expired)));
+    assert_eq!(
+        (trade.gross_pnl, trade.exit),
+        (Some(usd("-250")), Some(TradeExit::Expired))
+    );
     assert_eq!(trade.exit_price, Some(d("0").into()));
     assert_eq!(cash(&books), d("-250"));
 }
@@ -359,7 +437,10 @@ fn an_assignment_delivers_at_the_strike() {
     let mut records = records;
     records[3] = Record::Flow(shares);
     let stated = books(LotMethod::Fifo, &[option(id), share("A")], &records);
-    assert_eq!((cash(&stated), stated.trades[0].gross_pnl), (d("425"), Some(usd("300"))));
+    assert_eq!(
+        (cash(&stated), stated.trades[0].gross_pnl),
+        (d("425"), Some(usd("300")))
+    );
     assert_eq!(stated.flows[&FlowKind::Assignment][&Currency::USD], d("5000"));
 }
 
@@ -397,7 +478,9 @@ fn transfers_come_with_a_price_or_hide_the_basis() {
         sell(6, "C", "6", "6"),
     ];
     let books = books(LotMethod::Fifo, &[share("A"), share("B"), share("C")], &records);
-    let [a, b, c] = books.trades.as_slice() else { panic!("three trades") };
+    let [a, b, c] = books.trades.as_slice() else {
+        panic!("three trades")
+    };
     assert_eq!((a.gross_pnl, a.basis), (Some(usd("20")), Basis::Known));
     assert_eq!((b.gross_pnl, b.basis), (None, Basis::Unknown));
     // What left with its cost realized nothing: 6 x 1.
@@ -413,12 +496,26 @@ fn a_future_settles_by_price_or_by_money() {
     by_price.price = Some(d("6100").into());
     by_money.cash = Some(usd("1800"));
     for row in [by_price, by_money] {
-        let settled = books(LotMethod::Fifo, &[es()], &[buy(0, "ES", "1", "6064"), Record::Flow(row)]);
-        assert_eq!((settled.trades[0].gross_pnl, cash(&settled)), (Some(usd("1800")), d("1800")));
+        let settled = books(
+            LotMethod::Fifo,
+            &[es()],
+            &[buy(0, "ES", "1", "6064"), Record::Flow(row)],
+        );
+        assert_eq!(
+            (settled.trades[0].gross_pnl, cash(&settled)),
+            (Some(usd("1800")), d("1800"))
+        );
     }
     let bare = flow(9, FlowKind::Expiry, asset("ES"), d("-1"));
-    let unknown = books(LotMethod::Fifo, &[es()], &[buy(0, "ES", "1", "6064"), Record::Flow(bare)]);
-    assert_eq!((unknown.trades[0].gross_pnl, unknown.trades[0].basis), (None, Basis::Unknown));
+    let unknown = books(
+        LotMethod::Fifo,
+        &[es()],
+        &[buy(0, "ES", "1", "6064"), Record::Flow(bare)],
+    );
+    assert_eq!(
+        (unknown.trades[0].gross_pnl, unknown.trades[0].basis),
+        (None, Basis::Unknown)
+    );
     assert!(unknown.unpriced.iter().any(|row| row.reason == Reason::UnvaluedMove));
 }
 
@@ -436,10 +533,20 @@ fn hedged_legs_are_two_positions() {
         leg(sell(1, "P", "1", "12"), PositionLeg::Short),
         leg(sell(2, "P", "1", "13"), PositionLeg::Long),
     ];
-    let books = books(LotMethod::Fifo, &[instrument("P", Payoff::Margined, Some("1"))], &records);
+    let books = books(
+        LotMethod::Fifo,
+        &[instrument("P", Payoff::Margined, Some("1"))],
+        &records,
+    );
     assert_eq!(books.trades.len(), 2);
-    assert_eq!((books.trades[0].gross_pnl, books.trades[0].leg), (Some(usd("3")), PositionLeg::Long));
-    assert_eq!((books.positions[0].qty, books.positions[0].leg), (d("-1"), PositionLeg::Short));
+    assert_eq!(
+        (books.trades[0].gross_pnl, books.trades[0].leg),
+        (Some(usd("3")), PositionLeg::Long)
+    );
+    assert_eq!(
+        (books.positions[0].qty, books.positions[0].leg),
+        (d("-1"), PositionLeg::Short)
+    );
 }
 
 #[test]
@@ -458,7 +565,10 @@ fn financing_belongs_to_the_open_trade() {
     assert_eq!(books.trades[0].financing, [usd("-0.0082")]);
     assert_eq!(books.trades[0].net_pnl(), Some(usd("9.9918")));
     assert_eq!(books.instruments["EUR_USD"].financing, [usd("-0.0164")]);
-    assert_eq!((books.financing[&Currency::USD], cash(&books)), (d("-0.0164"), d("9.9836")));
+    assert_eq!(
+        (books.financing[&Currency::USD], cash(&books)),
+        (d("-0.0164"), d("9.9836"))
+    );
 }
 
 #[test]
@@ -472,7 +582,10 @@ fn an_opening_position_counts_with_its_price() {
         price: Some(d("6000").into()),
     }];
     let books = TradeBook::fifo().fold(&history).unwrap();
-    assert_eq!((books.trades[0].gross_pnl, books.trades[0].opened_at), (Some(usd("1000")), history.since));
+    assert_eq!(
+        (books.trades[0].gross_pnl, books.trades[0].opened_at),
+        (Some(usd("1000")), history.since)
+    );
     assert_eq!(cash(&books), d("1000"));
     history.opening[0].price = None;
     let unknown = TradeBook::fifo().fold(&history).unwrap();
@@ -506,9 +619,17 @@ fn refusals_leave_the_book_as_it_was() {
     };
     assert!(book.apply(&void("f0")).is_err());
     book.apply(&void("never seen")).unwrap();
-    assert!(book.add_instrument(&instrument("A", Payoff::Cash, Some("100"))).is_err());
-    assert!(book.add_instrument(&instrument("A", Payoff::Inverse, Some("1"))).is_err());
-    let Record::Fill(mut other) = buy(2, "A", "1", "1") else { panic!("a fill") };
+    assert!(
+        book.add_instrument(&instrument("A", Payoff::Cash, Some("100")))
+            .is_err()
+    );
+    assert!(
+        book.add_instrument(&instrument("A", Payoff::Inverse, Some("1")))
+            .is_err()
+    );
+    let Record::Fill(mut other) = buy(2, "A", "1", "1") else {
+        panic!("a fill")
+    };
     other.account = "A2".into();
     assert!(book.apply(&Record::Fill(other)).is_err());
     assert_eq!(book.books().unwrap(), before);

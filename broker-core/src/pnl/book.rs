@@ -234,6 +234,12 @@ impl TradeBook {
         super::books::trades(self)
     }
 
+    /// The same out of the book itself, which saves a copy of every trade.
+    pub fn into_trades(self) -> Result<Vec<Trade>> {
+        self.check()?;
+        super::books::into_trades(self)
+    }
+
     /// All that the book says so far.
     pub fn books(&self) -> Result<Books> {
         self.check()?;

@@ -143,6 +143,27 @@ pub(super) fn trades(book: &TradeBook) -> Result<Vec<Trade>> {
     Ok(trades)
 }
 
+pub(super) fn into_trades(mut book: TradeBook) -> Result<Vec<Trade>> {
+    // Fees that name a fill or an order need all rounds at once.
+    if !book.linked.is_empty() {
+        return trades(&book);
+    }
+    let nobody = AccountId::from("");
+    let account = book.account.take().unwrap_or(nobody);
+    let mut trades = Vec::with_capacity(book.slots.iter().map(|slot| slot.done.len() + 1).sum());
+    for slot in &mut book.slots {
+        let done = std::mem::take(&mut slot.done);
+        for round in done {
+            trades.push(round.into_trade(&account, slot)?);
+        }
+        if let Some(round) = &slot.open {
+            trades.push(round.trade(&account, slot)?);
+        }
+    }
+    trades.sort_by_key(|trade| trade.opened_at);
+    Ok(trades)
+}
+
 /// Rounds by the time they were opened; those of one moment in the order of their positions.
 fn sorted_rounds(book: &TradeBook) -> Vec<(&Slot, &Round)> {
     let count = book.slots.iter().map(|slot| slot.done.len() + 1).sum();

@@ -18,7 +18,7 @@ const SHARE_DIGITS: u32 = 22;
 const QUOTIENT_PLACES: u32 = 18;
 
 /// The exact sum.
-#[inline]
+#[inline(always)]
 pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
     match a.checked_add(b) {
         Some(sum) if sum.scale() == a.scale().max(b.scale()) => Ok(sum),
@@ -27,13 +27,13 @@ pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
 }
 
 /// The exact difference.
-#[inline]
+#[inline(always)]
 pub(super) fn sub(a: Decimal, b: Decimal) -> Result<Decimal> {
     add(a, -b)
 }
 
 /// The exact product.
-#[inline]
+#[inline(always)]
 pub(super) fn mul(a: Decimal, b: Decimal) -> Result<Decimal> {
     match a.checked_mul(b) {
         Some(product) if product.scale() == a.scale() + b.scale() => Ok(product),
@@ -49,10 +49,7 @@ pub(super) fn quotient(a: Decimal, b: Decimal) -> Result<Decimal> {
 
 /// An average, to all digits that fit (28).
 pub(super) fn average(total: Decimal, count: Decimal) -> Result<Decimal> {
-    total
-        .checked_div(count)
-        .map(|average| average.normalize())
-        .ok_or_else(unfit)
+    total.checked_div(count).ok_or_else(unfit)
 }
 
 /// `total * part / whole`, rounded so that the rest, `total - share`, is exact: nothing is lost between the two.
@@ -74,6 +71,7 @@ pub(super) fn larger(a: Decimal, b: Decimal) -> Decimal {
     if a.cmp(&b) == Ordering::Less { b } else { a }
 }
 
+#[cold]
 fn add_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     if a.is_zero() {
         return Ok(b);
@@ -88,6 +86,7 @@ fn add_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     }
 }
 
+#[cold]
 fn mul_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
     if a.is_zero() || b.is_zero() {
         return Ok(Decimal::ZERO);
@@ -105,6 +104,7 @@ fn whole_digits(value: Decimal) -> u32 {
     whole.checked_ilog10().map_or(0, |log| log + 1)
 }
 
+#[cold]
 fn unfit() -> Error {
     Error::invalid("a sum of the books does not fit 28 digits")
 }

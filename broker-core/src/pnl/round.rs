@@ -90,7 +90,7 @@ impl Round {
             entries: Sum::default(),
             exits: Sum::default(),
             unknown: false,
-            fees: Vec::new(),
+            fees: Vec::with_capacity(1),
             fees_in_kind: Vec::new(),
             financing: Vec::new(),
             flow_financing: Vec::new(),
@@ -125,10 +125,7 @@ impl Round {
     /// Books a fill's ids on it.
     #[inline]
     pub(super) fn note(&mut self, fill: &Fill) {
-        // The broker's lot rows of one fill may come to the same round several times.
-        if self.fills.last() != Some(&fill.id) {
-            self.fills.push(fill.id.clone());
-        }
+        self.fills.push(fill.id.clone());
         if let Some(order) = &fill.order
             && self.orders.last() != Some(order)
         {
@@ -185,6 +182,25 @@ impl Round {
 
     /// The round for a reader.
     pub(super) fn trade(&self, account: &AccountId, of: &super::slot::Slot) -> Result<Trade> {
+        let (fees, financing) = (self.fees.clone(), self.financing.clone());
+        self.trade_with(account, of, fees, financing, self.fills.clone())
+    }
+
+    /// The same, out of the round's own rows.
+    pub(super) fn into_trade(mut self, account: &AccountId, of: &super::slot::Slot) -> Result<Trade> {
+        let (fees, financing) = (std::mem::take(&mut self.fees), std::mem::take(&mut self.financing));
+        let fills = std::mem::take(&mut self.fills);
+        self.trade_with(account, of, fees, financing, fills)
+    }
+
+    fn trade_with(
+        &self,
+        account: &AccountId,
+        of: &super::slot::Slot,
+        fees: Vec<Money>,
+        financing: Vec<Money>,
+        fills: Vec<FillId>,
+    ) -> Result<Trade> {
         let payoff = of.payoff();
         let qty = add(self.held, self.exited)?;
         let exit_price = self.exits.price(self.exited, payoff)?;
@@ -214,12 +230,12 @@ impl Round {
             entry_price,
             exit_price,
             gross_pnl,
-            fees: merged(&self.fees, &self.fees_in_kind)?,
-            financing: merged(&self.financing, &self.flow_financing)?,
+            fees: merged(fees, &self.fees_in_kind)?,
+            financing: merged(financing, &self.flow_financing)?,
             broker_pnl: self.broker_pnl.filter(|_| !self.broker_mixed),
             pips: self.pips(entry_price, exit_price, of.terms.as_ref())?,
             basis: if self.unknown { Basis::Unknown } else { Basis::Known },
-            fills: self.fills.clone(),
+            fills,
         })
     }
 
@@ -238,8 +254,7 @@ impl Round {
     }
 }
 
-fn merged(rows: &[Money], more: &[Money]) -> Result<Vec<Money>> {
-    let mut rows = rows.to_vec();
+fn merged(mut rows: Vec<Money>, more: &[Money]) -> Result<Vec<Money>> {
     more.iter().try_for_each(|money| add_money(&mut rows, *money))?;
     Ok(rows)
 }
