@@ -113,20 +113,19 @@ impl ActivityWalk {
             }
         };
         let window = self.since..self.until;
+        let created = came.records.into_iter().zip(came.created);
+        // The window selects by booking time, and rows with only a date do not tell it.
+        let inside = created.filter(|(_, created)| created.is_none_or(|created| window.contains(&created)));
+        let mut rows: Vec<_> = inside.map(|(record, _)| record).collect();
+        // The answer is sorted by id, which is not quite by time.
+        rows.sort_by_key(Record::at);
         Ok(Page {
             next: next.map(|step| self.at(step)).transpose()?,
             wait: None,
             proof,
             raw: None,
             notes: came.notes,
-            rows: came
-                .records
-                .into_iter()
-                .zip(came.created)
-                // The window selects by booking time, and rows with only a date do not tell it.
-                .filter(|(_, created)| created.is_none_or(|created| window.contains(&created)))
-                .map(|(record, _)| record)
-                .collect(),
+            rows,
         })
     }
 

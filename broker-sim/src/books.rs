@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::model::{Asset, FlowKind, Payoff, PositionLeg, Side};
-use broker_core::{AccountId, Currency, Fill, Flow, Instrument, InstrumentId, Record, Symbol};
+use broker_core::{AccountId, Currency, Fill, Flow, Instrument, InstrumentId, Price, Record, Symbol};
 use rust_decimal::Decimal;
 
 use crate::account::Entry;
@@ -19,7 +19,8 @@ pub struct Book {
     pub currency: Currency,
     /// Fills that count.
     pub fills: usize,
-    /// Realized profit or loss, first in first out, times the multiplier, before fees. Fees in kind realize nothing.
+    /// Realized profit or loss, first in first out, times the multiplier, before fees. A fee in kind leaves at its
+    /// price, as if it were sold to pay the fee; without a price it realizes nothing.
     pub gross: Decimal,
     /// Signed quantity of all fills.
     pub filled: Decimal,
@@ -172,7 +173,7 @@ impl Fold<'_> {
             Record::Flow(flow) => self.flow(flow),
             Record::Fee(fee) => match &fee.asset {
                 Asset::Currency(currency) => self.fee(*currency, fee.amount),
-                Asset::Instrument { id, .. } => self.fee_in_kind(id, PositionLeg::Net, fee.amount),
+                Asset::Instrument { id, .. } => self.fee_in_kind(id, PositionLeg::Net, fee.amount, fee.price),
             },
             Record::Void(_) => {}
         }
@@ -200,7 +201,7 @@ impl Fold<'_> {
         }
         for fee in &fill.fees {
             if instrument.payoff == Payoff::Cash && instrument.base == Some(fee.currency) {
-                self.fee_in_kind(&instrument.id, fill.leg, fee.amount);
+                self.fee_in_kind(&instrument.id, fill.leg, fee.amount, Some(fill.price));
             } else {
                 self.fee(fee.currency, fee.amount);
             }
@@ -212,14 +213,17 @@ impl Fold<'_> {
         *self.books.cash.entry(currency).or_default() -= amount;
     }
 
-    fn fee_in_kind(&mut self, id: &InstrumentId, leg: PositionLeg, amount: Decimal) {
+    fn fee_in_kind(&mut self, id: &InstrumentId, leg: PositionLeg, amount: Decimal, price: Option<Price>) {
         let Some(instrument) = self.engine.instrument(id) else {
             return;
         };
         if let Some(coin) = instrument.base {
             *self.books.fees.entry(coin).or_default() += amount;
         }
-        self.shelf(instrument, leg).put(-amount, Decimal::ZERO);
+        match price {
+            Some(price) => _ = self.put(instrument, leg, -amount, price.get()),
+            None => _ = self.shelf(instrument, leg).put(-amount, Decimal::ZERO),
+        }
         if let Some(book) = self.books.instruments.get_mut(&(id.clone(), leg)) {
             book.fees_in_kind += amount;
         }

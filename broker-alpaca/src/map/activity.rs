@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
             instrument: name.map(|name| name.id),
             order: None,
             fill: None,
-            at: at(row)?,
+            at: if in_kind { moved_at(row)? } else { at(row)? },
             booked_at: row.created_at.map(|stamp| stamp.0),
             version: version(row),
             canceled: canceled(row),
@@ -200,6 +200,8 @@ impl<'a> Reader<'a> {
             _ => (Asset::Currency(currency), row.net_amount.0.unwrap_or_default(), None),
         };
         let of_quantity = matches!(asset, Asset::Instrument { .. });
+        // A split or a new name is in force before the day's first trade.
+        let starts_the_day = matches!(kind, FlowKind::Split | FlowKind::Reorganization);
         Ok(Flow {
             id: RecordId::from(row.id.get()),
             account: self.account.clone(),
@@ -212,7 +214,11 @@ impl<'a> Reader<'a> {
             lot: None,
             group: filled(&row.group_id).map(str::to_owned),
             description: filled(&row.description).map(str::to_owned),
-            at: at(row)?,
+            at: if of_quantity && !starts_the_day {
+                moved_at(row)?
+            } else {
+                at(row)?
+            },
             booked_at: row.created_at.map(|stamp| stamp.0),
             version: version(row),
             canceled: canceled(row),
@@ -304,6 +310,17 @@ fn at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
         .map(|day| day.0.and_time(NaiveTime::MIN).and_utc())
         .or(row.created_at.map(|stamp| stamp.0))
         .ok_or_else(|| Error::decode(format!("{} has neither date nor time", row.id.get())))
+}
+
+/// When a quantity moved: when the row was made, else at the end of its day. A fee in coins, an expiry or an assignment
+/// of a day comes behind the day's trades, and books that met it first would close what was not yet open.
+fn moved_at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
+    let end_of_day = row.date.and_then(|day| day.0.and_hms_nano_opt(23, 59, 59, 999_999_999));
+    match (row.created_at, end_of_day) {
+        (Some(created), _) => Ok(created.0),
+        (None, Some(end)) => Ok(end.and_utc()),
+        (None, None) => at(row),
+    }
 }
 
 fn version(row: &ActivityJson<'_>) -> u64 {
