@@ -1,5 +1,7 @@
 //! The wire venue by raw requests: exact answers, the quirks of paging, limits, strictness.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
 use broker_core::{AccountId, OrderRequest, Qty, Side};
 use broker_sim::wire::{Venue, WireAnswer, WireLimit, WireRequest};
@@ -637,6 +639,12 @@ fn a_replaced_order_is_a_new_one() {
     );
     let terms = ["replaces", "qty", "limit_price", "client_order_id"].map(|name| field(&new, name));
     assert_eq!(terms, [old.as_str(), "12", "151", "b"]);
+    let oto = desk.post(
+        r#"{"symbol":"AAPL","qty":"1","side":"buy","type":"limit","limit_price":"150","time_in_force":"gtc","order_class":"oto","stop_loss":{"stop_price":"140"}}"#,
+    );
+    let leg = format!("/v2/orders/{}", field(&oto["legs"][0], "id"));
+    let fixed = r#"{"code":42210000,"message":"unable to replace order, legs of oto orders cannot be replaced"}"#;
+    desk.refuses("PATCH", &leg, r#"{"stop_price":"141"}"#, 422, fixed);
     let gone = r#"{"code":42210000,"message":"unable to replace order, order is not open"}"#;
     desk.refuses("PATCH", &target, r#"{"qty":"5"}"#, 422, gone);
     let taken = r#"{"code":40010001,"message":"client_order_id must be unique"}"#;

@@ -1,6 +1,6 @@
 //! Placing and replacing orders: what the body says, and what Alpaca refuses before its matching engine sees it.
 
-use broker_core::model::{AssetClass, Level, OrderChange, OrderKind, PositionEffect, StopExit, Trail};
+use broker_core::model::{AssetClass, Group, Level, OrderChange, OrderKind, PositionEffect, StopExit, Trail};
 use broker_core::num::{Num, Text};
 use broker_core::{
     AccountId, ClientOrderId, Currency, Instrument, OrderRequest, OrderStatus, Price, Qty, Side, Symbol, TimeInForce,
@@ -546,6 +546,11 @@ fn change(
             "unable to replace order, order is in status {}",
             old.status
         )));
+    }
+    if old.links.group == Some(Group::Oto) && old.links.parent.is_some() {
+        return Err(Refusal::invalid(
+            "unable to replace order, legs of oto orders cannot be replaced",
+        ));
     }
     let on_grid = |number: Num, name: &str| match instrument {
         Some(instrument) => price(number, name, instrument),
