@@ -1,5 +1,7 @@
 //! Answers of the venue against Alpaca's published documents, where the corpus has them.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::path::Path;
 
 use broker_alpaca::venue::AlpacaVenue;

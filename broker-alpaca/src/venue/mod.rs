@@ -58,6 +58,7 @@ mod refusal;
 mod route;
 mod rows;
 mod shapes;
+mod terms;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
