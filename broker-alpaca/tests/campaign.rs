@@ -1,6 +1,8 @@
 //! The history campaign over the wire venue: 100,000 fills, ties larger than a page, three requests in ten harmed.
 //! `BROKER_SEEDS=200` runs more seeds than the five of every day.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

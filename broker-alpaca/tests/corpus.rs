@@ -198,7 +198,7 @@ fn crypto_fee_is_charged_in_the_coin() {
     );
     assert_eq!((fee.amount, fee.price), (dec("0.000195"), Some(price("1884.5"))));
     assert_eq!(fee.instrument.unwrap().get(), "ETH/USD");
-    assert_eq!((fee.at, fee.booked_at), (at("2022-08-12T00:00:00Z"), None));
+    assert_eq!((fee.at, fee.booked_at), (at("2022-08-12T23:59:59.999999999Z"), None));
     assert_eq!((fee.version, fee.canceled), (0, false));
 }
 
