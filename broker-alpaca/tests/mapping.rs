@@ -62,9 +62,10 @@ fn a_crypto_session_nets_to_its_position_and_cash() {
     );
     let Record::Fee(fee) = &rows[6] else { panic!() };
     assert_eq!(fee.booked_at, Some(at("2026-03-11T05:10:00.1Z")));
+    // The coin left when the fee was booked, behind the trades of its day.
     assert_eq!(
         (fee.at, fee.amount.to_string()),
-        (at("2026-03-10T00:00:00Z"), "0.00125".to_owned())
+        (at("2026-03-11T05:10:00.1Z"), "0.00125".to_owned())
     );
 }
 
