@@ -1,7 +1,23 @@
 //! One exact model, safe order placement, certified history and PnL for every broker.
 //!
 //! This crate holds what all brokers share: the [model], the [`Broker`] traits, [errors](Error), exact
-//! [numbers](num), retry and [limits](limit). One crate a broker implements the traits.
+//! [numbers](num), [retry] and [limits](limit), [dedup] and [PnL](pnl). One crate a broker implements the traits.
+//!
+//! A program asks a broker and folds what it gets. This one asks any:
+//!
+//! ```
+//! use broker_core::{Broker, BrokerExt, HistoryQuery, Result, TradeBook};
+//!
+//! async fn print_trades(broker: &dyn Broker) -> Result<()> {
+//!     let account = broker.accounts().await?.remove(0).id;
+//!     let history = broker.all_fills(HistoryQuery::last_days(&account, 90)).await?;
+//!     println!("{:?}", history.completeness);
+//!     for trade in &TradeBook::fifo().fold(&history)?.trades {
+//!         println!("{} {} {:?}", trade.symbol, trade.side, trade.net_pnl());
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -62,3 +78,7 @@ pub use model::{
 };
 pub use num::{Currency, Money, Price, Qty, Side};
 pub use pnl::TradeBook;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

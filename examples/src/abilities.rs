@@ -72,3 +72,26 @@ fn limits(capabilities: &Capabilities) -> String {
         .collect();
     limits.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use broker_alpaca::{AlpacaBroker, AlpacaConfig};
+
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_what_the_crates_can_do() {
+        let alpaca = AlpacaBroker::new(AlpacaConfig::new("any", "any")).unwrap();
+        let readme = include_str!("../../README.md");
+        let shown = readme
+            .split_once(BEGIN)
+            .and_then(|(_, rest)| rest.split_once(END))
+            .map(|(table, _)| table.trim());
+        let written = table(&[("Alpaca", &alpaca)]);
+        assert_eq!(
+            shown,
+            Some(written.as_str()),
+            "run `cargo run --example abilities` and put its output into README.md"
+        );
+    }
+}

@@ -3,3 +3,8 @@
 pub mod abilities;
 pub mod curve;
 pub mod venue;
+
+/// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
