@@ -1,11 +1,12 @@
 //! What is open, by lots: in a queue, in one pool, or as the broker assigns them.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::exact::{add, average, mul, share, sub};
+use super::exact::{add, average, compare, mul, share, sub};
 use crate::error::Result;
 use crate::id::RecordId;
 
@@ -158,17 +159,17 @@ impl Lots {
                 Self::Average(_) => None,
             };
             let Some(lot) = next else { break };
-            let part = rest.min(lot.qty);
-            rest = sub(rest, part)?;
-            let whole = part == lot.qty;
-            take(lot, part)?;
-            if whole {
-                match self {
-                    Self::Fifo(lots) => drop(lots.pop_front()),
-                    Self::Lifo(lots) => drop(lots.pop_back()),
-                    Self::Assigned(lots) => lots.drop_first(),
-                    Self::Average(_) => {}
-                }
+            if compare(rest, lot.qty) == Ordering::Less {
+                return take(lot, rest);
+            }
+            let whole = lot.qty;
+            take(lot, whole)?;
+            rest = sub(rest, whole)?;
+            match self {
+                Self::Fifo(lots) => drop(lots.pop_front()),
+                Self::Lifo(lots) => drop(lots.pop_back()),
+                Self::Assigned(lots) => lots.drop_first(),
+                Self::Average(_) => {}
             }
         }
         Ok(())
