@@ -45,6 +45,8 @@ pub(super) fn sub(a: Decimal, b: Decimal) -> Result<Decimal> {
 #[inline(always)]
 pub(super) fn mul(a: Decimal, b: Decimal) -> Result<Decimal> {
     if let (Ok(x), Ok(y)) = (i64::try_from(a.mantissa()), i64::try_from(b.mantissa()))
+        && x != 0
+        && y != 0
         && let Some(product) = of_units(i128::from(x) * i128::from(y), a.scale() + b.scale())
     {
         return Ok(product);
@@ -68,16 +70,12 @@ fn of_units(units: i128, scale: u32) -> Option<Decimal> {
     let [a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0] = units.unsigned_abs().to_le_bytes() else {
         return None;
     };
+    if scale > Decimal::MAX_SCALE {
+        return None;
+    }
     let word = u32::from_le_bytes;
-    (scale <= Decimal::MAX_SCALE).then(|| {
-        Decimal::from_parts(
-            word([a, b, c, d]),
-            word([e, f, g, h]),
-            word([i, j, k, l]),
-            units < 0,
-            scale,
-        )
-    })
+    let (low, mid, high) = (word([a, b, c, d]), word([e, f, g, h]), word([i, j, k, l]));
+    Some(Decimal::from_parts(low, mid, high, units < 0, scale))
 }
 
 /// A quotient to 18 decimal places, or fewer where 28 digits are not enough.
@@ -92,7 +90,8 @@ pub(super) fn average(total: Decimal, count: Decimal) -> Result<Decimal> {
         i64::try_from(total.mantissa()),
         i64::try_from(count.mantissa()),
         total.scale().checked_sub(count.scale()),
-    ) && units.checked_rem(count_units) == Some(0)
+    ) && units != 0
+        && units.checked_rem(count_units) == Some(0)
         && let Some(average) = of_units((units / count_units).into(), scale)
     {
         return Ok(average);
@@ -154,6 +153,12 @@ pub(super) fn larger(a: Decimal, b: Decimal) -> Decimal {
 }
 
 fn add_scaled(a: Decimal, b: Decimal) -> Result<Decimal> {
+    if a.is_zero() {
+        return Ok(b);
+    }
+    if b.is_zero() {
+        return Ok(a);
+    }
     match a.checked_add(b) {
         Some(sum) if sum.scale() == a.scale().max(b.scale()) => Ok(sum),
         _ => add_slowly(a, b),
@@ -169,12 +174,6 @@ fn mul_large(a: Decimal, b: Decimal) -> Result<Decimal> {
 
 #[cold]
 fn add_slowly(a: Decimal, b: Decimal) -> Result<Decimal> {
-    if a.is_zero() {
-        return Ok(b);
-    }
-    if b.is_zero() {
-        return Ok(a);
-    }
     let (a, b) = (a.normalize(), b.normalize());
     match a.checked_add(b) {
         Some(sum) if sum.is_zero() || sum.scale() == a.scale().max(b.scale()) => Ok(sum),

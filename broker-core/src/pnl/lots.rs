@@ -121,7 +121,9 @@ impl Lots {
                 pool.qty = sub(pool.qty, qty)?;
                 Ok(())
             }
-            Self::Fifo(_) | Self::Lifo(_) | Self::Assigned(_) => self.take_lots(qty, |lot, part| lot.shrink(part)),
+            Self::Fifo(_) | Self::Lifo(_) | Self::Assigned(_) => {
+                self.take_lots(qty, |lot, part, whole| if whole { Ok(()) } else { lot.shrink(part) })
+            }
         }
     }
 
@@ -133,7 +135,7 @@ impl Lots {
             return sub(before, pool.cost()?);
         }
         let mut cost = Decimal::ZERO;
-        self.take_lots(qty, |lot, part| {
+        self.take_lots(qty, |lot, part, _| {
             cost = add(cost, lot.take(part)?)?;
             Ok(())
         })?;
@@ -148,8 +150,9 @@ impl Lots {
         }
     }
 
+    /// Gives each lot, the part that is taken from it, and whether that is all of it.
     #[inline]
-    fn take_lots(&mut self, qty: Decimal, mut take: impl FnMut(&mut Lot, Decimal) -> Result<()>) -> Result<()> {
+    fn take_lots(&mut self, qty: Decimal, mut take: impl FnMut(&mut Lot, Decimal, bool) -> Result<()>) -> Result<()> {
         let mut rest = qty;
         while !rest.is_zero() {
             let next = match self {
@@ -160,11 +163,11 @@ impl Lots {
             };
             let Some(lot) = next else { break };
             if compare(rest, lot.qty) == Ordering::Less {
-                return take(lot, rest);
+                return take(lot, rest, false);
             }
-            let whole = lot.qty;
-            take(lot, whole)?;
-            rest = sub(rest, whole)?;
+            let part = lot.qty;
+            take(lot, part, true)?;
+            rest = sub(rest, part)?;
             match self {
                 Self::Fifo(lots) => drop(lots.pop_front()),
                 Self::Lifo(lots) => drop(lots.pop_back()),
