@@ -1,17 +1,26 @@
 //! Fills to trades, and the dedup check, each beside its floor. All figures are for the whole input: divide by the
-//! number in the name, or read criterion's `Kelem/s`.
+//! number in the name, or read criterion's `Melem/s`.
+//!
+//! The floor of fills to trades is the hand-written program for the same job, and no more than that: a map of
+//! positions by instrument, FIFO lots in a `VecDeque`, one record a round trip (instrument, side, opened and closed,
+//! quantity, sums of entries and exits, PnL with the multiplier, fees by currency, a flip's fee shared by quantity),
+//! and the account's PnL and fees by currency. It uses `rust_decimal`'s operators, which panic and round; it checks
+//! nothing, keeps no ids of fills, orders or accounts, works out no averages, and knows no other lot method, flow or
+//! payoff.
+//!
+//! The floor of the dedup check is the same key in the standard library's hash set.
 
 #![allow(missing_docs, clippy::unwrap_used)] // criterion's macros, and a bench may fail
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 
 use broker_core::dedup::{KeySpace, RowKind, SeenSet};
-use broker_core::model::{AssetClass, Environment, Grade, InstrumentStatus, Payoff, PositionLeg};
+use broker_core::model::{AssetClass, Environment, Grade, InstrumentStatus, Payoff, PositionLeg, Trade};
 use broker_core::pnl::{LotMethod, TradeBook};
-use broker_core::{Currency, Fill, Instrument, Money, Price, Qty, Record, Side};
-use chrono::{DateTime, TimeDelta};
+use broker_core::{Currency, Fill, Instrument, InstrumentId, Money, Price, Qty, Record, Side};
+use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rust_decimal::Decimal;
 
@@ -102,40 +111,120 @@ fn growing(count: u32) -> Vec<Record> {
         .collect()
 }
 
-/// What one writes in an afternoon: one instrument, lots in a queue, PnL and fees in one sum each, no trades.
-fn plain_fifo(records: &[Record]) -> (Decimal, Decimal) {
-    let mut lots: VecDeque<(Side, Decimal, Decimal)> = VecDeque::new();
-    let (mut pnl, mut fees) = (Decimal::ZERO, Decimal::ZERO);
+/// A round trip as one writes it down by hand: sums, no averages, and not which fills it is of.
+struct PlainTrade {
+    instrument: InstrumentId,
+    side: Side,
+    opened_at: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+    qty: Decimal,
+    entries: Decimal,
+    exits: Decimal,
+    pnl: Decimal,
+    fees: Vec<Money>,
+}
+
+/// What is open of one instrument: lots of quantity and price.
+struct PlainPosition {
+    multiplier: Decimal,
+    currency: Currency,
+    lots: VecDeque<(Decimal, Decimal)>,
+    trade: Option<PlainTrade>,
+}
+
+/// What comes out of the floor.
+#[derive(Default)]
+struct PlainBook {
+    positions: HashMap<InstrumentId, PlainPosition>,
+    trades: Vec<PlainTrade>,
+    pnl: Vec<Money>,
+    fees: Vec<Money>,
+}
+
+fn add_plain(sums: &mut Vec<Money>, amount: Decimal, currency: Currency) {
+    match sums.iter_mut().find(|sum| sum.currency == currency) {
+        Some(sum) => sum.amount += amount,
+        None => sums.push(Money::new(amount, currency)),
+    }
+}
+
+fn fee_part(fee: Decimal, part: Decimal, qty: Decimal) -> Decimal {
+    if part == qty { fee } else { fee * part / qty }
+}
+
+/// What one writes in an afternoon with `rust_decimal`'s own operators: see the head of this file.
+fn plain_fifo(instruments: &[Instrument], records: &[Record]) -> PlainBook {
+    let mut book = PlainBook::default();
+    for instrument in instruments {
+        let position = PlainPosition {
+            multiplier: instrument.multiplier.unwrap(),
+            currency: instrument.currency,
+            lots: VecDeque::new(),
+            trade: None,
+        };
+        book.positions.insert(instrument.id.clone(), position);
+    }
     for record in records {
         let Record::Fill(fill) = record else { continue };
-        let (mut rest, price) = (fill.qty.get(), fill.price.get());
-        while !rest.is_zero() {
-            match lots.front_mut() {
-                Some((side, qty, entry)) if *side != fill.side => {
-                    let part = rest.min(*qty);
-                    let move_ = if *side == Side::Buy {
-                        price - *entry
-                    } else {
-                        *entry - price
-                    };
-                    pnl += move_ * part * Decimal::from(50);
-                    rest -= part;
-                    *qty -= part;
-                    if qty.is_zero() {
-                        lots.pop_front();
-                    }
+        let position = book.positions.get_mut(&fill.instrument).unwrap();
+        let (qty, price) = (fill.qty.get(), fill.price.get());
+        let mut rest = qty;
+        while let Some(trade) = position.trade.as_mut().filter(|trade| trade.side != fill.side) {
+            let Some((open, entry)) = position.lots.front_mut() else {
+                break;
+            };
+            let part = rest.min(*open);
+            let gain = match trade.side {
+                Side::Buy => price - *entry,
+                Side::Sell => *entry - price,
+            };
+            let pnl = gain * part * position.multiplier;
+            trade.pnl += pnl;
+            trade.exits += price * part;
+            add_plain(&mut book.pnl, pnl, position.currency);
+            rest -= part;
+            *open -= part;
+            if open.is_zero() {
+                position.lots.pop_front();
+            }
+            if position.lots.is_empty() {
+                trade.closed_at = Some(fill.at);
+                for fee in &fill.fees {
+                    add_plain(&mut trade.fees, fee_part(fee.amount, qty - rest, qty), fee.currency);
                 }
-                _ => {
-                    lots.push_back((fill.side, rest, price));
-                    rest = Decimal::ZERO;
-                }
+                book.trades.extend(position.trade.take());
+            }
+            if rest.is_zero() {
+                break;
             }
         }
+        if !rest.is_zero() {
+            position.lots.push_back((rest, price));
+            let trade = position.trade.get_or_insert_with(|| PlainTrade {
+                instrument: fill.instrument.clone(),
+                side: fill.side,
+                opened_at: fill.at,
+                closed_at: None,
+                qty: Decimal::ZERO,
+                entries: Decimal::ZERO,
+                exits: Decimal::ZERO,
+                pnl: Decimal::ZERO,
+                fees: Vec::new(),
+            });
+            trade.qty += rest;
+            trade.entries += price * rest;
+        }
         for fee in &fill.fees {
-            fees += fee.amount;
+            add_plain(&mut book.fees, fee.amount, fee.currency);
+            if let Some(trade) = &mut position.trade {
+                let part = if rest.is_zero() { qty } else { rest };
+                add_plain(&mut trade.fees, fee_part(fee.amount, part, qty), fee.currency);
+            }
         }
     }
-    (pnl, fees)
+    let open = book.positions.values_mut().filter_map(|position| position.trade.take());
+    book.trades.extend(open);
+    book
 }
 
 fn book(method: LotMethod, records: &[Record]) -> TradeBook {
@@ -147,20 +236,45 @@ fn book(method: LotMethod, records: &[Record]) -> TradeBook {
     book
 }
 
+/// The floor and the book say the same of every round trip.
+fn agrees(plain: &PlainBook, trades: &[Trade]) {
+    assert_eq!(plain.trades.len(), trades.len());
+    for (plain, trade) in plain.trades.iter().zip(trades) {
+        assert_eq!(plain.instrument, trade.instrument);
+        assert_eq!(
+            (plain.side, plain.opened_at, plain.closed_at),
+            (trade.side, trade.opened_at, trade.closed_at)
+        );
+        assert_eq!(
+            (plain.qty, plain.pnl),
+            (trade.qty.get(), trade.gross_pnl.unwrap().amount)
+        );
+        assert_eq!(plain.fees.len(), trade.fees.len());
+        let average = |sum: Decimal, qty: Qty| Price::new(sum / qty.get());
+        assert_eq!(Some(average(plain.entries, trade.qty)), trade.entry_price);
+        assert_eq!(
+            trade.exit_price.map(|_| average(plain.exits, trade.exit_qty)),
+            trade.exit_price
+        );
+    }
+    let pnl: Decimal = trades.iter().map(|trade| trade.gross_pnl.unwrap().amount).sum();
+    let fees: Decimal = trades.iter().flat_map(|trade| &trade.fees).map(|fee| fee.amount).sum();
+    assert_eq!((plain.pnl[0].amount, plain.fees[0].amount), (pnl, fees));
+}
+
 fn fills_to_trades(c: &mut Criterion) {
     let records = walk(FILLS);
-    let trades = book(LotMethod::Fifo, &records).trades().unwrap();
-    let ours: Decimal = trades.iter().map(|trade| trade.gross_pnl.unwrap().amount).sum();
-    assert_eq!(
-        ours,
-        plain_fifo(&records).0,
-        "the floor and the book agree over {} trades",
-        trades.len()
+    let instruments = [instrument()];
+    agrees(
+        &plain_fifo(&instruments, &records),
+        &book(LotMethod::Fifo, &records).trades().unwrap(),
     );
 
     let mut group = c.benchmark_group("fills_to_trades_100000");
     group.throughput(Throughput::Elements(FILLS.into()));
-    group.bench_function("floor_plain_fifo", |b| b.iter(|| plain_fifo(black_box(&records))));
+    group.bench_function("floor_plain_fifo", |b| {
+        b.iter_with_large_drop(|| plain_fifo(&instruments, black_box(&records)))
+    });
     group.bench_function("fifo", |b| {
         b.iter_with_large_drop(|| book(LotMethod::Fifo, black_box(&records)).into_trades().unwrap())
     });

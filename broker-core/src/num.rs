@@ -486,6 +486,27 @@ pub mod exact {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
         Num::deserialize(deserializer).map(|number| number.0)
     }
+
+    /// The same for an optional one. Beside it write `default`, so that a missing field is `None`.
+    pub mod option {
+        use rust_decimal::Decimal;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use crate::num::Num;
+
+        /// Writes it as text, or as `null`.
+        pub fn serialize<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => super::serialize(value, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// Reads it from its text, or from `null`.
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+            Ok(Option::<Num>::deserialize(deserializer)?.map(|number| number.0))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ pub struct TickBand {
     /// Lower border, inclusive, of the absolute price.
     pub from: Price,
     /// Smallest step.
+    #[serde(with = "crate::num::exact")]
     pub tick: Decimal,
 }
 
@@ -111,10 +112,13 @@ pub struct TickBand {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Margin {
     /// Share of the value needed to open a long position: 0.5 is half.
+    #[serde(default, with = "crate::num::exact::option")]
     pub long_rate: Option<Decimal>,
     /// Share of the value needed to open a short position.
+    #[serde(default, with = "crate::num::exact::option")]
     pub short_rate: Option<Decimal>,
     /// Share of the value needed to keep it.
+    #[serde(default, with = "crate::num::exact::option")]
     pub maintenance_rate: Option<Decimal>,
     /// Money a contract needed to open.
     pub initial: Option<Money>,
@@ -144,10 +148,12 @@ pub struct Instrument {
     /// How price moves become money.
     pub payoff: Payoff,
     /// Money a unit moves when the price moves by 1: 1 for shares, 100 for most options, 50 for ES.
+    #[serde(default, with = "crate::num::exact::option")]
     pub multiplier: Option<Decimal>,
     /// Price steps, by ascending border; empty when unknown.
     pub ticks: Vec<TickBand>,
     /// Step of the quantity.
+    #[serde(default, with = "crate::num::exact::option")]
     pub lot: Option<Decimal>,
     /// Smallest quantity.
     pub min_qty: Option<Qty>,
@@ -201,5 +207,52 @@ impl Instrument {
             Payoff::Inverse => face.checked_div(price.get())?,
         };
         Some(Money::new(amount, self.currency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_json_numbers_keep_every_digit() {
+        let digits = "0.1234567890123456789";
+        let text = format!(
+            r#"{{"id":"X","symbol":"X","name":null,"asset_class":"stock","exchange":null,"currency":"USD","base":null,
+                "payoff":"cash","multiplier":{digits},"ticks":[{{"from":{digits},"tick":{digits}}}],"lot":{digits},
+                "min_qty":{digits},"max_qty":null,"min_notional":null,"pip_location":null,"expires_at":null,
+                "option":null,"margin":{{"long_rate":{digits},"short_rate":{digits},"maintenance_rate":{digits}}},
+                "status":"tradable","shortable":null}}"#
+        );
+        let read: Instrument = serde_json::from_str(&text).unwrap();
+        let margin = read.margin.as_ref().unwrap();
+        let band = read.ticks[0];
+        for number in [
+            read.multiplier,
+            read.lot,
+            read.min_qty.map(Qty::get),
+            Some(band.from.get()),
+            Some(band.tick),
+            margin.long_rate,
+            margin.short_rate,
+            margin.maintenance_rate,
+        ] {
+            assert_eq!(number.unwrap().to_string(), digits);
+        }
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(written.matches(&format!("\"{digits}\"")).count(), 8);
+        assert_eq!(serde_json::from_str::<Instrument>(&written).unwrap(), read);
+
+        let unknown = text
+            .replace(&format!(r#""multiplier":{digits},"#), "")
+            .replace(&format!(r#""lot":{digits}"#), r#""lot":null"#);
+        let unknown: Instrument = serde_json::from_str(&unknown).unwrap();
+        assert_eq!((unknown.multiplier, unknown.lot), (None, None));
+        assert!(
+            serde_json::to_string(&unknown)
+                .unwrap()
+                .contains(r#""multiplier":null"#)
+        );
+        assert!(serde_json::from_str::<Instrument>(&text.replace(digits, "1e-29")).is_err());
     }
 }

@@ -152,15 +152,17 @@ pub(super) fn into_trades(mut book: TradeBook) -> Result<Vec<Trade>> {
     let account = book.account.take().unwrap_or(nobody);
     let mut trades = Vec::with_capacity(book.slots.iter().map(|slot| slot.done.len() + 1).sum());
     for slot in &mut book.slots {
-        let done = std::mem::take(&mut slot.done);
-        for round in done {
+        for round in std::mem::take(&mut slot.done).into_iter() {
             trades.push(round.into_trade(&account, slot)?);
         }
         if let Some(round) = &slot.open {
             trades.push(round.trade(&account, slot)?);
         }
     }
-    trades.sort_by_key(|trade| trade.opened_at);
+    // A sort takes memory even where it finds nothing to do.
+    if !trades.is_sorted_by_key(|trade| trade.opened_at) {
+        trades.sort_by_key(|trade| trade.opened_at);
+    }
     Ok(trades)
 }
 
@@ -191,7 +193,7 @@ impl<'a> Places<'a> {
         };
         for (place, (slot, round)) in rounds.iter().enumerate() {
             places.fills.extend(round.fills.iter().map(|fill| (fill, place)));
-            for order in &round.orders {
+            for order in slot.orders_of(round) {
                 places.orders.insert((order, &slot.instrument), place);
                 places.single.insert(order, place);
             }
@@ -253,11 +255,11 @@ pub(super) fn books(book: &TradeBook) -> Result<Books> {
 
 /// Adds the cash, fees and position of one slot.
 fn add_slot(out: &mut Books, slot: &Slot) -> Result<()> {
-    for fee in slot.rounds().flat_map(|round| &round.fees).chain(&slot.loose_fees) {
+    for fee in slot.rounds().flat_map(Round::fees).chain(&slot.loose_fees) {
         add_to(&mut out.fees, *fee)?;
         add_to(&mut out.cash, -*fee)?;
     }
-    for money in slot.rounds().flat_map(|round| &round.financing) {
+    for money in slot.rounds().flat_map(Round::financing) {
         add_to(&mut out.financing, *money)?;
         add_to(&mut out.cash, *money)?;
     }

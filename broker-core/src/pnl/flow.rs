@@ -115,7 +115,7 @@ impl TradeBook {
         if let (Some(slot), None) = (open.next(), open.next())
             && let Some(round) = self.slots.get_mut(slot).and_then(|slot| slot.open.as_mut())
         {
-            return add_money(&mut round.flow_financing, money);
+            return round.add_flow_financing(money);
         }
         add_money(&mut self.loose.entry(instrument.clone()).or_default().financing, money)
     }
@@ -238,7 +238,7 @@ impl super::slot::Slot {
 
     fn charge(&mut self, fee: Option<Money>) -> Result<()> {
         match (&mut self.open, fee) {
-            (Some(round), Some(fee)) => add_money(&mut round.fees_in_kind, fee),
+            (Some(round), Some(fee)) => round.add_fee_in_kind(fee),
             _ => Ok(()),
         }
     }

@@ -1,11 +1,12 @@
 //! What is open, by lots: in a queue, in one pool, or as the broker assigns them.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::exact::{add, average, mul, share, sub};
+use super::exact::{add, average, compare, mul, share, sub};
 use crate::error::Result;
 use crate::id::RecordId;
 
@@ -120,7 +121,9 @@ impl Lots {
                 pool.qty = sub(pool.qty, qty)?;
                 Ok(())
             }
-            Self::Fifo(_) | Self::Lifo(_) | Self::Assigned(_) => self.take_lots(qty, |lot, part| lot.shrink(part)),
+            Self::Fifo(_) | Self::Lifo(_) | Self::Assigned(_) => {
+                self.take_lots(qty, |lot, part, whole| if whole { Ok(()) } else { lot.shrink(part) })
+            }
         }
     }
 
@@ -132,7 +135,7 @@ impl Lots {
             return sub(before, pool.cost()?);
         }
         let mut cost = Decimal::ZERO;
-        self.take_lots(qty, |lot, part| {
+        self.take_lots(qty, |lot, part, _| {
             cost = add(cost, lot.take(part)?)?;
             Ok(())
         })?;
@@ -147,8 +150,9 @@ impl Lots {
         }
     }
 
+    /// Gives each lot, the part that is taken from it, and whether that is all of it.
     #[inline]
-    fn take_lots(&mut self, qty: Decimal, mut take: impl FnMut(&mut Lot, Decimal) -> Result<()>) -> Result<()> {
+    fn take_lots(&mut self, qty: Decimal, mut take: impl FnMut(&mut Lot, Decimal, bool) -> Result<()>) -> Result<()> {
         let mut rest = qty;
         while !rest.is_zero() {
             let next = match self {
@@ -158,17 +162,17 @@ impl Lots {
                 Self::Average(_) => None,
             };
             let Some(lot) = next else { break };
-            let part = rest.min(lot.qty);
+            if compare(rest, lot.qty) == Ordering::Less {
+                return take(lot, rest, false);
+            }
+            let part = lot.qty;
+            take(lot, part, true)?;
             rest = sub(rest, part)?;
-            let whole = part == lot.qty;
-            take(lot, part)?;
-            if whole {
-                match self {
-                    Self::Fifo(lots) => drop(lots.pop_front()),
-                    Self::Lifo(lots) => drop(lots.pop_back()),
-                    Self::Assigned(lots) => lots.drop_first(),
-                    Self::Average(_) => {}
-                }
+            match self {
+                Self::Fifo(lots) => drop(lots.pop_front()),
+                Self::Lifo(lots) => drop(lots.pop_back()),
+                Self::Assigned(lots) => lots.drop_first(),
+                Self::Average(_) => {}
             }
         }
         Ok(())

@@ -1,13 +1,19 @@
 //! One round trip while it is being counted.
+//!
+//! A book holds one for each trade that it ever saw, so a round is kept small: what is rare stands in a box, and the ids
+//! of its orders stand with those of all other rounds, in the [`Slot`].
+
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::exact::{add, average, larger, mul, sub};
+use super::slot::Slot;
 use super::terms::Terms;
 use crate::error::Result;
-use crate::id::{AccountId, FillId, OrderId};
-use crate::model::{Basis, Fill, Payoff, Trade, TradeExit};
+use crate::id::{AccountId, FillId};
+use crate::model::{Basis, Payoff, Trade, TradeExit};
 use crate::num::{Money, Price, Qty, Side};
 
 /// Places of the price at which a fee in kind is valued when its row has none.
@@ -62,23 +68,33 @@ pub(super) struct Round {
     entries: Sum,
     exits: Sum,
     pub(super) unknown: bool,
-    /// On its fills.
-    pub(super) fees: Vec<Money>,
+    /// Fees on its fills in the currency of the first one.
+    fee: Option<Money>,
+    rare: Option<Box<Rare>>,
+    pub(super) fills: Vec<FillId>,
+    /// Places of its orders in the slot.
+    pub(super) orders: Range<usize>,
+}
+
+/// What few rounds have.
+#[derive(Debug, Clone, Default)]
+struct Rare {
+    /// Fees on its fills in further currencies.
+    fees: Vec<Money>,
     /// By rows of their own, that moved quantity and no cash.
-    pub(super) fees_in_kind: Vec<Money>,
+    fees_in_kind: Vec<Money>,
     /// On its fills.
-    pub(super) financing: Vec<Money>,
+    financing: Vec<Money>,
     /// By flows.
-    pub(super) flow_financing: Vec<Money>,
+    flow_financing: Vec<Money>,
     broker_pnl: Option<Money>,
     /// The broker stated PnL in two currencies: no one sum.
     broker_mixed: bool,
-    pub(super) fills: Vec<FillId>,
-    pub(super) orders: Vec<OrderId>,
 }
 
 impl Round {
-    pub(super) fn new(side: Side, opened_at: DateTime<Utc>) -> Self {
+    /// A round whose orders start at this place.
+    pub(super) fn new(side: Side, opened_at: DateTime<Utc>, orders: usize) -> Self {
         Self {
             side,
             opened_at,
@@ -90,14 +106,10 @@ impl Round {
             entries: Sum::default(),
             exits: Sum::default(),
             unknown: false,
-            fees: Vec::with_capacity(1),
-            fees_in_kind: Vec::new(),
-            financing: Vec::new(),
-            flow_financing: Vec::new(),
-            broker_pnl: None,
-            broker_mixed: false,
+            fee: None,
+            rare: None,
             fills: Vec::new(),
-            orders: Vec::new(),
+            orders: orders..orders,
         }
     }
 
@@ -122,27 +134,53 @@ impl Round {
         self.exit = Some(exit);
     }
 
-    /// Books a fill's ids on it.
+    /// Adds a fee on a fill.
     #[inline]
-    pub(super) fn note(&mut self, fill: &Fill) {
-        self.fills.push(fill.id.clone());
-        if let Some(order) = &fill.order
-            && self.orders.last() != Some(order)
-        {
-            self.orders.push(order.clone());
+    pub(super) fn add_fee(&mut self, fee: Money) -> Result<()> {
+        match &mut self.fee {
+            None => self.fee = Some(fee),
+            Some(sum) if sum.currency == fee.currency => sum.amount = add(sum.amount, fee.amount)?,
+            Some(_) => add_money(&mut self.rare().fees, fee)?,
         }
+        Ok(())
     }
 
-    pub(super) fn note_broker_pnl(&mut self, pnl: Money) -> Result<()> {
-        self.broker_pnl = match self.broker_pnl {
-            None => Some(pnl),
-            Some(sum) if sum.currency == pnl.currency => Some(Money::new(add(sum.amount, pnl.amount)?, pnl.currency)),
-            Some(sum) => {
-                self.broker_mixed = true;
-                Some(sum)
-            }
-        };
+    pub(super) fn add_fee_in_kind(&mut self, fee: Money) -> Result<()> {
+        add_money(&mut self.rare().fees_in_kind, fee)
+    }
+
+    /// Adds financing on a fill.
+    pub(super) fn add_financing(&mut self, money: Money) -> Result<()> {
+        add_money(&mut self.rare().financing, money)
+    }
+
+    pub(super) fn add_flow_financing(&mut self, money: Money) -> Result<()> {
+        add_money(&mut self.rare().flow_financing, money)
+    }
+
+    pub(super) fn add_broker_pnl(&mut self, pnl: Money) -> Result<()> {
+        let rare = self.rare();
+        match &mut rare.broker_pnl {
+            None => rare.broker_pnl = Some(pnl),
+            Some(sum) if sum.currency == pnl.currency => sum.amount = add(sum.amount, pnl.amount)?,
+            Some(_) => rare.broker_mixed = true,
+        }
         Ok(())
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Fees on its fills, a row a currency.
+    pub(super) fn fees(&self) -> impl Iterator<Item = &Money> {
+        let more = self.rare.iter().flat_map(|rare| &rare.fees);
+        self.fee.iter().chain(more)
+    }
+
+    /// Financing on its fills, a row a currency.
+    pub(super) fn financing(&self) -> impl Iterator<Item = &Money> {
+        self.rare.iter().flat_map(|rare| &rare.financing)
     }
 
     /// The quantities after a split, in the new units; the values stay.
@@ -181,26 +219,17 @@ impl Round {
     }
 
     /// The round for a reader.
-    pub(super) fn trade(&self, account: &AccountId, of: &super::slot::Slot) -> Result<Trade> {
-        let (fees, financing) = (self.fees.clone(), self.financing.clone());
-        self.trade_with(account, of, fees, financing, self.fills.clone())
+    pub(super) fn trade(&self, account: &AccountId, of: &Slot) -> Result<Trade> {
+        self.trade_with(account, of, self.fills.clone())
     }
 
-    /// The same, out of the round's own rows.
-    pub(super) fn into_trade(mut self, account: &AccountId, of: &super::slot::Slot) -> Result<Trade> {
-        let (fees, financing) = (std::mem::take(&mut self.fees), std::mem::take(&mut self.financing));
+    /// The same, out of the round's own list of fills.
+    pub(super) fn into_trade(mut self, account: &AccountId, of: &Slot) -> Result<Trade> {
         let fills = std::mem::take(&mut self.fills);
-        self.trade_with(account, of, fees, financing, fills)
+        self.trade_with(account, of, fills)
     }
 
-    fn trade_with(
-        &self,
-        account: &AccountId,
-        of: &super::slot::Slot,
-        fees: Vec<Money>,
-        financing: Vec<Money>,
-        fills: Vec<FillId>,
-    ) -> Result<Trade> {
+    fn trade_with(&self, account: &AccountId, of: &Slot, fills: Vec<FillId>) -> Result<Trade> {
         let payoff = of.payoff();
         let qty = add(self.held, self.exited)?;
         let exit_price = self.exits.price(self.exited, payoff)?;
@@ -215,6 +244,7 @@ impl Round {
             let gross = of.terms.as_ref().map(|terms| terms.money(self.realized(open, payoff)?));
             (self.entries.price(qty, payoff)?, gross.transpose()?.flatten())
         };
+        let rare = self.rare.as_deref();
         Ok(Trade {
             account: account.clone(),
             instrument: of.instrument.clone(),
@@ -230,9 +260,9 @@ impl Round {
             entry_price,
             exit_price,
             gross_pnl,
-            fees: merged(fees, &self.fees_in_kind)?,
-            financing: merged(financing, &self.flow_financing)?,
-            broker_pnl: self.broker_pnl.filter(|_| !self.broker_mixed),
+            fees: merged(self.fees(), rare.map(|rare| &rare.fees_in_kind))?,
+            financing: merged(self.financing(), rare.map(|rare| &rare.flow_financing))?,
+            broker_pnl: rare.filter(|rare| !rare.broker_mixed).and_then(|rare| rare.broker_pnl),
             pips: self.pips(entry_price, exit_price, of.terms.as_ref())?,
             basis: if self.unknown { Basis::Unknown } else { Basis::Known },
             fills,
@@ -254,8 +284,43 @@ impl Round {
     }
 }
 
-fn merged(mut rows: Vec<Money>, more: &[Money]) -> Result<Vec<Money>> {
-    more.iter().try_for_each(|money| add_money(&mut rows, *money))?;
+/// Rounds that are over, in pieces: a growing list moves none of them, and gives its memory back while it is read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Done(Vec<Vec<Round>>);
+
+const LARGEST_PIECE: usize = 256;
+
+impl Done {
+    #[inline]
+    pub(super) fn push(&mut self, round: Round) {
+        match self.0.last_mut() {
+            Some(piece) if piece.len() < piece.capacity() => piece.push(round),
+            last => {
+                let size = last.map_or(1, |piece| (2 * piece.len()).min(LARGEST_PIECE));
+                let mut piece = Vec::with_capacity(size);
+                piece.push(round);
+                self.0.push(piece);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Round> {
+        self.0.iter().flatten()
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = Round> {
+        self.0.into_iter().flatten()
+    }
+}
+
+fn merged<'a>(rows: impl Iterator<Item = &'a Money>, more: Option<&Vec<Money>>) -> Result<Vec<Money>> {
+    let mut rows: Vec<_> = rows.copied().collect();
+    let mut more = more.into_iter().flatten();
+    more.try_for_each(|money| add_money(&mut rows, *money))?;
     Ok(rows)
 }
 

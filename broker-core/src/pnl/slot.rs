@@ -1,14 +1,16 @@
 //! One position: an instrument, a leg, its open lots, and the round trips in it.
 
+use std::cmp::Ordering;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::exact::{add, share, sub};
+use super::exact::{add, compare, share, sub};
 use super::lots::{Cost, Lot, Lots};
-use super::round::{Round, add_money, value};
+use super::round::{Done, Round, add_money, value};
 use super::terms::Terms;
 use crate::error::Result;
-use crate::id::{InstrumentId, RecordId, Symbol};
+use crate::id::{InstrumentId, OrderId, RecordId, Symbol};
 use crate::model::{Fill, LotRole, Payoff, PositionLeg, TradeExit};
 use crate::num::{Money, Side};
 
@@ -46,8 +48,10 @@ pub(super) struct Slot {
     pub(super) leg: PositionLeg,
     pub(super) terms: Option<Terms>,
     pub(super) lots: Lots,
-    pub(super) done: Vec<Round>,
+    pub(super) done: Done,
     pub(super) open: Option<Round>,
+    /// Orders of all rounds, one round behind the other; of equal neighbors in a round only the first.
+    pub(super) orders: Vec<OrderId>,
     /// Fees on fills of no quantity while flat: they belong to no round.
     pub(super) loose_fees: Vec<Money>,
     /// What the rounds say of cash that no cash moved for.
@@ -70,8 +74,9 @@ impl Slot {
             leg,
             terms,
             lots,
-            done: Vec::new(),
+            done: Done::default(),
             open: None,
+            orders: Vec::new(),
             loose_fees: Vec::new(),
             unpaid: Decimal::ZERO,
             moved: false,
@@ -86,6 +91,10 @@ impl Slot {
 
     pub(super) fn rounds(&self) -> impl Iterator<Item = &Round> {
         self.done.iter().chain(&self.open)
+    }
+
+    pub(super) fn orders_of(&self, round: &Round) -> &[OrderId] {
+        self.orders.get(round.orders.clone()).unwrap_or_default()
     }
 
     /// Positive when long, negative when short.
@@ -127,7 +136,7 @@ impl Slot {
         };
         let (closes, opens) = if against.is_zero() {
             (Decimal::ZERO, qty)
-        } else if qty <= against {
+        } else if compare(qty, against) != Ordering::Greater {
             (qty, Decimal::ZERO)
         } else {
             (against, sub(qty, against)?)
@@ -171,10 +180,15 @@ impl Slot {
         } else {
             Cost::Each(price)
         };
-        self.open
-            .get_or_insert_with(|| Round::new(fill.side, fill.at))
-            .enter(qty, value, Some(price))?;
+        self.round(fill.side, fill.at).enter(qty, value, Some(price))?;
         self.lots.push(Lot { qty, cost, at: fill.at }, lot)
+    }
+
+    /// The open round, which is made where there is none.
+    #[inline]
+    fn round(&mut self, side: Side, at: DateTime<Utc>) -> &mut Round {
+        let orders = self.orders.len();
+        self.open.get_or_insert_with(|| Round::new(side, at, orders))
     }
 
     #[inline]
@@ -202,34 +216,39 @@ impl Slot {
     #[inline]
     fn note(&mut self, fill: &Fill, part: Decimal, main: bool) -> Result<()> {
         let Some(round) = &mut self.open else { return Ok(()) };
-        round.note(fill);
+        round.fills.push(fill.id.clone());
+        if let Some(order) = &fill.order
+            && (round.orders.is_empty() || self.orders.last() != Some(order))
+        {
+            self.orders.push(order.clone());
+            round.orders.end = self.orders.len();
+        }
         for fee in &fill.fees {
             let amount = fee_part(fee.amount, part, fill.qty.get(), main)?;
-            add_money(&mut round.fees, Money::new(amount, fee.currency))?;
+            round.add_fee(Money::new(amount, fee.currency))?;
         }
         if !main {
             return Ok(());
         }
-        for financing in fill.lots.iter().filter_map(|lot| lot.financing) {
-            add_money(&mut round.financing, financing)?;
+        for lot in &fill.lots {
+            lot.financing.map_or(Ok(()), |money| round.add_financing(money))?;
         }
         match fill.pnl {
-            Some(pnl) => round.note_broker_pnl(pnl),
+            Some(pnl) => round.add_broker_pnl(pnl),
             None => fill
                 .lots
                 .iter()
                 .filter_map(|lot| lot.pnl)
-                .try_for_each(|pnl| round.note_broker_pnl(pnl)),
+                .try_for_each(|pnl| round.add_broker_pnl(pnl)),
         }
     }
 
     /// A fill of no quantity moves no position, but its fees are real.
     fn note_nothing(&mut self, fill: &Fill) -> Result<()> {
-        let rows = match &mut self.open {
-            Some(round) => &mut round.fees,
-            None => &mut self.loose_fees,
-        };
-        fill.fees.iter().try_for_each(|fee| add_money(rows, *fee))
+        fill.fees.iter().try_for_each(|fee| match &mut self.open {
+            Some(round) => round.add_fee(*fee),
+            None => add_money(&mut self.loose_fees, *fee),
+        })
     }
 
     #[inline]
@@ -304,7 +323,7 @@ impl Slot {
             }
             Worth::Cost | Worth::Gain(_) | Worth::Unknown => (Decimal::ZERO, None, Cost::Unknown),
         };
-        let round = self.open.get_or_insert_with(|| Round::new(side_of(of.amount), of.at));
+        let round = self.round(side_of(of.amount), of.at);
         round.unknown |= cost == Cost::Unknown;
         round.enter(qty, value, price)?;
         self.lots.push(Lot { qty, cost, at: of.at }, None)?;
@@ -370,7 +389,7 @@ fn fits(fill: &Fill, closes: Decimal, opens: Decimal) -> Result<bool> {
 /// the opening part gets the rest, so that the two are the fee.
 #[inline]
 fn fee_part(fee: Decimal, part: Decimal, whole: Decimal, main: bool) -> Result<Decimal> {
-    if part == whole {
+    if compare(part, whole) == Ordering::Equal {
         Ok(fee)
     } else if main {
         share(fee, part, whole)
