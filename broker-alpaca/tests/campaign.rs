@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,4 +162,39 @@ fn the_venue_refuses_nothing_of_an_honest_walk() {
         stage.runtime.clock().elapsed() > Duration::from_secs(60),
         "200 a minute were kept"
     );
+}
+
+#[test]
+fn a_walk_asks_little_more_than_the_rows_need() {
+    let stage = Stage::new(FILLS, 1);
+    let query = HistoryQuery::last_days(&stage.account, 90).resolved(stage.runtime.clock().now());
+    let (mut fills, mut others, mut rows) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let pages = stage.runtime.block_on(async {
+        let (mut pages, mut cursor) = (0, None);
+        loop {
+            let page = stage.broker.history(&query, cursor.as_ref()).await.unwrap();
+            pages += 1;
+            rows += page.rows.len();
+            for record in &page.rows {
+                match record {
+                    Record::Fill(fill) => fills.insert(fill.id.clone()),
+                    other => others.insert(other.key()),
+                };
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return pages;
+            }
+        }
+    });
+    // One request is for the account that the key belongs to.
+    let asked = stage.recorder.requests().len() - 1;
+    let (fills, others) = (fills.len(), others.len());
+    println!("{asked} requests for {fills} fills and {others} other rows, {rows} rows came");
+    assert_eq!((fills, asked), (FILLS, pages));
+    let of_trades = FILLS.div_ceil(100) * 115 / 100;
+    // A day's last page is not full, on average it is half.
+    let of_others = others.div_ceil(100) + 90;
+    assert!(asked <= of_trades + of_others + 10, "{asked} requests");
+    assert!(rows * 100 <= (fills + others) * 110, "{rows} rows came");
 }

@@ -253,13 +253,25 @@ fn deposits_and_a_fill_in_one_page() {
 #[test]
 fn empty_page_ends_the_history() {
     let body = recorded!("activities_empty_page.json");
-    let line = "/v2/account/activities?after=2025-12-30T23%3A59%3A59Z&until=2026-01-01T00%3A00%3A01Z\
-                &direction=asc&page_size=100";
-    let stage = Stage::signed_in(vec![get(line, body.clone())]);
+    let line = |category: &str| {
+        format!(
+            "/v2/account/activities?after=2025-12-30T23%3A59%3A59Z&until=2026-01-01T00%3A00%3A01Z\
+             &category={category}&direction=asc&page_size=100"
+        )
+    };
+    let stage = Stage::signed_in(vec![
+        get(&line("trade_activity"), body.clone()),
+        get(&line("non_trade_activity"), body.clone()),
+    ]);
     let query = HistoryQuery::last_days(&account(), 1).with_raw();
-    let page = stage.run(|broker| async move { broker.history(&query, None).await.unwrap() });
-    assert_eq!((page.rows.len(), page.next, page.proof), (0, None, Proof::Short));
-    assert_eq!(page.raw, Some(body));
+    let (trades, others) = stage.run(|broker| async move {
+        let trades = broker.history(&query, None).await.unwrap();
+        let others = broker.history(&query, trades.next.as_ref()).await.unwrap();
+        (trades, others)
+    });
+    assert_eq!((trades.rows.len(), trades.proof), (0, Proof::Contiguous));
+    assert_eq!((others.rows.len(), others.next, others.proof), (0, None, Proof::Short));
+    assert_eq!((trades.raw, others.raw), (Some(body.clone()), Some(body)));
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn every_kind_of_activity_has_its_record() {
 #[test]
 fn an_unknown_activity_is_noted_and_a_broken_one_is_an_error() {
     let line = "/v2/account/activities?after=2026-01-15T23%3A59%3A59Z&until=2026-01-20T00%3A00%3A01Z\
-                &direction=asc&page_size=100";
+                &category=trade_activity&direction=asc&page_size=100";
     let stage = Stage::signed_in(vec![get(line, fixture("corporate_events.json"))]);
     let query = broker_core::HistoryQuery::between(&account(), at("2026-01-16T00:00:00Z"), at("2026-01-20T00:00:00Z"));
     let page = stage.run(|broker| async move { broker.history(&query, None).await.unwrap() });

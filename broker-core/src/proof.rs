@@ -10,7 +10,8 @@ use crate::model::Completeness;
 pub struct ProofChain {
     since: DateTime<Utc>,
     until: DateTime<Utc>,
-    /// Newest row so far: where the next page has to join.
+    /// Newest row of the last page that had rows: where the next page has to join. A broker that tells its records
+    /// source by source goes back in time between them.
     border: DateTime<Utc>,
     unproven: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     ranges: Vec<(DateTime<Utc>, DateTime<Utc>)>,
@@ -34,32 +35,29 @@ impl ProofChain {
 
     /// Takes the next page; `at` gives the time of a row.
     pub fn page<T>(&mut self, page: &Page<T>, at: impl Fn(&T) -> DateTime<Utc>) {
-        let newest = page
-            .rows
-            .iter()
-            .map(at)
-            .max()
-            .map_or(self.border, |newest| newest.max(self.border));
+        let times = || page.rows.iter().map(&at);
+        let newest = times().max().unwrap_or(self.border);
+        let start = times().min().map_or(self.border, |oldest| oldest.min(self.border));
         let end = if page.next.is_none() {
             self.until
         } else {
-            newest.min(self.until)
+            newest.max(self.border).min(self.until)
         };
         match page.proof {
             Proof::Contiguous | Proof::Short => {}
             Proof::Count(count) => self.count = Some(count),
             Proof::Range(from, to) => self.ranges.push((from, to)),
             Proof::Capped if page.next.is_some() => {}
-            Proof::Capped => self.doubt(end, "a page was as long as the venue allows, and was not split"),
-            Proof::Nothing => self.doubt(end, "the venue does not prove that this page joins the one before"),
+            Proof::Capped => self.doubt(start, end, "a page was as long as the venue allows, and was not split"),
+            Proof::Nothing => self.doubt(start, end, "the venue does not prove that this page joins the one before"),
         }
         self.border = newest;
     }
 
-    fn doubt(&mut self, end: DateTime<Utc>, reason: &'static str) {
-        let start = self.border.clamp(self.since, self.until);
+    fn doubt(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, reason: &'static str) {
+        let start = start.clamp(self.since, self.until);
         match self.unproven.last_mut() {
-            Some(last) if last.1 >= start => last.1 = last.1.max(end),
+            Some(last) if last.0 <= start && last.1 >= start => last.1 = last.1.max(end),
             _ => self.unproven.push((start, end.max(start))),
         }
         self.reason.get_or_insert(reason);
@@ -152,6 +150,31 @@ mod tests {
             page(&[50], Proof::Nothing, true),
         ];
         assert_eq!(ranges(verdict(&pages, 6)), [(5, 9), (12, 100)]);
+    }
+
+    #[test]
+    fn a_second_source_goes_back_in_time() {
+        let honest = [
+            page(&[1, 90], Proof::Contiguous, false),
+            page(&[], Proof::Contiguous, false),
+            page(&[5, 40], Proof::Contiguous, false),
+            page(&[40, 95], Proof::Short, true),
+        ];
+        assert!(verdict(&honest, 5).is_complete());
+        // What is not proven is where the second source stands, not where the first one ended.
+        let doubtful = [
+            page(&[1, 90], Proof::Contiguous, false),
+            page(&[5, 40], Proof::Contiguous, false),
+            page(&[50, 60], Proof::Nothing, false),
+            page(&[60, 95], Proof::Short, true),
+        ];
+        assert_eq!(ranges(verdict(&doubtful, 7)), [(40, 60)]);
+        let at_its_start = [
+            page(&[1, 90], Proof::Contiguous, false),
+            page(&[5, 40], Proof::Nothing, false),
+            page(&[95], Proof::Short, true),
+        ];
+        assert_eq!(ranges(verdict(&at_its_start, 5)), [(5, 90)]);
     }
 
     #[test]
