@@ -8,17 +8,18 @@ use chrono::{DateTime, Days, SecondsFormat, Utc};
 use chrono_tz::America::New_York;
 
 use crate::broker::AlpacaBroker;
+use crate::config::Feed;
 use crate::map::market;
 use crate::map::{is_option, pair};
 use crate::rest::{Params, with};
 use crate::wire::{self, BarsJson, CalendarJson, QuotesJson, filled};
 
 /// Symbols of one call: their line stays well below what servers take.
-const SYMBOLS_A_CALL: usize = 200;
+pub(crate) const SYMBOLS_A_CALL: usize = 200;
 
 /// The three kinds of instruments have paths of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Stock,
     Crypto,
     Option,
@@ -58,15 +59,26 @@ impl AlpacaBroker {
     }
 
     /// A read of the Market Data API.
-    fn data(&self, op: &'static str, path: &str, params: Params<'_>) -> Call {
+    pub(crate) fn data(&self, op: &'static str, path: &str, params: Params<'_>) -> Call {
         let rest = self.rest();
         with(Call::get(op, &rest.data, path), params).costs(&rest.data_bucket, 1)
     }
 
     /// Shares can be asked at a feed; the others have one each.
-    fn feed_param(&self, kind: Kind) -> Option<(&'static str, String)> {
+    pub(crate) fn feed_param(&self, kind: Kind) -> Option<(&'static str, String)> {
         let feed = self.feed().filter(|_| kind == Kind::Stock)?;
         Some(("feed", feed.as_str().to_owned()))
+    }
+
+    /// The document has a list of feeds for what is latest and a shorter one for bars.
+    fn bars_feed_param(&self, kind: Kind) -> Result<Option<(&'static str, String)>> {
+        let feed = self.feed_param(kind);
+        if feed.is_some() && self.feed() == Some(Feed::DelayedSip) {
+            return Err(Error::unsupported("Alpaca has no bars of the feed delayed_sip")
+                .with_help("configure Feed::Sip: every plan has its bars that are older than 15 minutes")
+                .with_broker(self.id()));
+        }
+        Ok(feed)
     }
 
     async fn calendar(&self, since: DateTime<Utc>, until: DateTime<Utc>, extended: bool) -> Result<Vec<Session>> {
@@ -138,7 +150,7 @@ impl MarketData for AlpacaBroker {
             // Prices as they were traded: fills are not adjusted either.
             params.push(("adjustment", "raw".to_owned()));
         }
-        params.extend(self.feed_param(kind));
+        params.extend(self.bars_feed_param(kind)?);
         if let Some(cursor) = from {
             params.push(("page_token", cursor.decode(1)?));
         }
@@ -150,7 +162,9 @@ impl MarketData for AlpacaBroker {
                 .get(query.instrument.get())
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            let candles = bars.iter().map(|bar| market::candle(bar, query, now));
+            let candles = bars
+                .iter()
+                .map(|bar| market::candle(bar, &query.instrument, query.interval, now));
             // The end is inclusive there.
             let rows: Vec<_> = candles.filter(|candle| candle.start < query.until).collect();
             Ok((rows, filled(&answer.next_page_token).map(str::to_owned)))

@@ -1,7 +1,8 @@
 //! Alpaca's JSON as it is sent. Names are the broker's; text is borrowed from the body; fields that we do not use are
 //! not decoded. Empty strings are real values here: a multi-leg order has an empty side, symbol and asset class.
 
-#[cfg(feature = "market-data")]
+mod activity;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,6 +13,8 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
+
+pub(crate) use activity::{ActivityJson, Number, Quoted, activities};
 
 /// Reads a whole body.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
@@ -160,6 +163,43 @@ pub(crate) struct AccountJson<'a> {
     pub(crate) options_trading_level: Option<Num>,
 }
 
+/// `GET /v2/account/configurations`. Nothing is promised.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConfigurationsJson<'a> {
+    pub(crate) suspend_trade: Option<bool>,
+    pub(crate) no_shorting: Option<bool>,
+    pub(crate) fractional_trading: Option<bool>,
+    #[serde(default)]
+    pub(crate) max_margin_multiplier: Maybe,
+    #[serde(default)]
+    pub(crate) max_options_trading_level: Maybe,
+    #[serde(borrow)]
+    pub(crate) trade_confirm_email: Option<Text<'a>>,
+    pub(crate) ptp_no_exception_entry: Option<bool>,
+    pub(crate) disable_overnight_trading: Option<bool>,
+    #[serde(borrow)]
+    pub(crate) pdt_check: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) dtbp_check: Option<Text<'a>>,
+}
+
+/// `GET /v2/account/portfolio/history`: columns of one length.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PortfolioJson<'a> {
+    pub(crate) timestamp: Vec<i64>,
+    pub(crate) equity: Vec<Maybe>,
+    pub(crate) profit_loss: Vec<Maybe>,
+    /// Quotients that the broker worked out in binary: they can have more digits than can be kept.
+    #[serde(borrow)]
+    pub(crate) profit_loss_pct: Vec<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) base_value: Maybe,
+    pub(crate) base_value_asof: Option<Day>,
+    #[serde(borrow)]
+    pub(crate) timeframe: Text<'a>,
+    pub(crate) cashflow: Option<BTreeMap<String, Vec<Maybe>>>,
+}
+
 /// One position. `qty`, `market_value` and `cost_basis` are negative when short.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PositionJson<'a> {
@@ -229,41 +269,6 @@ pub(crate) struct OrderJson<'a> {
     pub(crate) extended_hours: Option<bool>,
     #[serde(borrow)]
     pub(crate) legs: Option<Vec<OrderJson<'a>>>,
-}
-
-/// One row of `GET /v2/account/activities`. Fills and all other rows come in one list; one struct of optional fields
-/// reads it in one pass, where a tagged enum would have to keep each row first.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ActivityJson<'a> {
-    #[serde(borrow)]
-    pub(crate) id: Text<'a>,
-    #[serde(borrow)]
-    pub(crate) activity_type: Text<'a>,
-    #[serde(borrow)]
-    pub(crate) activity_sub_type: Option<Text<'a>>,
-    pub(crate) transaction_time: Option<Stamp>,
-    pub(crate) created_at: Option<Stamp>,
-    pub(crate) date: Option<Day>,
-    #[serde(borrow)]
-    pub(crate) symbol: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) side: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) order_id: Option<Text<'a>>,
-    #[serde(default)]
-    pub(crate) qty: Maybe,
-    #[serde(default)]
-    pub(crate) price: Maybe,
-    #[serde(default)]
-    pub(crate) net_amount: Maybe,
-    #[serde(borrow)]
-    pub(crate) currency: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) description: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) group_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) status: Option<Text<'a>>,
 }
 
 /// One entry of `GET /v2/assets`.
@@ -367,6 +372,27 @@ pub(crate) struct QuoteJson {
     pub(crate) ap: Maybe,
     #[serde(default, rename = "as")]
     pub(crate) ask_size: Maybe,
+}
+
+/// One snapshot of a share; what there was not yet is missing or null.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SnapshotJson {
+    pub(crate) latest_trade: Option<TradeJson>,
+    pub(crate) latest_quote: Option<QuoteJson>,
+    pub(crate) minute_bar: Option<BarJson>,
+    pub(crate) daily_bar: Option<BarJson>,
+    pub(crate) prev_daily_bar: Option<BarJson>,
+}
+
+/// One trade of the market.
+#[cfg(feature = "market-data")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct TradeJson {
+    pub(crate) t: Stamp,
+    pub(crate) p: Num,
+    pub(crate) s: Num,
 }
 
 /// A page of bars by symbol; a symbol without bars is missing.

@@ -31,6 +31,44 @@ pub fn decimal(text: &str) -> Result<Decimal> {
 }
 
 fn parse(bytes: &[u8]) -> Option<Decimal> {
+    short(bytes).or_else(|| long(bytes))
+}
+
+/// Most digits that a `u64` holds whatever they are.
+const SHORT: usize = 19;
+
+/// Nearly every number: few digits, perhaps a point. `None` where it may be another form.
+fn short(bytes: &[u8]) -> Option<Decimal> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > SHORT {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0u64, None);
+    for (place, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(place),
+            _ => return None,
+        }
+    }
+    let scale = point.map_or(0, |point| digits.len() - point - 1);
+    if digits.len() == usize::from(point.is_some()) {
+        return None;
+    }
+    let (low, middle) = (mantissa & 0xffff_ffff, mantissa >> 32);
+    Some(Decimal::from_parts(
+        u32::try_from(low).ok()?,
+        u32::try_from(middle).ok()?,
+        0,
+        negative && mantissa != 0,
+        u32::try_from(scale).ok()?,
+    ))
+}
+
+fn long(bytes: &[u8]) -> Option<Decimal> {
     let (negative, mut rest) = match bytes {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),

@@ -1,7 +1,7 @@
 //! Account, balances, positions.
 
 use broker_core::model::{Access, AccountStatus, Balance, Environment, PositionLeg, PositionMode};
-use broker_core::num::{Num, Text};
+use broker_core::num::Num;
 use broker_core::{
     Account, AccountId, Balances, BrokerId, Currency, InstrumentId, Money, Position, Qty, Result, Side, Symbol,
 };
@@ -63,7 +63,7 @@ pub(crate) fn balances(wire: &AccountJson<'_>) -> Result<Balances> {
         account: AccountId::from(wire.id.get()),
         balances: vec![Balance {
             currency,
-            total: needed(wire.cash, "cash", &Text::Borrowed("the account"))?.0,
+            total: needed(wire.cash, "cash", "the account")?.0,
             available: wire.non_marginable_buying_power.map(|number| number.0),
             held: None,
             parts: Vec::new(),

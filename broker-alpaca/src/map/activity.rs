@@ -22,6 +22,7 @@
 use std::collections::HashMap;
 
 use broker_core::model::{Asset, FlowKind, Grade, PositionLeg};
+use broker_core::num::Text;
 use broker_core::{
     AccountId, Currency, Error, Fee, Fill, FillId, Flow, InstrumentId, Money, OrderId, Qty, Record, RecordId, Result,
     Symbol,
@@ -31,7 +32,7 @@ use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
 
 use super::{needed, side, symbol};
-use crate::wire::{self, ActivityJson, filled};
+use crate::wire::{self, ActivityJson, Day, Maybe, Number, Quoted, Stamp, filled};
 
 /// What a page held.
 #[derive(Debug)]
@@ -51,43 +52,53 @@ pub(crate) struct Activities {
 
 /// Records of a page, in order, for callers that need nothing else of it.
 pub(crate) fn records(body: &str, account: &AccountId) -> Result<Vec<Record>> {
-    let rows: Vec<ActivityJson<'_>> = wire::decode(body)?;
-    let mut reader = Reader::new(account);
-    // Room at once: collecting results would grow the list piece by piece, and records are large.
-    let mut records = Vec::with_capacity(rows.len());
-    for row in &rows {
-        records.push(reader.record(row)?);
-    }
-    Ok(records)
+    read(body, account, None).map(|page| page.records)
 }
 
 /// A page with what the walk needs to go on.
 pub(crate) fn page(body: &str, account: &AccountId, border: Option<&str>) -> Result<Activities> {
-    let rows: Vec<ActivityJson<'_>> = wire::decode(body)?;
+    read(body, account, border)
+}
+
+/// Decimals are strings here, by the document and in every answer seen, and are read as such. A page with a number
+/// among them is read again, the slower way.
+fn read(body: &str, account: &AccountId, border: Option<&str>) -> Result<Activities> {
+    read_with::<Quoted>(body, account, border).or_else(|_| read_with::<Maybe>(body, account, border))
+}
+
+/// Most rows of a page.
+const PAGE: usize = 100;
+
+fn read_with<N: Number>(body: &str, account: &AccountId, border: Option<&str>) -> Result<Activities> {
     let mut reader = Reader::new(account);
-    let mut page = Activities {
-        records: Vec::with_capacity(rows.len()),
-        created: Vec::with_capacity(rows.len()),
-        last: rows.last().map(|row| row.id.get().to_owned()),
-        joined: border.is_none_or(|border| rows.iter().any(|row| row.id.get() == border)),
-        reached: rows.last().and_then(oldest_behind),
-        notes: Vec::new(),
-    };
-    for row in &rows {
-        page.records.push(reader.record(row)?);
-        page.created
-            .push(row.transaction_time.or(row.created_at).map(|stamp| stamp.0));
-    }
-    page.notes = reader.notes;
-    Ok(page)
+    // Room at once: records are large, and a list that grows moves them.
+    let (mut records, mut created) = (Vec::with_capacity(PAGE), Vec::with_capacity(PAGE));
+    let (mut joined, mut reached) = (border.is_none(), None);
+    let mut last: Option<Text<'_>> = None;
+    wire::activities(body, |row: &ActivityJson<'_, N>| {
+        reader.record(row, &mut records)?;
+        created.push(row.transaction_time.or(row.created_at).map(|stamp| stamp.0));
+        joined = joined || border == Some(row.id());
+        last.clone_from(&row.id);
+        reached = Some((row.date, row.transaction_time.or(row.created_at)));
+        Ok(())
+    })?;
+    Ok(Activities {
+        records,
+        created,
+        last: last.map(|id| id.get().to_owned()),
+        joined,
+        reached: reached.and_then(|(date, made)| oldest_behind(date, made)),
+        notes: reader.notes,
+    })
 }
 
 /// Answers are sorted by id, and an id begins with the New York time of a fill but with the *date* of any other row,
 /// which is created a day later or more. So the earlier of the two is as far as the answer has come; and in the hour
 /// that New York has twice, the first of the two hours.
-fn oldest_behind(row: &ActivityJson<'_>) -> Option<DateTime<Utc>> {
-    let midnight = row.date.map(|day| day.0.and_time(NaiveTime::MIN).and_utc());
-    let created = row.transaction_time.or(row.created_at).map(|stamp| {
+fn oldest_behind(date: Option<Day>, made: Option<Stamp>) -> Option<DateTime<Utc>> {
+    let midnight = date.map(|day| day.0.and_time(NaiveTime::MIN).and_utc());
+    let created = made.map(|stamp| {
         let local = stamp.0.with_timezone(&New_York).naive_local();
         let first = New_York.from_local_datetime(&local).earliest();
         first.map_or(stamp.0, |first| first.to_utc())
@@ -101,8 +112,9 @@ fn oldest_behind(row: &ActivityJson<'_>) -> Option<DateTime<Utc>> {
 /// Maps rows of one page; ids that repeat share one allocation.
 struct Reader<'a> {
     account: &'a AccountId,
-    names: HashMap<&'a str, Name>,
-    last_name: Option<(&'a str, Name)>,
+    /// By the spelling of the row.
+    names: HashMap<String, Name>,
+    last_name: Option<(String, Name)>,
     last_order: Option<OrderId>,
     notes: Vec<String>,
 }
@@ -124,28 +136,30 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn record(&mut self, row: &'a ActivityJson<'a>) -> Result<Record> {
-        match row.activity_type.get() {
-            "FILL" => self.fill(row).map(Record::Fill),
-            "CFEE" | "FEE" | "DIVFEE" | "PTC" | "PTR" => self.fee(row).map(Record::Fee),
-            _ => self.flow(row).map(Record::Flow),
-        }
+    /// Adds the record of a row.
+    fn record<N: Number>(&mut self, row: &ActivityJson<'_, N>, records: &mut Vec<Record>) -> Result<()> {
+        records.push(match row.kind() {
+            "FILL" => Record::Fill(self.fill(row)?),
+            "CFEE" | "FEE" | "DIVFEE" | "PTC" | "PTR" => Record::Fee(self.fee(row)?),
+            _ => Record::Flow(self.flow(row)?),
+        });
+        Ok(())
     }
 
-    fn fill(&mut self, row: &'a ActivityJson<'a>) -> Result<Fill> {
-        let name = self.name(needed(filled(&row.symbol), "symbol", &row.id)?, None);
+    fn fill<N: Number>(&mut self, row: &ActivityJson<'_, N>) -> Result<Fill> {
+        let name = self.name(needed(filled(&row.symbol), "symbol", row.id())?, None);
         Ok(Fill {
-            id: execution_id(row.id.get()),
+            id: execution_id(row.id()),
             account: self.account.clone(),
             instrument: name.id,
             symbol: name.symbol,
             leg: PositionLeg::Net,
             order: filled(&row.order_id).map(|id| self.order(id)),
             client_order: None,
-            side: side(needed(filled(&row.side), "side", &row.id)?)?,
-            qty: Qty::new(needed(row.qty.0, "quantity", &row.id)?)?,
-            price: needed(row.price.0, "price", &row.id)?.into(),
-            at: needed(row.transaction_time, "transaction time", &row.id)?.0,
+            side: side(needed(filled(&row.side), "side", row.id())?)?,
+            qty: Qty::new(needed(row.qty.get(), "quantity", row.id())?)?,
+            price: needed(row.price.get(), "price", row.id())?.into(),
+            at: needed(row.transaction_time, "transaction time", row.id())?.0,
             version: 0,
             grade: Grade::Reported,
             fees: Vec::new(),
@@ -156,28 +170,28 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn fee(&mut self, row: &'a ActivityJson<'a>) -> Result<Fee> {
-        let crypto = row.activity_type.get() == "CFEE";
+    fn fee<N: Number>(&mut self, row: &ActivityJson<'_, N>) -> Result<Fee> {
+        let crypto = row.kind() == "CFEE";
         let name = filled(&row.symbol).map(|text| self.name(text, crypto.then_some("crypto")));
-        let money = row.net_amount.0.filter(|amount| !amount.is_zero());
+        let money = row.net_amount.get().filter(|amount| !amount.is_zero());
         // A buy pays in the coin that it received: no money moves, and `qty` is what was taken.
-        let (asset, charged) = match (money, row.qty.0.filter(|qty| crypto && !qty.is_zero()), &name) {
+        let (asset, charged) = match (money, row.qty.get().filter(|qty| crypto && !qty.is_zero()), &name) {
             (None, Some(qty), Some(name)) => (name.asset(), qty),
             _ => (
                 Asset::Currency(currency(row)?),
-                needed(row.net_amount.0, "amount", &row.id)?,
+                needed(row.net_amount.get(), "amount", row.id())?,
             ),
         };
         let in_kind = matches!(asset, Asset::Instrument { .. });
         Ok(Fee {
-            id: RecordId::from(row.id.get()),
+            id: RecordId::from(row.id()),
             account: self.account.clone(),
             label: filled(&row.activity_sub_type)
-                .unwrap_or(row.activity_type.get())
+                .unwrap_or(row.kind())
                 .to_owned(),
             asset,
             amount: -charged,
-            price: row.price.0.filter(|_| in_kind).map(Into::into),
+            price: row.price.get().filter(|_| in_kind).map(Into::into),
             instrument: name.map(|name| name.id),
             order: None,
             fill: None,
@@ -188,27 +202,27 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn flow(&mut self, row: &'a ActivityJson<'a>) -> Result<Flow> {
+    fn flow<N: Number>(&mut self, row: &ActivityJson<'_, N>) -> Result<Flow> {
         let name = filled(&row.symbol).map(|text| self.name(text, None));
-        let money = row.net_amount.0.filter(|amount| !amount.is_zero());
+        let money = row.net_amount.get().filter(|amount| !amount.is_zero());
         let (kind, moves) = self.kind(row, money);
-        let quantity = row.qty.0.filter(|qty| !qty.is_zero());
+        let quantity = row.qty.get().filter(|qty| !qty.is_zero());
         let currency = currency(row)?;
         let (asset, amount, cash) = match (moves, quantity, &name) {
             (Moves::Quantity, Some(qty), Some(name)) => (name.asset(), qty, money),
             (Moves::QuantityIfNoMoney, Some(qty), Some(name)) if money.is_none() => (name.asset(), qty, None),
-            _ => (Asset::Currency(currency), row.net_amount.0.unwrap_or_default(), None),
+            _ => (Asset::Currency(currency), row.net_amount.get().unwrap_or_default(), None),
         };
         let of_quantity = matches!(asset, Asset::Instrument { .. });
         // A split or a new name is in force before the day's first trade.
         let starts_the_day = matches!(kind, FlowKind::Split | FlowKind::Reorganization);
         Ok(Flow {
-            id: RecordId::from(row.id.get()),
+            id: RecordId::from(row.id()),
             account: self.account.clone(),
             kind,
             asset,
             amount,
-            price: row.price.0.filter(|_| of_quantity).map(Into::into),
+            price: row.price.get().filter(|_| of_quantity).map(Into::into),
             cash: cash.map(|cash| Money::new(cash, currency)),
             instrument: name.map(|name| name.id),
             lot: None,
@@ -225,8 +239,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn kind(&mut self, row: &ActivityJson<'_>, money: Option<Decimal>) -> (FlowKind, Moves) {
-        match row.activity_type.get() {
+    fn kind<N: Number>(&mut self, row: &ActivityJson<'_, N>, money: Option<Decimal>) -> (FlowKind, Moves) {
+        match row.kind() {
             "CSD" => (FlowKind::Deposit, Moves::Money),
             "CSW" => (FlowKind::Withdrawal, Moves::Money),
             "TRANS" if money.is_some_and(|amount| amount.is_sign_negative()) => (FlowKind::Withdrawal, Moves::Money),
@@ -245,27 +259,34 @@ impl<'a> Reader<'a> {
             "OPASN" => (FlowKind::Assignment, Moves::Quantity),
             other => {
                 self.notes
-                    .push(format!("{} is of the unknown type {other:?}", row.id.get()));
+                    .push(format!("{} is of the unknown type {other:?}", row.id()));
                 (FlowKind::Other(other.into()), Moves::QuantityIfNoMoney)
             }
         }
     }
 
-    fn name(&mut self, text: &'a str, asset_class: Option<&str>) -> Name {
+    fn name(&mut self, text: &str, asset_class: Option<&str>) -> Name {
         if let Some((last, name)) = &self.last_name
-            && *last == text
+            && last == text
         {
             return name.clone();
         }
-        let name = self.names.entry(text).or_insert_with(|| {
-            let spelled = symbol(text, asset_class);
-            Name {
-                id: InstrumentId::from(&*spelled),
-                symbol: Symbol::from(&*spelled),
-            }
-        });
-        self.last_name = Some((text, name.clone()));
-        name.clone()
+        let name = match self.names.get(text) {
+            Some(name) => name.clone(),
+            None => self.new_name(text, asset_class),
+        };
+        self.last_name = Some((text.to_owned(), name.clone()));
+        name
+    }
+
+    fn new_name(&mut self, text: &str, asset_class: Option<&str>) -> Name {
+        let spelled = symbol(text, asset_class);
+        let name = Name {
+            id: InstrumentId::from(&*spelled),
+            symbol: Symbol::from(&*spelled),
+        };
+        self.names.insert(text.to_owned(), name.clone());
+        name
     }
 
     fn order(&mut self, id: &str) -> OrderId {
@@ -297,24 +318,26 @@ enum Moves {
 
 /// The part of an activity's id behind the `::`, which the stream calls `execution_id`.
 fn execution_id(id: &str) -> FillId {
-    FillId::from(id.split_once("::").map_or(id, |(_, execution)| execution))
+    // Byte by byte: making ready a search for text takes longer than this short one.
+    let colons = id.as_bytes().windows(2).position(|two| two == b"::");
+    FillId::from(colons.and_then(|at| id.get(at + 2..)).unwrap_or(id))
 }
 
-fn currency(row: &ActivityJson<'_>) -> Result<Currency> {
+fn currency<N>(row: &ActivityJson<'_, N>) -> Result<Currency> {
     filled(&row.currency).map_or(Ok(Currency::USD), str::parse)
 }
 
 /// The day that the row is for. The digits of its id are New York time and are not read.
-fn at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
+fn at<N>(row: &ActivityJson<'_, N>) -> Result<DateTime<Utc>> {
     row.date
         .map(|day| day.0.and_time(NaiveTime::MIN).and_utc())
         .or(row.created_at.map(|stamp| stamp.0))
-        .ok_or_else(|| Error::decode(format!("{} has neither date nor time", row.id.get())))
+        .ok_or_else(|| Error::decode(format!("{} has neither date nor time", row.id())))
 }
 
 /// When a quantity moved: when the row was made, else at the end of its day. A fee in coins, an expiry or an assignment
 /// of a day comes behind the day's trades, and books that met it first would close what was not yet open.
-fn moved_at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
+fn moved_at<N>(row: &ActivityJson<'_, N>) -> Result<DateTime<Utc>> {
     let end_of_day = row.date.and_then(|day| day.0.and_hms_nano_opt(23, 59, 59, 999_999_999));
     match (row.created_at, end_of_day) {
         (Some(created), _) => Ok(created.0),
@@ -323,7 +346,7 @@ fn moved_at(row: &ActivityJson<'_>) -> Result<DateTime<Utc>> {
     }
 }
 
-fn version(row: &ActivityJson<'_>) -> u64 {
+fn version<N>(row: &ActivityJson<'_, N>) -> u64 {
     match filled(&row.status) {
         Some("correct") => 1,
         Some("canceled") => 2,
@@ -331,6 +354,6 @@ fn version(row: &ActivityJson<'_>) -> u64 {
     }
 }
 
-fn canceled(row: &ActivityJson<'_>) -> bool {
+fn canceled<N>(row: &ActivityJson<'_, N>) -> bool {
     filled(&row.status) == Some("canceled")
 }

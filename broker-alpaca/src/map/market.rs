@@ -1,13 +1,14 @@
 //! Quotes, bars, sessions.
 
-use broker_core::model::{Candle, CandleQuery, Interval, Session};
+use broker_core::model::{Candle, Interval, Session};
 use broker_core::num::Text;
 use broker_core::{Error, InstrumentId, Price, Qty, Quote, Result, Symbol};
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::America::New_York;
 
 use super::{is_option, pair};
-use crate::wire::{BarJson, CalendarJson, Maybe, QuoteJson};
+use crate::snapshot::{MarketTrade, StockSnapshot};
+use crate::wire::{BarJson, CalendarJson, Maybe, QuoteJson, SnapshotJson, TradeJson};
 
 /// From this day on the sizes of share quotes are shares; before, round lots of a size that is not told.
 const SHARE_SIZES_SINCE: NaiveDate = match NaiveDate::from_ymd_opt(2025, 11, 3) {
@@ -34,17 +35,39 @@ pub(crate) fn quote(name: &str, wire: &QuoteJson) -> Result<Quote> {
     })
 }
 
-pub(crate) fn candle(wire: &BarJson, query: &CandleQuery, now: DateTime<Utc>) -> Candle {
+pub(crate) fn candle(wire: &BarJson, instrument: &InstrumentId, interval: Interval, now: DateTime<Utc>) -> Candle {
     Candle {
-        instrument: query.instrument.clone(),
+        instrument: instrument.clone(),
         start: wire.t.0,
         open: wire.o.0.into(),
         high: wire.h.0.into(),
         low: wire.l.0.into(),
         close: wire.c.0.into(),
         volume: wire.v.map(|volume| volume.0),
-        complete: end(wire.t.0, query.interval).is_some_and(|end| end <= now),
+        complete: end(wire.t.0, interval).is_some_and(|end| end <= now),
     }
+}
+
+pub(crate) fn snapshot(name: &str, wire: &SnapshotJson, now: DateTime<Utc>) -> Result<StockSnapshot> {
+    let instrument = InstrumentId::from(name);
+    let bar = |bar: &Option<BarJson>, interval| bar.as_ref().map(|bar| candle(bar, &instrument, interval, now));
+    Ok(StockSnapshot {
+        symbol: Symbol::from(name),
+        trade: wire.latest_trade.as_ref().map(trade).transpose()?,
+        quote: wire.latest_quote.as_ref().map(|one| quote(name, one)).transpose()?,
+        minute: bar(&wire.minute_bar, Interval::Minutes(1)),
+        day: bar(&wire.daily_bar, Interval::Day),
+        previous_day: bar(&wire.prev_daily_bar, Interval::Day),
+        instrument,
+    })
+}
+
+fn trade(wire: &TradeJson) -> Result<MarketTrade> {
+    Ok(MarketTrade {
+        price: wire.p.0.into(),
+        qty: Qty::new(wire.s.0)?,
+        at: wire.t.0,
+    })
 }
 
 /// Days and longer run from midnight to midnight in New York.

@@ -6,10 +6,10 @@ pub(crate) mod instrument;
 #[cfg(feature = "market-data")]
 pub(crate) mod market;
 pub(crate) mod order;
+pub(crate) mod portfolio;
 
 use std::borrow::Cow;
 
-use broker_core::num::Text;
 use broker_core::{Error, Result, Side};
 
 /// The one spelling of a symbol that we use. It is the instrument's id too: activities carry no asset id, so nothing
@@ -73,6 +73,6 @@ fn side(word: &str) -> Result<Side> {
 }
 
 /// A field that this kind of row must have.
-fn needed<T>(value: Option<T>, name: &str, id: &Text<'_>) -> Result<T> {
-    value.ok_or_else(|| Error::decode(format!("{} has no {name}", id.get())))
+fn needed<T>(value: Option<T>, name: &str, id: &str) -> Result<T> {
+    value.ok_or_else(|| Error::decode(format!("{id} has no {name}")))
 }

@@ -50,7 +50,7 @@ fn order(wire: &OrderJson<'_>, parent: Option<&OrderJson<'_>>, account: &Account
     let size = wire.qty.0.map(Qty::new).transpose()?;
     let amount = match (size, wire.notional.0) {
         (Some(qty), _) => Amount::Qty(qty),
-        (None, notional) => Amount::Notional(Money::new(needed(notional, "quantity", &wire.id)?, Currency::USD)),
+        (None, notional) => Amount::Notional(Money::new(needed(notional, "quantity", wire.id.get())?, Currency::USD)),
     };
     let status = status(wire.status.get(), filled_qty, size);
     Ok(Order {

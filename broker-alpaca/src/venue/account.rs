@@ -84,6 +84,24 @@ pub(super) fn account(
     Ok(WireAnswer::json(200, object.end()))
 }
 
+/// `GET /v2/account/configurations`: what the engine's account may do, and the usual answer for the rest.
+pub(super) fn configurations(engine: &Engine, account: &AccountId, request: &WireRequest) -> Reply {
+    Params::of(request, &[])?;
+    let state = engine
+        .account(account)
+        .map_err(|reject| place::refusal(&reject, None))?;
+    let margin = state.spec().margin;
+    let object = Object::new()
+        .flag("no_shorting", !margin)
+        .flag("suspend_trade", state.is_blocked())
+        .flag("fractional_trading", true)
+        .text("max_margin_multiplier", if margin { "2" } else { "1" })
+        .text("trade_confirm_email", "all")
+        .flag("ptp_no_exception_entry", false)
+        .raw("max_options_trading_level", if margin { "3" } else { "2" });
+    Ok(WireAnswer::json(200, object.end()))
+}
+
 /// The number for people: `PA` on paper, digits on a live account.
 fn number(id: &str, environment: Environment) -> String {
     let digits: String = id

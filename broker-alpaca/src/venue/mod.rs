@@ -7,7 +7,7 @@
 //!
 //! | Path | Methods |
 //! | --- | --- |
-//! | `/v2/account` | GET |
+//! | `/v2/account`, `/v2/account/configurations` | GET |
 //! | `/v2/account/activities`, `/v2/account/activities/{type}` | GET |
 //! | `/v2/positions`, `/v2/positions/{symbol_or_asset_id}` | GET |
 //! | `/v2/orders` | GET, POST, DELETE |

@@ -46,7 +46,7 @@ impl AlpacaVenue {
                 "v2",
                 "account" | "positions" | "assets" | "clock" | "calendar" | "orders:by_client_order_id"
             ] | ["v2", "positions" | "assets", _]
-                | ["v2", "account", "activities"]
+                | ["v2", "account", "activities" | "configurations"]
                 | ["v2", "account", "activities", _]
                 | ["v2", "options", "contracts"]
                 | ["v2", "options", "contracts", _]
@@ -60,6 +60,7 @@ impl AlpacaVenue {
         let (engine, account) = (&self.engine, &self.account);
         match path[1..] {
             ["account"] => account::account(engine, account, self.environment, request, now),
+            ["account", "configurations"] => account::configurations(engine, account, request),
             ["account", "activities"] => self.activities(request, None, now),
             ["account", "activities", kind] => self.activities(request, Some(kind), now),
             ["positions"] => account::positions(engine, account, request, now),
