@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
@@ -21,7 +22,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rust_decimal::Decimal;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // As it reads, not as it is built: it says what to do.
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let named = |name| std::env::var_os(name).is_some();
     let (venue, config) = if named("APCA_API_KEY_ID") || named("APCA_API_SECRET_KEY") {
         println!("asking Alpaca's paper host with the key of the environment");

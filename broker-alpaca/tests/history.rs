@@ -378,7 +378,10 @@ fn one_instrument_is_filtered_and_raw_pages_read_again() {
         assert!(page.rows.iter().all(|record| record.account().get() == ACCOUNT));
     }
     let one = venue.pages(&query.clone().with_instrument("A".into()));
-    assert_eq!(keys(&one), BTreeSet::from(["00000001-0000-4000-8000-000000000000".to_owned()]));
+    assert_eq!(
+        keys(&one),
+        BTreeSet::from(["00000001-0000-4000-8000-000000000000".to_owned()])
+    );
     let none = venue.pages(&query.with_instrument("B".into()));
     assert_eq!(keys(&none), BTreeSet::new());
 }

@@ -347,6 +347,9 @@ impl fmt::Debug for Error {
         if let Some(wait) = inner.retry_after {
             out.field("retry_after", &wait);
         }
+        if let Some(help) = &inner.help {
+            out.field("help", help);
+        }
         if let Some(source) = &inner.source {
             out.field("source", &source.to_string());
         }
