@@ -137,23 +137,12 @@ impl SeenSet {
     fn find(&self, name: u128) -> Option<usize> {
         let count = self.places.len();
         let mut place = place_of(name, count);
-        for _ in 0..=count {
-            // Four places at once: where the search ends among them no processor can foretell, that it does it can.
-            if let Some(four) = self.places.get(place..).and_then(|rest| rest.first_chunk::<4>()) {
-                let ends = four.map(|entry| ends_search(entry, name));
-                let found = ends.into_iter().rev().fold(0, |found, end| found << 1 | u32::from(end));
-                if found != 0 {
-                    return Some(place + found.trailing_zeros() as usize);
-                }
-                place += 4;
-            } else if place < count {
-                if ends_search(*self.places.get(place)?, name) {
-                    return Some(place);
-                }
-                place += 1;
-            } else {
-                place = 0;
+        for _ in 0..count {
+            let entry = self.places.get(place)?;
+            if *entry == 0 || entry >> VERSION_BITS == name >> VERSION_BITS {
+                return Some(place);
             }
+            place = if place + 1 == count { 0 } else { place + 1 };
         }
         None
     }
@@ -169,12 +158,6 @@ impl SeenSet {
             }
         }
     }
-}
-
-/// Whether a place is empty or holds this key.
-#[inline(always)]
-fn ends_search(entry: u128, name: u128) -> bool {
-    (entry == 0) | ((entry ^ name) >> VERSION_BITS == 0)
 }
 
 /// The key without the bits of the version; never 0, which marks an empty place.

@@ -27,6 +27,9 @@ pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
     {
         return Ok(sum);
     }
+    if a.is_zero() {
+        return Ok(b);
+    }
     add_scaled(a, b)
 }
 
@@ -135,7 +138,8 @@ fn share_of_units(total: Decimal, part: Decimal, whole: Decimal, places: u32) ->
         .checked_mul(raised)?
         .checked_mul(part.mantissa().unsigned_abs())?;
     let divisor = whole.mantissa().unsigned_abs();
-    let (down, rest) = (product / divisor, product % divisor);
+    let down = product / divisor;
+    let rest = product - down * divisor;
     let up = match (rest * 2).cmp(&divisor) {
         Ordering::Less => false,
         Ordering::Equal => down % 2 == 1,

@@ -260,8 +260,8 @@ impl Round {
             entry_price,
             exit_price,
             gross_pnl,
-            fees: merged(self.fees(), rare.map(|rare| &rare.fees_in_kind))?,
-            financing: merged(self.financing(), rare.map(|rare| &rare.flow_financing))?,
+            fees: merged(self.fee, rare.map(|rare| [&rare.fees, &rare.fees_in_kind]))?,
+            financing: merged(None, rare.map(|rare| [&rare.financing, &rare.flow_financing]))?,
             broker_pnl: rare.filter(|rare| !rare.broker_mixed).and_then(|rare| rare.broker_pnl),
             pips: self.pips(entry_price, exit_price, of.terms.as_ref())?,
             basis: if self.unknown { Basis::Unknown } else { Basis::Known },
@@ -317,9 +317,9 @@ impl Done {
     }
 }
 
-fn merged<'a>(rows: impl Iterator<Item = &'a Money>, more: Option<&Vec<Money>>) -> Result<Vec<Money>> {
-    let mut rows: Vec<_> = rows.copied().collect();
-    let mut more = more.into_iter().flatten();
+fn merged(first: Option<Money>, more: Option<[&Vec<Money>; 2]>) -> Result<Vec<Money>> {
+    let mut rows = Vec::from_iter(first);
+    let mut more = more.into_iter().flatten().flatten();
     more.try_for_each(|money| add_money(&mut rows, *money))?;
     Ok(rows)
 }
