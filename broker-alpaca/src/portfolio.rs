@@ -161,11 +161,16 @@ impl PortfolioQuery {
             }
             PortfolioSpan::LastDays(days @ 1..) => vec![("period", format!("{days}D"))],
             PortfolioSpan::Between { .. } | PortfolioSpan::LastDays(0) => {
-                return Err(Error::invalid("a portfolio history is asked of a span that ends after it begins"));
+                return Err(Error::invalid(
+                    "a portfolio history is asked of a span that ends after it begins",
+                ));
             }
         };
         params.push(("timeframe", self.step.as_str().to_owned()));
-        params.extend(self.hours.map(|hours| ("intraday_reporting", hours.as_str().to_owned())));
+        params.extend(
+            self.hours
+                .map(|hours| ("intraday_reporting", hours.as_str().to_owned())),
+        );
         if self.cash_flows {
             params.push(("cashflow_types", "ALL".to_owned()));
         }

@@ -56,7 +56,9 @@ impl AlpacaBroker {
             let read = |body: &str| {
                 let answer: BTreeMap<String, Option<SnapshotJson>> = wire::decode(body)?;
                 let known = answer.iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
-                known.map(|(name, one)| market::snapshot(name, one, now)).collect::<Result<Vec<_>>>()
+                known
+                    .map(|(name, one)| market::snapshot(name, one, now))
+                    .collect::<Result<Vec<_>>>()
             };
             let call = self.data("snapshots", "/v2/stocks/snapshots", &params);
             found.extend(self.rest().http.run(call, read).await?);

@@ -186,9 +186,7 @@ impl<'a> Reader<'a> {
         Ok(Fee {
             id: RecordId::from(row.id()),
             account: self.account.clone(),
-            label: filled(&row.activity_sub_type)
-                .unwrap_or(row.kind())
-                .to_owned(),
+            label: filled(&row.activity_sub_type).unwrap_or(row.kind()).to_owned(),
             asset,
             amount: -charged,
             price: row.price.get().filter(|_| in_kind).map(Into::into),
@@ -211,7 +209,11 @@ impl<'a> Reader<'a> {
         let (asset, amount, cash) = match (moves, quantity, &name) {
             (Moves::Quantity, Some(qty), Some(name)) => (name.asset(), qty, money),
             (Moves::QuantityIfNoMoney, Some(qty), Some(name)) if money.is_none() => (name.asset(), qty, None),
-            _ => (Asset::Currency(currency), row.net_amount.get().unwrap_or_default(), None),
+            _ => (
+                Asset::Currency(currency),
+                row.net_amount.get().unwrap_or_default(),
+                None,
+            ),
         };
         let of_quantity = matches!(asset, Asset::Instrument { .. });
         // A split or a new name is in force before the day's first trade.

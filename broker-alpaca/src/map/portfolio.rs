@@ -32,10 +32,20 @@ pub(crate) fn history(wire: &PortfolioJson<'_>) -> Result<PortfolioHistory> {
     let count = wire.timestamp.len();
     let flows = wire.cashflow.iter().flatten();
     let columns = [wire.equity.len(), wire.profit_loss.len(), wire.profit_loss_pct.len()];
-    if columns.into_iter().chain(flows.clone().map(|(_, column)| column.len())).any(|rows| rows != count) {
-        return Err(Error::decode("the columns of a portfolio history are not of one length"));
+    if columns
+        .into_iter()
+        .chain(flows.clone().map(|(_, column)| column.len()))
+        .any(|rows| rows != count)
+    {
+        return Err(Error::decode(
+            "the columns of a portfolio history are not of one length",
+        ));
     }
-    let points = wire.timestamp.iter().zip(&wire.equity).zip(wire.profit_loss.iter().zip(&wire.profit_loss_pct));
+    let points = wire
+        .timestamp
+        .iter()
+        .zip(&wire.equity)
+        .zip(wire.profit_loss.iter().zip(&wire.profit_loss_pct));
     let points = points
         .map(|((at, equity), (profit, part))| {
             Ok(PortfolioPoint {
