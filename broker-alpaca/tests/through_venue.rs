@@ -11,13 +11,11 @@ use broker_core::ext::BrokerExt;
 use broker_core::model::{Asset, CandleQuery, Interval, OrderState, Window};
 use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
 use broker_core::{
-    AccountId, Broker, Context, ErrorKind, Fill, HistoryQuery, InstrumentId, InstrumentQuery, OrderQuery, OrderRequest,
-    Record, Side, Symbol,
+    AccountId, Broker, Context, ErrorKind, Fill, HistoryQuery, InstrumentQuery, OrderQuery, OrderRequest, Record, Side,
+    Symbol,
 };
 use broker_sim::HistoryPlan;
-use broker_sim::wire::{MemoryTransport, Recorder, Venue, WireRequest, share};
-use broker_testkit::fixtures::corpus;
-use broker_testkit::openapi::Document;
+use broker_sim::wire::{MemoryTransport, Recorder, Venue, share};
 use chrono::{DateTime, Duration, DurationRound, Utc};
 use rust_decimal::Decimal;
 
@@ -331,60 +329,6 @@ fn a_wrong_key_is_an_error_of_authentication() {
         .unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Auth, Some(403)));
     assert_eq!(error.message(), Some("forbidden."));
-}
-
-/// What the client asks is what the published documents describe, where the corpus has them.
-#[test]
-fn the_clients_requests_are_those_of_the_document() {
-    let Some(folder) = corpus("alpaca") else { return };
-    let document = |name: &str| Document::parse(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
-    let trading = document("openapi_trading_api.json");
-    let data = document("openapi_market_data_api.json");
-    let stage = Stage::new(&plan(400).with_tie(250));
-    let market = stage.broker.market_data().unwrap();
-    stage.runtime.block_on(async {
-        let broker = &stage.broker;
-        broker.accounts().await.unwrap();
-        broker.balances(&stage.account).await.unwrap();
-        broker.positions(&stage.account).await.unwrap();
-        broker.instruments(&InstrumentQuery::All).await.unwrap();
-        broker
-            .all_fills(HistoryQuery::last_days(&stage.account, 90))
-            .await
-            .unwrap();
-        broker
-            .all_orders(OrderQuery::placed(&stage.account, Window::All))
-            .await
-            .unwrap();
-        let ids = ["AAPL", "BTC/USD", "AAPL270219C00190000"].map(InstrumentId::from);
-        market.quotes(&ids).await.unwrap();
-        let until: DateTime<Utc> = END.parse().unwrap();
-        for id in &ids {
-            let query = CandleQuery::new(id.clone(), Interval::Hours(1), until - Duration::days(5), until);
-            market.candles(&query, None).await.unwrap();
-        }
-        market.hours(&ids[0], until, until + Duration::days(3)).await.unwrap();
-    });
-    let requests = stage.recorder.requests();
-    for request in &requests {
-        let asked = WireRequest::new(
-            &request.method,
-            &format!("{}?{}", request.path, request.query),
-            "memory",
-        );
-        let is_data = request.path.starts_with("/v2/stocks") || request.path.starts_with("/v1beta");
-        let document = if is_data { &data } else { &trading };
-        let problems = document.check_request(&request.method, &request.path, &asked.pairs, None);
-        assert!(
-            problems.is_empty(),
-            "{} {}?{}: {problems:?}",
-            request.method,
-            request.path,
-            request.query
-        );
-        assert_eq!(request.status, Some(200), "{}", request.path);
-    }
-    assert!(requests.len() > 15, "{}", requests.len());
 }
 
 #[tokio::test]

@@ -573,6 +573,55 @@ mod tests {
         }
     }
 
+    /// Both readers of the same text: where the short one reads, it reads what the long one does, to the digit.
+    #[test]
+    fn the_short_reader_agrees_with_the_long_one() {
+        let mut read = 0;
+        for text in [
+            "0",
+            "-0",
+            "-0.00",
+            "1.50",
+            "-1.50",
+            ".5",
+            "-.5",
+            "5.",
+            "00012.30",
+            "9999999999999999999",
+            "-999999999999.999999",
+            "999999999.999999999",
+            "18446744073709551616",
+            "",
+            "-",
+            ".",
+            "-.",
+            "+1",
+            "1e3",
+            "1.2.3",
+            "--1",
+            "1 ",
+            "0.0000000000000000001",
+        ] {
+            let (short, long) = (short(text.as_bytes()), long(text.as_bytes()));
+            if let Some(short) = short {
+                read += 1;
+                let long = long.unwrap();
+                assert_eq!(short.to_string(), long.to_string(), "{text}");
+                assert_eq!(short.is_sign_negative(), long.is_sign_negative(), "{text}");
+            }
+        }
+        assert_eq!(read, 12);
+        // 19 digits, the most that it takes, and nothing is cut.
+        assert_eq!(
+            short(b"9999999999999999999").unwrap().to_string(),
+            "9999999999999999999"
+        );
+        assert_eq!(
+            short(b"-999999999.999999999").unwrap().to_string(),
+            "-999999999.999999999"
+        );
+    }
+
     #[test]
     fn what_does_not_fit_is_an_error() {
         for text in [

@@ -268,13 +268,16 @@ impl Broker for SimBroker {
         let engine = self.engine();
         let (since, until) = query.range(self.now());
         let log = engine.log(&query.account).map_err(refused("history"))?;
-        page(log.iter().enumerate().skip(first), |entry| {
+        let mut page = page(log.iter().enumerate().skip(first), |entry| {
             let instrument = query
                 .instrument
                 .as_ref()
                 .is_none_or(|wanted| concerns(&entry.record, wanted));
             (instrument && entry.booked_at >= since && entry.booked_at < until).then(|| entry.record.clone())
-        })
+        })?;
+        // The log is in the order of booking: a fee of yesterday stands behind the fills of this morning.
+        page.rows.sort_by_key(Record::at);
+        Ok(page)
     }
 
     fn trading(&self) -> Option<&dyn Trading> {

@@ -1,0 +1,188 @@
+//! The contracts of the read side, case by case: over the simulation itself, over the client and the wire venue in
+//! memory, and over real sockets. Where there are published documents, each exchange of the runs is checked, too.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod documents;
+
+use std::sync::{Arc, Mutex};
+
+use broker_alpaca::venue::AlpacaVenue;
+use broker_alpaca::{AlpacaBroker, AlpacaConfig};
+use broker_core::model::{CandleQuery, Interval, Window};
+use broker_core::seam::{MemoryTransport as Unplugged, SeededRng, VirtualRuntime};
+use broker_core::{
+    AccountId, Broker, Context, Cursor, Error, HistoryQuery, InstrumentId, InstrumentQuery, OrderQuery, OrderRef,
+    OrderRequest, Side,
+};
+use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::{Engine, HistoryPlan, SimBroker};
+use broker_testkit::conformance::{Report, Setup, read::CASES, run};
+use chrono::{DateTime, Duration, Utc};
+use documents::{Documents, Watched};
+
+/// When the history ends; the suite runs a minute later.
+const END: &str = "2026-11-20T18:00:00Z";
+
+fn end() -> DateTime<Utc> {
+    END.parse().unwrap()
+}
+
+/// An account that has lived, with an order of ours that rests far below the market.
+fn lived() -> (Engine, AccountId, OrderRef) {
+    let (mut engine, account) = HistoryPlan::new(700, end())
+        .with_seed(11)
+        .with_tie(130)
+        .build()
+        .unwrap();
+    let request = OrderRequest::limit("SPY".into(), Side::Buy, "3".parse().unwrap(), "100.00".parse().unwrap())
+        .with_client_id("resting-1".into());
+    let order = engine.place(&account, &request, None, end()).unwrap();
+    let mut reference = OrderRef::by_id(&account, order.id);
+    reference.client_id = order.client_id;
+    (engine, account, reference)
+}
+
+fn setup(account: &AccountId, mut order: OrderRef) -> Setup {
+    order.account = account.clone();
+    let candles = CandleQuery::new("AAPL".into(), Interval::Minutes(1), end() - Duration::days(10), end());
+    Setup::new(account, end() - Duration::days(91), end() + Duration::minutes(1))
+        .with_instrument("AAPL".into(), "AAPL".into())
+        .with_order(order)
+        .with_candles(candles)
+}
+
+/// All pass but those that the account gives nothing for, each with its reason.
+fn assert_all(shell: &str, report: &Report, skipped: &[(&str, &str)]) {
+    println!("{shell}: {report}");
+    assert!(report.failed.is_empty(), "{shell}: {report}");
+    assert_eq!(report.skipped, skipped, "{shell}");
+    assert_eq!(report.passed.len(), CASES.len() - skipped.len(), "{shell}");
+}
+
+#[test]
+fn the_simulation() {
+    let (engine, account, order) = lived();
+    let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
+    let clock = Arc::new(runtime.clock());
+    let rng = Arc::new(SeededRng::new(1));
+    let unplugged = Unplugged::new(|_| Err(Error::config("the simulation asks nobody")));
+    let context = Context::new(clock.clone(), rng, clock, Arc::new(unplugged));
+    let broker = SimBroker::new(engine, context);
+    let report = runtime.block_on(run(&broker, &setup(&account, order)));
+    assert_all("the simulation", &report, &[]);
+}
+
+/// A venue that counts no requests, under watch where there are documents.
+fn watched() -> (Watched<AlpacaVenue>, Arc<Mutex<Option<Documents>>>, Setup) {
+    let (engine, account, order) = lived();
+    let venue = AlpacaVenue::builder()
+        .engine(engine, account)
+        .trading_limits(Vec::new())
+        .data_limits(Vec::new())
+        .build()
+        .unwrap();
+    let setup = setup(&venue.account_id(), order);
+    let (watched, documents) = Watched::new(venue);
+    (watched, documents, setup)
+}
+
+fn config() -> AlpacaConfig {
+    AlpacaConfig::new(AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY)
+}
+
+#[test]
+fn the_client_in_memory() {
+    let (venue, documents, setup) = watched();
+    let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
+    let clock = Arc::new(runtime.clock());
+    let rng = Arc::new(SeededRng::new(1));
+    let recorder = Recorder::new();
+    let transport =
+        MemoryTransport::new(share(venue), clock.clone(), rng.clone(), clock.clone()).with_recorder(recorder.clone());
+    let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
+    let broker = AlpacaBroker::new(config().with_context(context)).unwrap();
+    let report = runtime.block_on(run(&broker, &setup));
+    assert_all("the client in memory", &report, &[]);
+    runtime.block_on(the_rest(&broker, &setup));
+    let documents = documents.lock().unwrap();
+    let Some(documents) = documents.as_ref() else { return };
+    documents.assert_clean();
+    assert_eq!(documents.exchanges, recorder.sent());
+    let asked: Vec<_> = documents.endpoints.iter().map(String::as_str).collect();
+    assert_eq!(asked, ENDPOINTS);
+}
+
+/// Every endpoint that the client asks, but those that the venue does not serve.
+const ENDPOINTS: [&str; 19] = [
+    "GET /v1beta1/options/bars",
+    "GET /v1beta1/options/quotes/latest",
+    "GET /v1beta3/crypto/us/bars",
+    "GET /v1beta3/crypto/us/latest/quotes",
+    "GET /v2/account",
+    "GET /v2/account/activities",
+    "GET /v2/account/configurations",
+    "GET /v2/assets",
+    "GET /v2/assets/*",
+    "GET /v2/calendar",
+    "GET /v2/clock",
+    "GET /v2/options/contracts",
+    "GET /v2/options/contracts/*",
+    "GET /v2/orders",
+    "GET /v2/orders/*",
+    "GET /v2/orders:by_client_order_id",
+    "GET /v2/positions",
+    "GET /v2/stocks/bars",
+    "GET /v2/stocks/quotes/latest",
+];
+
+/// What no case asks for: lists, options, coins.
+async fn the_rest(broker: &AlpacaBroker, setup: &Setup) {
+    let market = broker.market_data().unwrap();
+    broker.configurations().await.unwrap();
+    broker.instruments(&InstrumentQuery::All).await.unwrap();
+    let ids = ["AAPL", "BTC/USD", "AAPL270219C00190000"].map(InstrumentId::from);
+    broker.instruments(&InstrumentQuery::Ids(ids.to_vec())).await.unwrap();
+    let (first, last) = ("2026-11-20".parse().unwrap(), "2027-12-31".parse().unwrap());
+    broker
+        .option_contracts(&"AAPL".into(), first, last, None::<&Cursor>)
+        .await
+        .unwrap();
+    broker
+        .history(&HistoryQuery::new(&setup.account, Window::All), None)
+        .await
+        .unwrap();
+    broker
+        .orders(&OrderQuery::placed(&setup.account, Window::All), None)
+        .await
+        .unwrap();
+    market.quotes(&ids).await.unwrap();
+    for id in &ids {
+        let query = CandleQuery::new(id.clone(), Interval::Hours(1), end() - Duration::days(5), end());
+        market.candles(&query, None).await.unwrap();
+        market.hours(id, end(), end() + Duration::days(3)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_client_over_real_sockets() {
+    let (venue, documents, setup) = watched();
+    // The venue's time stands still a minute after the history's end, whatever the machine's clock says.
+    let standing = VirtualRuntime::starting_at(end() + Duration::minutes(1));
+    let server = LoopbackServer::start(share(venue), Arc::new(standing.clock()))
+        .await
+        .unwrap();
+    let config = config()
+        .with_base_url(server.url().parse().unwrap())
+        .with_requests_per_minute(1_000_000)
+        .with_data_requests_per_minute(1_000_000);
+    let broker = AlpacaBroker::new(config).unwrap();
+    let report = run(&broker, &setup).await;
+    assert_all("the client over real sockets", &report, &[]);
+    let sent = server.recorder().sent();
+    server.shutdown().await;
+    let documents = documents.lock().unwrap();
+    let Some(documents) = documents.as_ref() else { return };
+    documents.assert_clean();
+    assert_eq!(documents.exchanges, sent);
+}
