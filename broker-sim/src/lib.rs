@@ -49,11 +49,11 @@ mod place;
 mod reject;
 mod rules;
 mod state;
-#[cfg(feature = "wire")]
-pub mod wire;
 mod trader;
 mod trading;
 mod view;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use account::{AccountSpec, Entry, SimAccount};
 pub use books::{Book, Books};
