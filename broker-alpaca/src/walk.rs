@@ -191,7 +191,9 @@ impl ActivityWalk {
     }
 
     fn window(&self, from: DateTime<Utc>, width: Duration) -> Option<Step> {
-        let to = from.checked_add_signed(width).map_or(self.until, |to| to.min(self.until));
+        let to = from
+            .checked_add_signed(width)
+            .map_or(self.until, |to| to.min(self.until));
         (from < self.until).then_some(Step::Window { from, to, splits: 0 })
     }
 

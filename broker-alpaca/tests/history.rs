@@ -378,7 +378,10 @@ fn one_instrument_is_filtered_and_raw_pages_read_again() {
         assert!(page.rows.iter().all(|record| record.account().get() == ACCOUNT));
     }
     let one = venue.pages(&query.clone().with_instrument("A".into()));
-    assert_eq!(keys(&one), BTreeSet::from(["00000001-0000-4000-8000-000000000000".to_owned()]));
+    assert_eq!(
+        keys(&one),
+        BTreeSet::from(["00000001-0000-4000-8000-000000000000".to_owned()])
+    );
     let none = venue.pages(&query.with_instrument("B".into()));
     assert_eq!(keys(&none), BTreeSet::new());
 }
@@ -469,7 +472,8 @@ fn no_fee_is_lost_in_random_histories() {
         // Quiet and busy weeks; what is for a day is made on it, on the next, or days later, much of it at one moment.
         for n in 0..28 {
             let begin = start + Duration::days(n);
-            let count = [0, 3, 40, 99, 100, 101, 350][rng.below(if n % 14 < 7 { 3 } else { 7 }) as usize];
+            let counts = [0, 3, 40, 99, 100, 101, 350];
+            let count = counts[usize::try_from(rng.below(if n % 14 < 7 { 3 } else { 7 })).unwrap()];
             let moment = begin + Duration::days(1) + Duration::milliseconds(below(86_400_000));
             for k in 0..count {
                 let made = match rng.below(10) {

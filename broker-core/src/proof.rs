@@ -49,7 +49,11 @@ impl ProofChain {
             Proof::Range(from, to) => self.ranges.push((from, to)),
             Proof::Capped if page.next.is_some() => {}
             Proof::Capped => self.doubt(start, end, "a page was as long as the venue allows, and was not split"),
-            Proof::Nothing => self.doubt(start, end, "the venue does not prove that this page joins the one before"),
+            Proof::Nothing => self.doubt(
+                start,
+                end,
+                "the venue does not prove that this page joins the one before",
+            ),
         }
         self.border = newest;
     }
