@@ -192,7 +192,7 @@ fn a_walk_asks_little_more_than_the_rows_need() {
     let (fills, others) = (fills.len(), others.len());
     println!("{asked} requests for {fills} fills and {others} other rows, {rows} rows came");
     assert_eq!((fills, asked), (FILLS, pages));
-    let of_trades = FILLS.div_ceil(100) * 115 / 100;
+    let of_trades = FILLS.div_ceil(100) * 107 / 100;
     // A day's last page is not full, on average it is half.
     let of_others = others.div_ceil(100) + 90;
     assert!(asked <= of_trades + of_others + 10, "{asked} requests");

@@ -472,7 +472,8 @@ fn no_fee_is_lost_in_random_histories() {
         // Quiet and busy weeks; what is for a day is made on it, on the next, or days later, much of it at one moment.
         for n in 0..28 {
             let begin = start + Duration::days(n);
-            let count = [0, 3, 40, 99, 100, 101, 350][rng.below(if n % 14 < 7 { 3 } else { 7 }) as usize];
+            let counts = [0, 3, 40, 99, 100, 101, 350];
+            let count = counts[usize::try_from(rng.below(if n % 14 < 7 { 3 } else { 7 })).unwrap()];
             let moment = begin + Duration::days(1) + Duration::milliseconds(below(86_400_000));
             for k in 0..count {
                 let made = match rng.below(10) {
