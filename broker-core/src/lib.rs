@@ -35,6 +35,8 @@ pub mod context;
 
 pub mod broker;
 
+pub mod span;
+
 pub mod proof;
 
 pub mod dedup;
@@ -62,3 +64,4 @@ pub use model::{
 };
 pub use num::{Currency, Money, Price, Qty, Side};
 pub use pnl::TradeBook;
+pub use span::Span;

@@ -4,7 +4,7 @@
 //! `1_0` as 10 and turns a too small number into 0, so both are avoided: [`decimal`] is the only door.
 
 use std::fmt;
-use std::ops::{Add, Neg, Sub};
+use std::ops::Neg;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -221,6 +221,11 @@ impl Price {
     pub const fn new(value: Decimal) -> Self {
         Self(value)
     }
+
+    /// How far it lies above another price; `None` when that does not fit.
+    pub fn checked_sub(self, other: Self) -> Option<Decimal> {
+        self.0.checked_sub(other.0)
+    }
 }
 
 impl From<Decimal> for Price {
@@ -307,6 +312,11 @@ impl Qty {
         }
     }
 
+    /// The sum; `None` when it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
     /// Whether it is nothing.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
@@ -323,13 +333,6 @@ impl FromStr for Qty {
 impl<'de> Deserialize<'de> for Qty {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(Num::deserialize(deserializer)?.0).map_err(de::Error::custom)
-    }
-}
-
-impl Add for Qty {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
     }
 }
 
@@ -457,13 +460,6 @@ impl Neg for Money {
     }
 }
 
-impl Sub for Price {
-    type Output = Decimal;
-    fn sub(self, other: Self) -> Decimal {
-        self.0 - other.0
-    }
-}
-
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.amount, self.currency)
@@ -485,6 +481,27 @@ pub mod exact {
     /// Reads it from its text.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
         Num::deserialize(deserializer).map(|number| number.0)
+    }
+}
+
+/// The same for a number that may be missing.
+pub mod exact_option {
+    use rust_decimal::Decimal;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Num;
+
+    /// Writes it as text, or null.
+    pub fn serialize<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads it from its text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+        Ok(Option::<Num>::deserialize(deserializer)?.map(|number| number.0))
     }
 }
 

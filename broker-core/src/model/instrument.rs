@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InstrumentId, Symbol};
-use crate::num::{Currency, Money, Price, Qty};
+use crate::num::{Currency, Money, Price, Qty, exact, exact_option};
 
 words! {
     /// What kind of thing it is.
@@ -104,6 +104,7 @@ pub struct TickBand {
     /// Lower border, inclusive, of the absolute price.
     pub from: Price,
     /// Smallest step.
+    #[serde(with = "exact")]
     pub tick: Decimal,
 }
 
@@ -111,10 +112,13 @@ pub struct TickBand {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Margin {
     /// Share of the value needed to open a long position: 0.5 is half.
+    #[serde(default, with = "exact_option")]
     pub long_rate: Option<Decimal>,
     /// Share of the value needed to open a short position.
+    #[serde(default, with = "exact_option")]
     pub short_rate: Option<Decimal>,
     /// Share of the value needed to keep it.
+    #[serde(default, with = "exact_option")]
     pub maintenance_rate: Option<Decimal>,
     /// Money a contract needed to open.
     pub initial: Option<Money>,
@@ -144,10 +148,12 @@ pub struct Instrument {
     /// How price moves become money.
     pub payoff: Payoff,
     /// Money a unit moves when the price moves by 1: 1 for shares, 100 for most options, 50 for ES.
+    #[serde(default, with = "exact_option")]
     pub multiplier: Option<Decimal>,
     /// Price steps, by ascending border; empty when unknown.
     pub ticks: Vec<TickBand>,
     /// Step of the quantity.
+    #[serde(default, with = "exact_option")]
     pub lot: Option<Decimal>,
     /// Smallest quantity.
     pub min_qty: Option<Qty>,
@@ -201,5 +207,24 @@ impl Instrument {
             Payoff::Inverse => face.checked_div(price.get())?,
         };
         Some(Money::new(amount, self.currency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits_through_json() {
+        let text = r#"{"from":"0.00","tick":"0.0000000000000000000000000010"}"#;
+        let band: TickBand = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&band).unwrap(), text);
+        let bare: TickBand = serde_json::from_str(r#"{"from":0,"tick":1234567.123456789012345}"#).unwrap();
+        assert_eq!(bare.tick.to_string(), "1234567.123456789012345");
+        let margin: Margin = serde_json::from_str(r#"{"long_rate":0.1234567890123456789,"short_rate":null}"#).unwrap();
+        assert_eq!(margin.long_rate.unwrap().to_string(), "0.1234567890123456789");
+        assert_eq!((margin.short_rate, margin.maintenance_rate), (None, None));
+        let again: Margin = serde_json::from_str(&serde_json::to_string(&margin).unwrap()).unwrap();
+        assert_eq!(again, margin);
     }
 }
