@@ -142,18 +142,3 @@ fn reading_only_makes_no_file() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("check the path"), "{error}");
 }
-
-#[test]
-fn a_second_process_that_writes_meanwhile_is_told_of() {
-    let file = TempFile::new();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(file.path()).unwrap());
-    let other = rusqlite::Connection::open(file.path()).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = VirtualRuntime::new()
-        .block_on(store.keep_instruments(&scope(), &[]))
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("another process writes"), "{error}");
-    other.execute_batch("ROLLBACK").unwrap();
-    run(store.keep_instruments(&scope(), &[]));
-}
