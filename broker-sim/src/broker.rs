@@ -9,12 +9,11 @@ use broker_core::broker::{Cursor, Page, Probe, Proof};
 use broker_core::capability::{Capabilities, ClientIdRule, HistoryFacts, OrderFacts};
 use broker_core::model::{Asset, AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState};
 use broker_core::{
-    Account, AccountId, Balances, Broker, BrokerId, Context, Error, Fee, HistoryQuery, Instrument, InstrumentId,
+    Account, AccountId, Balances, Broker, BrokerId, Context, Error, HistoryQuery, Instrument, InstrumentId,
     InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Position, Quote, Record, Result, TimeInForce, Trading,
 };
 use chrono::{DateTime, Utc};
 
-use crate::account::Entry;
 use crate::engine::Engine;
 use crate::order::SimOrder;
 use crate::reject::SimReject;
@@ -274,7 +273,7 @@ impl Broker for SimBroker {
                 .instrument
                 .as_ref()
                 .is_none_or(|wanted| concerns(&entry.record, wanted));
-            (instrument && entry.booked_at >= since && entry.booked_at < until).then(|| told(entry))
+            (instrument && entry.booked_at >= since && entry.booked_at < until).then(|| entry.record.clone())
         })
     }
 
@@ -288,17 +287,6 @@ impl Broker for SimBroker {
 
     fn streaming(&self) -> Option<&dyn broker_core::Streaming> {
         None
-    }
-}
-
-/// A logged record as a broker tells it: a fee in kind leaves when it is booked, behind the trades of its day.
-fn told(entry: &Entry) -> Record {
-    match &entry.record {
-        Record::Fee(fee) if matches!(fee.asset, Asset::Instrument { .. }) => Record::Fee(Fee {
-            at: entry.booked_at,
-            ..fee.clone()
-        }),
-        record => record.clone(),
     }
 }
 
