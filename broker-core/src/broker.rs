@@ -25,9 +25,16 @@ use crate::seam::BoxStream;
 
 /// Where a broker's history goes on: versioned text that the broker alone reads. It can be stored, and a later
 /// process goes on from it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
+
+/// A broker's own text may hold a link with an account in it: only its length is printed.
+impl Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} bytes)", self.0.len())
+    }
+}
 
 impl Cursor {
     /// Takes stored text.
@@ -57,12 +64,6 @@ impl Cursor {
     }
 }
 
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What a page proves about what lies between it and the page before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,13 +83,14 @@ pub enum Proof {
 }
 
 /// One page of rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Page<T> {
     /// The rows, oldest first. May repeat rows of the page before.
     pub rows: Vec<T>,
     /// Where to go on; `None` when this was the last page.
     pub next: Option<Cursor>,
-    /// Ask again only after this: a report is still being made. The core waits.
+    /// Ask again only after this: a report is still being made. The core waits, then asks from `next`, or the same
+    /// question once more where that is `None`.
     pub wait: Option<Duration>,
     /// What the page proves.
     pub proof: Proof,
@@ -96,6 +98,20 @@ pub struct Page<T> {
     pub raw: Option<String>,
     /// Oddities worth telling: rows of an unknown kind, fields that were missing.
     pub notes: Vec<String>,
+}
+
+/// The page's text may hold whole account numbers: only its length is printed.
+impl<T: Debug> Debug for Page<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("rows", &self.rows)
+            .field("next", &self.next)
+            .field("wait", &self.wait)
+            .field("proof", &self.proof)
+            .field("raw_bytes", &self.raw.as_ref().map(String::len))
+            .field("notes", &self.notes)
+            .finish()
+    }
 }
 
 impl<T> Page<T> {
@@ -256,6 +272,18 @@ pub trait Streaming: Broker {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+
+    #[test]
+    fn a_page_prints_neither_its_text_nor_where_it_goes_on() {
+        let page = Page {
+            next: Some(Cursor::from_text("1:\"/accounts/101-004-1234567-001/x\"")),
+            raw: Some(r#"{"account":"101-004-1234567-001"}"#.to_owned()),
+            ..Page::whole(vec![7])
+        };
+        let printed = format!("{page:?}");
+        assert!(!printed.contains("1234567"), "{printed}");
+        assert!(printed.contains("rows: [7]") && printed.contains("33"), "{printed}");
+    }
 
     #[test]
     fn a_cursor_of_another_version_is_refused() {

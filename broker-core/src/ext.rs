@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rust_decimal::Decimal;
@@ -11,11 +12,13 @@ use crate::dedup::{self, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstrumentId, Symbol};
 use crate::model::{
-    Asset, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, Opening, Order, OrderQuery, Position,
-    PositionLeg, Record, Window,
+    Asset, Completeness, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, Opening, Order,
+    OrderQuery, Payoff, Position, PositionLeg, Record,
 };
-use crate::proof::ProofChain;
+use crate::num::Currency;
+use crate::proof::{Hole, ProofChain};
 use crate::seam::{BoxFuture, BoxStream};
+use crate::span::Span;
 
 /// Conveniences of every [`Broker`], dyn ones too. Futures own what they need, so that they can be spawned.
 pub trait BrokerExt: Broker {
@@ -83,63 +86,84 @@ where
     Q: Clone + Send + 'static,
     T: Send + 'static,
 {
-    struct Walk<Q> {
-        broker: Arc<dyn Broker>,
-        query: Q,
-        cursor: Option<Cursor>,
-    }
     let start = Walk {
         broker,
         query,
         cursor: None,
+        waits: 0,
     };
     Box::pin(stream::try_unfold(Some(start), move |state| async move {
         let Some(walk) = state else { return Ok(None) };
         let page = ask(Arc::clone(&walk.broker), walk.query.clone(), walk.cursor.clone()).await?;
-        if let Some(wait) = page.wait {
-            walk.broker.context().clock().sleep(wait).await;
-        } else if page.next.is_some() && page.next == walk.cursor {
-            return Err(Error::new(ErrorKind::Protocol)
-                .with_broker(walk.broker.id())
-                .with_message("the cursor does not move: the history would never end"));
-        }
-        let next = page.next.clone().map(|cursor| Walk {
-            cursor: Some(cursor),
-            ..walk
-        });
+        let next = walk.behind(page.next.clone(), page.wait, page.rows.is_empty()).await?;
         Ok(Some((page, next)))
     }))
+}
+
+/// Where a walk through pages stands.
+struct Walk<Q> {
+    broker: Arc<dyn Broker>,
+    query: Q,
+    cursor: Option<Cursor>,
+    /// Answers in a row that were "not yet".
+    waits: u32,
+}
+
+/// How often in a row a broker may say "not yet".
+const MOST_WAITS: u32 = 1_000;
+
+impl<Q> Walk<Q> {
+    /// Where it goes on behind this page; `None` at the end. Waits where the broker asks for it: then a page without
+    /// a next one means the same question again.
+    async fn behind(mut self, next: Option<Cursor>, wait: Option<Duration>, is_empty: bool) -> Result<Option<Self>> {
+        let Some(wait) = wait else {
+            if next.is_some() && next == self.cursor {
+                let text = "the cursor does not move: the history would never end";
+                return Err(self.error(ErrorKind::Protocol, text));
+            }
+            return Ok(next.map(|cursor| Self {
+                cursor: Some(cursor),
+                waits: 0,
+                ..self
+            }));
+        };
+        let waits = if is_empty { self.waits + 1 } else { 0 };
+        if waits > MOST_WAITS {
+            return Err(self.error(ErrorKind::Unavailable, "the broker's report is never ready"));
+        }
+        self.broker.context().clock().sleep(wait).await;
+        let cursor = next.or(self.cursor.take());
+        Ok(Some(Self { cursor, waits, ..self }))
+    }
+
+    fn error(&self, kind: ErrorKind, message: &str) -> Error {
+        Error::new(kind).with_broker(self.broker.id()).with_message(message)
+    }
 }
 
 /// How often positions are read again because a fill came in between.
 const POSITION_TRIES: usize = 4;
 
+/// A span is not split below this: venues select by whole seconds or finer.
+const SHORTEST_PART: chrono::Duration = chrono::Duration::seconds(1);
+
 async fn history(broker: Arc<dyn Broker>, query: HistoryQuery) -> Result<History> {
-    let clock = Arc::clone(broker.context().clock());
-    let (since, until) = query.range(clock.now());
-    let query = HistoryQuery {
-        window: Window::Between {
-            since,
-            until: Some(until),
-        },
-        ..query
+    let (since, until) = query.range(broker.context().clock().now());
+    let whole = Span::new(since, until);
+    let inside = read(&broker, &query, whole).await?;
+    let after = positions_and_later(&broker, &query, until).await?;
+    let mut holes = inside.holes;
+    holes.extend(after.doubt.map(|reason| Hole::new(whole, reason)));
+    let mut instruments = instruments(&broker, inside.rows.iter().chain(&after.rows)).await?;
+    let rows = inside.rows.iter().chain(&after.rows).cloned().collect();
+    let opening = match &after.positions {
+        Some(positions) => opening(&broker, &query, positions, &instruments, rows)?,
+        None => Vec::new(),
     };
-    let mut chain = ProofChain::new(since, until);
-    let mut rows = Vec::new();
-    let mut pages = 0;
-    let mut stream = broker.pages(&query);
-    while let Some(page) = stream.next().await {
-        let page = page?;
-        pages += 1;
-        chain.page(&page, Record::at);
-        rows.extend(page.rows);
-    }
-    let different: BTreeSet<_> = rows.iter().map(Record::key).collect();
-    let completeness = chain.finish(different.len() as u64);
-    let later = positions_and_later(&broker, &query, until).await?;
-    let opening = opening(&later.positions, rows.iter().chain(&later.records).cloned().collect())?;
-    let records = counting(rows)?;
-    let instruments = instruments(&broker, &records, &opening).await?;
+    let records = counting(inside.rows)?;
+    let unknown = opening.iter().filter(|one| !instruments.contains_key(&one.instrument));
+    let unknown: BTreeSet<InstrumentId> = unknown.map(|one| one.instrument.clone()).collect();
+    instruments.extend(look_up(&broker, unknown).await?);
     Ok(History {
         account: query.account,
         since,
@@ -147,9 +171,48 @@ async fn history(broker: Arc<dyn Broker>, query: HistoryQuery) -> Result<History
         records,
         instruments,
         opening,
-        pages,
-        completeness,
+        pages: inside.pages,
+        completeness: Completeness::of(&holes),
     })
+}
+
+/// What the pages of a span gave.
+#[derive(Default)]
+struct Read {
+    rows: Vec<Record>,
+    pages: u64,
+    holes: Vec<Hole>,
+}
+
+/// Reads a span to its end. One with more rows than the venue ever gives is read in halves.
+async fn read(broker: &Arc<dyn Broker>, query: &HistoryQuery, whole: Span) -> Result<Read> {
+    let mut read = Read::default();
+    let mut left = vec![whole];
+    'spans: while let Some(span) = left.pop() {
+        let query = HistoryQuery {
+            window: span.window(),
+            ..query.clone()
+        };
+        let mut chain = ProofChain::new(span);
+        let mut rows = Vec::new();
+        let mut pages = broker.pages(&query);
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            read.pages += 1;
+            chain.page(&page, Record::booked_at);
+            if chain.is_capped() && span.until - span.since > SHORTEST_PART {
+                let (first, second) = span.halves();
+                left.extend([second, first]);
+                continue 'spans;
+            }
+            rows.extend(page.rows);
+        }
+        // A venue that lists a correction as a row of its own counts it as one.
+        let different: BTreeSet<_> = rows.iter().map(|row| (row.key(), row.version())).collect();
+        read.holes.extend(chain.all_holes(different.len() as u64));
+        read.rows.extend(rows);
+    }
+    Ok(read)
 }
 
 fn counting(rows: Vec<Record>) -> Result<Vec<Record>> {
@@ -157,37 +220,44 @@ fn counting(rows: Vec<Record>) -> Result<Vec<Record>> {
     Ok(dedup::fold(rows)?.into_booked())
 }
 
+/// Today's positions, and the records between the window's end and them.
 struct Later {
-    positions: Vec<Position>,
-    records: Vec<Record>,
+    /// `None` where the broker tells none.
+    positions: Option<Vec<Position>>,
+    rows: Vec<Record>,
+    /// Why positions at the start of the window cannot be vouched for.
+    doubt: Option<&'static str>,
 }
 
-/// Today's positions, and the records between the window's end and them. Positions that move while being read are
-/// read again.
+/// Reads positions with the records before them. Positions that move while being read are read again.
 async fn positions_and_later(
     broker: &Arc<dyn Broker>,
     query: &HistoryQuery,
     until: chrono::DateTime<chrono::Utc>,
 ) -> Result<Later> {
-    let mut positions = broker.positions(&query.account).await?;
+    let mut positions = match broker.positions(&query.account).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            return Ok(Later {
+                positions: None,
+                rows: Vec::new(),
+                doubt: Some("the broker tells no positions: those at the start are not known"),
+            });
+        }
+        positions => positions?,
+    };
     for _ in 0..POSITION_TRIES {
         let now = broker.context().clock().now();
-        let mut records = Vec::new();
-        if now > until {
-            let rest = HistoryQuery {
-                window: Window::Between {
-                    since: until,
-                    until: Some(now),
-                },
-                ..query.clone()
-            };
-            records = broker.records(&rest).try_collect().await?;
-        }
+        let rest = match now > until {
+            true => read(broker, query, Span::new(until, now)).await?,
+            false => Read::default(),
+        };
         let again = broker.positions(&query.account).await?;
         if quantities(&again) == quantities(&positions) {
             return Ok(Later {
-                positions: again,
-                records,
+                positions: Some(again),
+                rows: rest.rows,
+                doubt: (!rest.holes.is_empty())
+                    .then_some("what came after the window is not proven, nor are the positions at its start"),
             });
         }
         positions = again;
@@ -195,7 +265,8 @@ async fn positions_and_later(
     Err(Error::new(ErrorKind::Unavailable)
         .with_broker(broker.id())
         .with_operation("positions")
-        .with_message("positions kept changing while they were compared with the history; ask again"))
+        .with_message("positions kept changing while they were compared with the history")
+        .with_help("ask again when the account trades less"))
 }
 
 type PositionKey = (InstrumentId, PositionLeg);
@@ -207,44 +278,55 @@ fn quantities(positions: &[Position]) -> BTreeMap<PositionKey, Decimal> {
         .collect()
 }
 
-/// Positions at the start: those of today less all that moved since.
-fn opening(positions: &[Position], rows: Vec<Record>) -> Result<Vec<Opening>> {
+/// Positions at the start: those of today less all that moved since. What the broker holds as coins in its balances
+/// is no position.
+fn opening(
+    broker: &Arc<dyn Broker>,
+    query: &HistoryQuery,
+    positions: &[Position],
+    instruments: &BTreeMap<InstrumentId, Instrument>,
+    rows: Vec<Record>,
+) -> Result<Vec<Opening>> {
+    let covers_fills = broker.capabilities().history.positions_cover_fills;
     let mut openings = Openings::default();
-    for position in positions {
-        openings.add(
-            &position.instrument,
-            &position.symbol,
-            position.leg,
-            position.signed_qty(),
-        )?;
+    for one in positions {
+        openings.add(&one.instrument, &one.symbol, one.leg, one.signed_qty())?;
     }
     for record in counting(rows)? {
         match record {
             Record::Fill(fill) => {
+                let base = base_of(instruments.get(&fill.instrument));
+                if base.is_some() && !covers_fills {
+                    continue;
+                }
                 openings.add(&fill.instrument, &fill.symbol, fill.leg, -fill.qty.signed(fill.side))?;
+                for fee in fill.fees.iter().filter(|fee| Some(fee.currency) == base) {
+                    openings.add(&fill.instrument, &fill.symbol, fill.leg, fee.amount)?;
+                }
             }
             Record::Fee(Fee {
                 asset: Asset::Instrument { id, symbol },
                 amount,
                 ..
-            }) => {
-                openings.add(&id, &symbol, PositionLeg::Net, amount)?;
-            }
+            }) => openings.add(&id, &symbol, PositionLeg::Net, amount)?,
             Record::Flow(Flow {
                 asset: Asset::Instrument { id, symbol },
                 amount,
                 ..
-            }) => {
-                openings.add(&id, &symbol, PositionLeg::Net, -amount)?;
-            }
+            }) => openings.add(&id, &symbol, PositionLeg::Net, -amount)?,
             Record::Void(_) | Record::Fee(_) | Record::Flow(_) => {}
         }
     }
+    let asked = |opening: &Opening| query.instrument.as_ref().is_none_or(|one| *one == opening.instrument);
+    let openings = openings.0.into_values();
     Ok(openings
-        .0
-        .into_values()
-        .filter(|opening| !opening.qty.is_zero())
+        .filter(|opening| !opening.qty.is_zero() && asked(opening))
         .collect())
+}
+
+/// The coin that a pair held outright is kept in; fees in it leave less of the position.
+fn base_of(instrument: Option<&Instrument>) -> Option<Currency> {
+    instrument.filter(|one| one.payoff == Payoff::Cash)?.base
 }
 
 #[derive(Default)]
@@ -265,12 +347,12 @@ impl Openings {
     }
 }
 
+/// The instruments of records, as far as the broker knows them.
 async fn instruments(
     broker: &Arc<dyn Broker>,
-    records: &[Record],
-    opening: &[Opening],
+    records: impl Iterator<Item = &Record>,
 ) -> Result<BTreeMap<InstrumentId, Instrument>> {
-    let mut ids: BTreeSet<InstrumentId> = opening.iter().map(|opening| opening.instrument.clone()).collect();
+    let mut ids = BTreeSet::new();
     for record in records {
         match record {
             Record::Fill(fill) => _ = ids.insert(fill.instrument.clone()),
@@ -285,14 +367,17 @@ async fn instruments(
             Record::Void(_) | Record::Fee(_) | Record::Flow(_) => {}
         }
     }
+    look_up(broker, ids).await
+}
+
+async fn look_up(broker: &Arc<dyn Broker>, ids: BTreeSet<InstrumentId>) -> Result<BTreeMap<InstrumentId, Instrument>> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let known = broker
-        .instruments(&InstrumentQuery::Ids(ids.into_iter().collect()))
-        .await?;
-    Ok(known
-        .into_iter()
-        .map(|instrument| (instrument.id.clone(), instrument))
-        .collect())
+    let query = InstrumentQuery::Ids(ids.into_iter().collect());
+    let known = match broker.instruments(&query).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
+        known => known?,
+    };
+    Ok(known.into_iter().map(|one| (one.id.clone(), one)).collect())
 }

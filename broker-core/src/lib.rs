@@ -51,6 +51,8 @@ pub mod context;
 
 pub mod broker;
 
+pub mod span;
+
 pub mod proof;
 
 pub mod dedup;
@@ -78,6 +80,7 @@ pub use model::{
 };
 pub use num::{Currency, Money, Price, Qty, Side};
 pub use pnl::TradeBook;
+pub use span::Span;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

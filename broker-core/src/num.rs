@@ -4,7 +4,7 @@
 //! `1_0` as 10 and turns a too small number into 0, so both are avoided: [`decimal`] is the only door.
 
 use std::fmt;
-use std::ops::{Add, Neg, Sub};
+use std::ops::Neg;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -259,6 +259,11 @@ impl Price {
     pub const fn new(value: Decimal) -> Self {
         Self(value)
     }
+
+    /// How far it lies above another price; `None` when that does not fit.
+    pub fn checked_sub(self, other: Self) -> Option<Decimal> {
+        self.0.checked_sub(other.0)
+    }
 }
 
 impl From<Decimal> for Price {
@@ -345,6 +350,11 @@ impl Qty {
         }
     }
 
+    /// The sum; `None` when it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
     /// Whether it is nothing.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
@@ -361,13 +371,6 @@ impl FromStr for Qty {
 impl<'de> Deserialize<'de> for Qty {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(Num::deserialize(deserializer)?.0).map_err(de::Error::custom)
-    }
-}
-
-impl Add for Qty {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
     }
 }
 
@@ -492,13 +495,6 @@ impl Neg for Money {
             amount: -self.amount,
             ..self
         }
-    }
-}
-
-impl Sub for Price {
-    type Output = Decimal;
-    fn sub(self, other: Self) -> Decimal {
-        self.0 - other.0
     }
 }
 

@@ -1,100 +1,165 @@
 //! Follows the proofs of a query's pages, and says in the end whether the pages prove it whole.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::broker::{Page, Proof};
 use crate::model::Completeness;
+use crate::span::Span;
 
-/// The proofs of one query over `since..until`, page after page.
-#[derive(Debug, Clone)]
+/// What the pages of one query over `whole` prove together, page after page. Can be stored with the cursor, so that
+/// an interrupted reading forgets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofChain {
-    since: DateTime<Utc>,
-    until: DateTime<Utc>,
-    /// Newest row of the last page that had rows: where the next page has to join. A broker that tells its records
-    /// source by source goes back in time between them.
-    border: DateTime<Utc>,
-    unproven: Vec<(DateTime<Utc>, DateTime<Utc>)>,
-    ranges: Vec<(DateTime<Utc>, DateTime<Utc>)>,
-    count: Option<u64>,
-    reason: Option<&'static str>,
+    whole: Span,
+    /// Rows that the venue says there are, by its latest word.
+    stated: Option<u64>,
+    /// Spans that pages prove.
+    covered: Vec<Span>,
+    /// Spans of which the broker proves nothing.
+    silent: Vec<Span>,
+    /// A page was full to the venue's limit.
+    capped: bool,
+    /// Time of the last row of the last page: where the next one has to join.
+    border: Option<DateTime<Utc>>,
+}
+
+/// A span that is not proven, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hole {
+    /// What is not proven.
+    pub span: Span,
+    /// Why.
+    pub reason: String,
+}
+
+impl Hole {
+    /// A span that is not proven, and why.
+    pub fn new(span: Span, reason: impl Into<String>) -> Self {
+        Self {
+            span,
+            reason: reason.into(),
+        }
+    }
 }
 
 impl ProofChain {
-    /// No page yet.
-    pub fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+    /// No page yet of a query over this span.
+    pub fn new(whole: Span) -> Self {
         Self {
-            since,
-            until,
-            border: since,
-            unproven: Vec::new(),
-            ranges: Vec::new(),
-            count: None,
-            reason: None,
+            whole,
+            stated: None,
+            covered: Vec::new(),
+            silent: Vec::new(),
+            capped: false,
+            border: None,
         }
     }
 
-    /// Takes the next page; `at` gives the time of a row.
+    /// Takes the next page; `at` gives the time by which the window selects a row.
     pub fn page<T>(&mut self, page: &Page<T>, at: impl Fn(&T) -> DateTime<Utc>) {
+        if page.wait.is_some() && page.rows.is_empty() {
+            return;
+        }
+        let is_last = page.next.is_none() && page.wait.is_none();
+        let begin = self.border.unwrap_or(self.whole.since);
         let times = || page.rows.iter().map(&at);
-        let newest = times().max().unwrap_or(self.border);
-        let start = times().min().map_or(self.border, |oldest| oldest.min(self.border));
-        let end = if page.next.is_none() {
-            self.until
-        } else {
-            newest.max(self.border).min(self.until)
-        };
+        let last_row = times().max().unwrap_or(begin);
+        let end = if is_last { self.whole.until } else { last_row };
+        self.border = Some(last_row);
+        // A broker that tells its records source by source goes back in time between them.
+        let own = Span::new(begin.min(end), end);
         match page.proof {
-            Proof::Contiguous | Proof::Short => {}
-            Proof::Count(count) => self.count = Some(count),
-            Proof::Range(from, to) => self.ranges.push((from, to)),
-            Proof::Capped if page.next.is_some() => {}
-            Proof::Capped => self.doubt(start, end, "a page was as long as the venue allows, and was not split"),
-            Proof::Nothing => self.doubt(
-                start,
-                end,
-                "the venue does not prove that this page joins the one before",
-            ),
-        }
-        self.border = newest;
-    }
-
-    fn doubt(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, reason: &'static str) {
-        let start = start.clamp(self.since, self.until);
-        match self.unproven.last_mut() {
-            Some(last) if last.0 <= start && last.1 >= start => last.1 = last.1.max(end),
-            _ => self.unproven.push((start, end.max(start))),
-        }
-        self.reason.get_or_insert(reason);
-    }
-
-    /// The verdict, for this many different rows.
-    pub fn finish(mut self, different_rows: u64) -> Completeness {
-        if !self.ranges.is_empty() {
-            self.ranges.sort_unstable();
-            let mut covered = self.since;
-            for (from, to) in std::mem::take(&mut self.ranges) {
-                if from > covered {
-                    self.unproven.push((covered, from.min(self.until)));
-                    self.reason.get_or_insert("the venue's ranges leave a hole");
-                }
-                covered = covered.max(to);
+            Proof::Contiguous | Proof::Short => add(&mut self.covered, own),
+            Proof::Count(rows) => {
+                self.stated = Some(rows);
+                add(&mut self.covered, own);
             }
-            if covered < self.until {
-                self.unproven.push((covered, self.until));
-                self.reason.get_or_insert("the venue's ranges end early");
+            Proof::Range(since, until) => {
+                add(&mut self.covered, Span::new(since, until));
+                self.border = Some(until);
+            }
+            Proof::Capped => self.capped = true,
+            Proof::Nothing => {
+                let since = begin.min(times().min().unwrap_or(begin));
+                // A page of one moment is unproven too.
+                let moment = since.checked_add_signed(Duration::nanoseconds(1)).unwrap_or(since);
+                add(&mut self.silent, Span::new(since, end.max(last_row).max(moment)));
             }
         }
-        if self.count.is_some_and(|count| count != different_rows) {
-            self.unproven.push((self.since, self.until));
-            self.reason
-                .get_or_insert("the venue counts another number of rows than it gave");
+    }
+
+    /// Whether a page was as long as the venue allows, so that the span must be split.
+    pub fn is_capped(&self) -> bool {
+        self.capped
+    }
+
+    /// Spans of which the broker proves nothing. Something else has to decide on them.
+    pub fn silent(&self) -> &[Span] {
+        &self.silent
+    }
+
+    /// How far the pages have come.
+    pub fn reached(&self) -> DateTime<Utc> {
+        self.border.unwrap_or(self.whole.since)
+    }
+
+    /// What contradicts the claim that the query is whole, for this many different rows. Silent spans contradict
+    /// nothing.
+    pub fn holes(&self, different_rows: u64) -> Vec<Hole> {
+        if self.capped {
+            let reason = "the venue gave as many rows as it ever gives, and the span cannot be split further";
+            return vec![Hole::new(self.whole, reason)];
         }
-        match self.reason {
-            None => Completeness::Complete,
-            Some(reason) => Completeness::Incomplete {
-                ranges: self.unproven,
-                reason: reason.to_owned(),
-            },
+        if let Some(stated) = self.stated
+            && stated != different_rows
+        {
+            let reason = format!("the venue states {stated} rows, {different_rows} were read");
+            return vec![Hole::new(self.whole, reason)];
+        }
+        let known = [self.covered.as_slice(), self.silent.as_slice()].concat();
+        let open = self.whole.uncovered(known).into_iter();
+        open.map(|span| Hole::new(span, "no page covers it")).collect()
+    }
+
+    /// The same where nothing else decides on silent spans: they are holes too.
+    pub fn all_holes(&self, different_rows: u64) -> Vec<Hole> {
+        let reason = "the broker does not prove that its pages join";
+        let silent = self.silent.iter().map(|span| Hole::new(*span, reason));
+        self.holes(different_rows).into_iter().chain(silent).collect()
+    }
+}
+
+fn add(spans: &mut Vec<Span>, span: Span) {
+    spans.push(span);
+    *spans = Span::union(std::mem::take(spans));
+}
+
+/// Most reasons that a verdict lists.
+const MOST_REASONS: usize = 6;
+
+impl Completeness {
+    /// Whole when there are no holes; else their spans, and each reason once.
+    pub fn of(holes: &[Hole]) -> Self {
+        if holes.is_empty() {
+            return Self::Complete;
+        }
+        let mut reasons: Vec<&str> = Vec::new();
+        for hole in holes {
+            if !reasons.contains(&hole.reason.as_str()) {
+                reasons.push(&hole.reason);
+            }
+        }
+        let more = reasons.len().saturating_sub(MOST_REASONS);
+        reasons.truncate(MOST_REASONS);
+        let mut reason = reasons.join("; ");
+        if more > 0 {
+            reason.push_str(&format!("; and {more} more"));
+        }
+        let ranges = Span::union(holes.iter().map(|hole| hole.span).collect());
+        Self::Incomplete {
+            ranges: ranges.into_iter().map(|span| (span.since, span.until)).collect(),
+            reason,
         }
     }
 }
@@ -108,6 +173,10 @@ mod tests {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
+    fn span(since: i64, until: i64) -> Span {
+        Span::new(at(since), at(until))
+    }
+
     fn page(rows: &[i64], proof: Proof, last: bool) -> Page<i64> {
         let next = (!last).then(|| Cursor::from_text("1:0"));
         Page {
@@ -117,22 +186,20 @@ mod tests {
         }
     }
 
-    fn verdict(pages: &[Page<i64>], rows: u64) -> Completeness {
-        let mut chain = ProofChain::new(at(0), at(100));
+    fn chain(pages: &[Page<i64>]) -> ProofChain {
+        let mut chain = ProofChain::new(span(0, 100));
         for page in pages {
+            // Stored and read back after each page, as a sync does.
+            let stored = serde_json::to_string(&chain).unwrap();
+            chain = serde_json::from_str(&stored).unwrap();
             chain.page(page, |second| at(*second));
         }
-        chain.finish(rows)
+        chain
     }
 
-    fn ranges(verdict: Completeness) -> Vec<(i64, i64)> {
-        match verdict {
-            Completeness::Complete => Vec::new(),
-            Completeness::Incomplete { ranges, .. } => ranges
-                .iter()
-                .map(|(from, to)| (from.timestamp(), to.timestamp()))
-                .collect(),
-        }
+    fn unproven(pages: &[Page<i64>], rows: u64) -> Vec<Span> {
+        let spans = chain(pages).all_holes(rows).into_iter().map(|hole| hole.span);
+        Span::union(spans.collect())
     }
 
     #[test]
@@ -141,8 +208,8 @@ mod tests {
             page(&[1, 5], Proof::Contiguous, false),
             page(&[5, 9], Proof::Short, true),
         ];
-        assert!(verdict(&pages, 3).is_complete());
-        assert!(verdict(&[page(&[], Proof::Short, true)], 0).is_complete());
+        assert_eq!(unproven(&pages, 3), []);
+        assert_eq!(unproven(&[page(&[], Proof::Short, true)], 0), []);
     }
 
     #[test]
@@ -153,39 +220,15 @@ mod tests {
             page(&[9, 12], Proof::Contiguous, false),
             page(&[50], Proof::Nothing, true),
         ];
-        assert_eq!(ranges(verdict(&pages, 6)), [(5, 9), (12, 100)]);
-    }
-
-    #[test]
-    fn a_second_source_goes_back_in_time() {
-        let honest = [
-            page(&[1, 90], Proof::Contiguous, false),
-            page(&[], Proof::Contiguous, false),
-            page(&[5, 40], Proof::Contiguous, false),
-            page(&[40, 95], Proof::Short, true),
-        ];
-        assert!(verdict(&honest, 5).is_complete());
-        // What is not proven is where the second source stands, not where the first one ended.
-        let doubtful = [
-            page(&[1, 90], Proof::Contiguous, false),
-            page(&[5, 40], Proof::Contiguous, false),
-            page(&[50, 60], Proof::Nothing, false),
-            page(&[60, 95], Proof::Short, true),
-        ];
-        assert_eq!(ranges(verdict(&doubtful, 7)), [(40, 60)]);
-        let at_its_start = [
-            page(&[1, 90], Proof::Contiguous, false),
-            page(&[5, 40], Proof::Nothing, false),
-            page(&[95], Proof::Short, true),
-        ];
-        assert_eq!(ranges(verdict(&at_its_start, 5)), [(5, 90)]);
+        assert_eq!(unproven(&pages, 6), [span(5, 9), span(12, 100)]);
+        assert_eq!(chain(&pages).holes(6), [], "for something else to decide");
     }
 
     #[test]
     fn a_stated_count_must_be_met() {
         let pages = [page(&[1, 5], Proof::Count(3), false), page(&[9], Proof::Count(3), true)];
-        assert!(verdict(&pages, 3).is_complete());
-        assert_eq!(ranges(verdict(&pages, 2)), [(0, 100)]);
+        assert_eq!(unproven(&pages, 3), []);
+        assert_eq!(unproven(&pages, 2), [span(0, 100)]);
     }
 
     #[test]
@@ -194,17 +237,44 @@ mod tests {
             page(&[1], Proof::Range(at(50), at(120)), false),
             page(&[60], Proof::Range(at(-5), at(50)), true),
         ];
-        assert!(verdict(&whole, 2).is_complete());
+        assert_eq!(unproven(&whole, 2), []);
         let holed = [
             page(&[1], Proof::Range(at(0), at(40)), false),
             page(&[60], Proof::Range(at(50), at(90)), true),
         ];
-        assert_eq!(ranges(verdict(&holed, 2)), [(40, 50), (90, 100)]);
+        assert_eq!(unproven(&holed, 2), [span(40, 50), span(90, 100)]);
     }
 
     #[test]
-    fn a_capped_page_must_be_split() {
-        assert!(verdict(&[page(&[1], Proof::Capped, false), page(&[1], Proof::Short, true)], 1).is_complete());
-        assert_eq!(ranges(verdict(&[page(&[1], Proof::Capped, true)], 1)), [(0, 100)]);
+    fn ranges_and_joined_pages_prove_together() {
+        let pages = [
+            page(&[1, 40], Proof::Contiguous, false),
+            page(&[60], Proof::Range(at(40), at(100)), true),
+        ];
+        assert_eq!(unproven(&pages, 3), []);
+    }
+
+    #[test]
+    fn a_capped_page_proves_nothing_whatever_comes_after_it() {
+        let pages = [page(&[1], Proof::Capped, false), page(&[1], Proof::Short, true)];
+        assert!(chain(&pages).is_capped());
+        assert_eq!(unproven(&pages, 1), [span(0, 100)]);
+    }
+
+    #[test]
+    fn a_page_that_is_not_ready_says_nothing() {
+        let not_yet = Page {
+            wait: Some(std::time::Duration::from_secs(1)),
+            ..page(&[], Proof::Short, true)
+        };
+        assert_eq!(unproven(std::slice::from_ref(&not_yet), 0), [span(0, 100)]);
+        assert_eq!(unproven(&[not_yet, page(&[3], Proof::Short, true)], 1), []);
+    }
+
+    #[test]
+    fn a_query_that_was_not_followed_to_its_end_is_not_whole() {
+        let pages = [page(&[1, 40], Proof::Contiguous, false)];
+        assert_eq!(unproven(&pages, 2), [span(40, 100)]);
+        assert_eq!(unproven(&[], 0), [span(0, 100)]);
     }
 }

@@ -8,10 +8,9 @@ use broker_core::{Error, ErrorKind, InstrumentId, Result};
 
 use crate::fold::{counted, fold};
 use crate::ledger::{Asked, Ledger, Rules};
-use crate::proof::booked_at;
-use crate::span::Span;
 use crate::state::{Holdings, Scope};
 use crate::store::Store;
+use broker_core::span::Span;
 
 /// What every [`Store`] can do on top of its own calls.
 #[async_trait]
@@ -99,11 +98,11 @@ pub(crate) fn openings(
         return Ok(Vec::new());
     };
     let rules = Rules {
-        positions_cover_fills: true,
+        positions_cover_fills: !known.coins_apart,
         instruments,
     };
     // The window may have been widened to the past since the opening was worked out.
-    let earlier = records.iter().filter(|record| booked_at(record) < known.at);
+    let earlier = records.iter().filter(|record| record.booked_at() < known.at);
     let opening = Ledger::held(&known.holdings)?.minus(&Ledger::of(earlier, rules)?)?;
     let positions = opening.holdings(Asked::Positions).into_iter();
     Ok(positions

@@ -7,21 +7,19 @@ mod history;
 mod ledger;
 mod orders;
 mod progress;
-mod proof;
 mod report;
 mod run;
-mod span;
 mod state;
 mod store;
 pub mod summary;
 mod syncer;
 mod verdict;
 
+pub use broker_core::proof::ProofChain;
+pub use broker_core::span::Span;
 pub use history::StoreExt;
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
-pub use proof::PartProof;
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
-pub use span::Span;
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::dedup::Row;
 use broker_core::model::{Fill, Record};
 use broker_core::{ClientOrderId, Error, FillId, InstrumentId, OrderId, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use crate::report::{OrderCheck, OrderDifference};
-use crate::span::Span;
 use crate::store::KnownOrder;
+use broker_core::span::Span;
 
 /// The fills of orders, summed up.
 #[derive(Debug, Default)]
@@ -50,9 +50,7 @@ impl Fills {
             (None, None) => return Ok(()),
         };
         let sum = which(sums).entry(fill.instrument.clone()).or_default();
-        *sum = sum
-            .checked_add(fill.qty.get())
-            .ok_or_else(|| Error::invalid("the fills of an order do not fit when summed up"))?;
+        *sum = sum.checked_add(fill.qty.get()).ok_or_else(too_large)?;
         Ok(())
     }
 
@@ -88,26 +86,40 @@ fn voided(rows: &[Row]) -> impl Iterator<Item = &Fill> {
 }
 
 impl Sums {
-    fn counted(&self, instrument: Option<&InstrumentId>) -> Decimal {
+    fn counted(&self, instrument: Option<&InstrumentId>) -> Result<Decimal> {
         total(&self.counted, instrument)
     }
 
-    fn with_voided(&self, instrument: Option<&InstrumentId>) -> Decimal {
-        self.counted(instrument) + total(&self.voided, instrument)
+    fn with_voided(&self, instrument: Option<&InstrumentId>) -> Result<Decimal> {
+        let voided = total(&self.voided, instrument)?;
+        self.counted(instrument)?.checked_add(voided).ok_or_else(too_large)
     }
 }
 
-fn total(sums: &BTreeMap<InstrumentId, Decimal>, instrument: Option<&InstrumentId>) -> Decimal {
+fn total(sums: &BTreeMap<InstrumentId, Decimal>, instrument: Option<&InstrumentId>) -> Result<Decimal> {
     match instrument {
-        Some(id) => sums.get(id).copied().unwrap_or_default(),
-        None => sums.values().sum(),
+        Some(id) => Ok(sums.get(id).copied().unwrap_or_default()),
+        None => sums
+            .values()
+            .try_fold(Decimal::ZERO, |sum, qty| sum.checked_add(*qty))
+            .ok_or_else(too_large),
     }
+}
+
+fn too_large() -> Error {
+    Error::decode("the fills of an order do not fit when summed up")
 }
 
 /// Compares orders that were placed inside `covers` with their fills, and marks those that agree.
-pub(crate) fn check(orders: &mut [KnownOrder], fills: &Fills, covers: Span, since: DateTime<Utc>) -> OrderCheck {
+pub(crate) fn check(
+    orders: &mut [KnownOrder],
+    fills: &Fills,
+    covers: Span,
+    since: DateTime<Utc>,
+) -> Result<OrderCheck> {
     if fills.name_no_order() {
-        return OrderCheck::Unavailable("the broker's fills do not name their orders".to_owned());
+        let reason = "the broker's fills do not name their orders".to_owned();
+        return Ok(OrderCheck::Unavailable(reason));
     }
     let mut checked = 0;
     let mut failed = Vec::new();
@@ -115,37 +127,39 @@ pub(crate) fn check(orders: &mut [KnownOrder], fills: &Fills, covers: Span, sinc
     let inside = |order: &&mut KnownOrder| order.created_at.is_none_or(|at| at >= covers.since);
     for order in orders.iter_mut().filter(inside) {
         checked += 1;
-        let differences = differences(order, fills, covers);
+        let differences = differences(order, fills, covers)?;
         order.is_settled = differences.is_empty();
         failed.extend(differences);
     }
-    OrderCheck::Checked {
+    Ok(OrderCheck::Checked {
         since,
         orders: checked,
         failed,
-    }
+    })
 }
 
-fn differences(order: &KnownOrder, fills: &Fills, covers: Span) -> Vec<OrderDifference> {
+fn differences(order: &KnownOrder, fills: &Fills, covers: Span) -> Result<Vec<OrderDifference>> {
     let none = Sums::default();
     let sums = fills.of_order(order).unwrap_or(&none);
     let since = order.created_at.unwrap_or(covers.since);
-    let until = if order.is_final { order.updated_at } else { None };
     // A final order's last change may be stamped a moment before its last fill.
-    let until = until.map_or(covers.until, |at| (at + chrono::Duration::minutes(1)).min(covers.until));
-    order
-        .filled
-        .iter()
-        .filter(|leg| {
-            let instrument = leg.instrument.as_ref();
-            leg.qty != sums.counted(instrument) && leg.qty != sums.with_voided(instrument)
-        })
-        .map(|leg| OrderDifference {
+    let moment = TimeDelta::minutes(1);
+    let until = order.updated_at.filter(|_| order.is_final);
+    let until = until.and_then(|at| at.checked_add_signed(moment));
+    let span = Span::new(since, until.map_or(covers.until, |until| until.min(covers.until)));
+    let mut differences = Vec::new();
+    for leg in &order.filled {
+        let summed = sums.counted(leg.instrument.as_ref())?;
+        if leg.qty == summed || leg.qty == sums.with_voided(leg.instrument.as_ref())? {
+            continue;
+        }
+        differences.push(OrderDifference {
             order: order.id.clone(),
             instrument: leg.instrument.clone(),
             stated: leg.qty,
-            summed: sums.counted(leg.instrument.as_ref()),
-            span: Span::new(since, until),
-        })
-        .collect()
+            summed,
+            span,
+        });
+    }
+    Ok(differences)
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::span::Span;
+use broker_core::span::Span;
 
 /// How far a sync is, told after each page that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::span::{Moment, Span};
 use crate::state::{Scope, Totals};
+use broker_core::span::{Moment, Span};
 
 /// What a sync did and found. Prints like a certificate, with the account masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use broker_core::model::{Account, Record};
+use broker_core::model::{Account, Record, Window};
 use broker_core::{Error, ErrorKind, InstrumentId, Page, Result};
 use chrono::{DateTime, Utc};
 
 use crate::progress::{Pace, Progress};
-use crate::proof::booked_at;
-use crate::span::{Span, uncovered, union};
 use crate::state::{Part, Reading, Scope, SyncState, Totals};
 use crate::store::PageWrite;
 use crate::syncer::{Start, Syncer};
+use broker_core::span::Span;
 
 /// One run of a sync.
 pub(crate) struct Run<'a> {
@@ -34,7 +33,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// What is read again at least: our clock and the venue's may differ, and a row may become visible late.
-const LEAST_OVERLAP: Duration = Duration::from_secs(60);
+pub(crate) const LEAST_OVERLAP: Duration = Duration::from_secs(15 * 60);
 
 /// A span is not split below this: venues select by whole seconds or finer.
 const SHORTEST_PART: chrono::Duration = chrono::Duration::seconds(1);
@@ -96,7 +95,7 @@ impl<'a> Run<'a> {
         let Some(reading) = &mut self.state.reading else {
             return;
         };
-        let span = Span::new((reading.asked.until - overlap).max(covers.since), now);
+        let span = Span::new(back(reading.asked.until, overlap).max(covers.since), now);
         reading.asked = reading.asked.hull(span);
         let instruments: BTreeSet<Option<InstrumentId>> =
             reading.parts.iter().map(|part| part.instrument.clone()).collect();
@@ -120,7 +119,7 @@ impl<'a> Run<'a> {
     pub(crate) fn wanted_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let opened_at = self.account.opened_at;
         match self.syncer.start {
-            Start::Days(days) => now - chrono::Duration::days(days.into()),
+            Start::Days(days) => Window::LastDays(days).range(now).0,
             Start::At(since) => since.min(now),
             Start::Everything => opened_at.unwrap_or_else(|| self.reach(now).unwrap_or(DateTime::UNIX_EPOCH)),
         }
@@ -132,7 +131,7 @@ impl<'a> Run<'a> {
         now.checked_sub_signed(chrono::Duration::from_std(depth).ok()?)
     }
 
-    fn overlap(&self) -> chrono::Duration {
+    pub(crate) fn overlap(&self) -> chrono::Duration {
         let settles = self.syncer.broker.capabilities().history.settles_within;
         chrono::Duration::from_std(settles.max(LEAST_OVERLAP)).unwrap_or(chrono::Duration::MAX)
     }
@@ -146,14 +145,14 @@ impl<'a> Run<'a> {
         let read = self.covers();
         let mut spans = vec![
             Span::new(wanted.since, read.since),
-            Span::new((read.until - self.overlap()).max(read.since).max(reach), now),
+            Span::new(back(read.until, self.overlap()).max(read.since).max(reach), now),
         ];
         if !self.resumed {
             // A window that was interrupted had these among its parts already.
             let again = self.state.unproven.iter();
             spans.extend(again.map(|span| Span::new(span.since.max(reach), span.until)));
         }
-        union(spans)
+        Span::union(spans)
     }
 
     /// What lies between the last sync and all that the broker still tells can never be read.
@@ -272,11 +271,11 @@ impl<'a> Run<'a> {
 
     /// Stores a page and where the part goes on; true when the part was split instead.
     async fn store_page(&mut self, index: usize, mut part: Part, page: Page<Record>) -> Result<bool> {
-        part.proof.read(part.span, &page);
+        part.proof.page(&page, Record::booked_at);
         for note in &page.notes {
             self.note(note);
         }
-        let is_split = part.proof.capped && part.span.until - part.span.since > SHORTEST_PART;
+        let is_split = part.proof.is_capped() && part.span.until - part.span.since > SHORTEST_PART;
         let moved = page.next.is_some() && page.next != part.cursor;
         if page.wait.is_none() && page.next.is_some() && !moved {
             return Err(self.error(ErrorKind::Protocol, "the broker's cursor does not move"));
@@ -287,14 +286,14 @@ impl<'a> Run<'a> {
         } else if moved {
             part.cursor = page.next;
         }
-        let reached = page.rows.iter().map(booked_at).max();
+        let reached = page.rows.iter().map(Record::booked_at).max();
         let reached = if part.done {
             part.span.until
         } else {
             reached.unwrap_or(part.span.since)
         };
         let serial = part.serial;
-        let before = self.part(index).and_then(|known| known.proof.border);
+        let from = self.part(index).map_or(part.span.since, |known| known.proof.reached());
         let mut state = self.state.clone();
         if let Some(reading) = &mut state.reading {
             if is_split {
@@ -304,8 +303,8 @@ impl<'a> Run<'a> {
             }
         }
         self.commit(serial, page.rows, page.raw, state).await?;
-        let from = before.unwrap_or(part.span.since);
-        self.pace.read += (reached - from).num_milliseconds().max(0);
+        let read = (reached - from).num_milliseconds().max(0);
+        self.pace.read = self.pace.read.saturating_add(read);
         self.tell(reached);
         Ok(is_split)
     }
@@ -331,8 +330,8 @@ impl<'a> Run<'a> {
         };
         let open = reading.parts.iter().filter(|part| !part.done);
         self.pace.left = open
-            .map(|part| (part.span.until - part.proof.border.unwrap_or(part.span.since)).num_milliseconds())
-            .sum();
+            .map(|part| (part.span.until - part.proof.reached()).num_milliseconds())
+            .fold(0, i64::saturating_add);
         let took = self.syncer.clock().elapsed().saturating_sub(self.started);
         sink.progress(Progress {
             account: self.account.id.clone(),
@@ -358,6 +357,7 @@ impl<'a> Run<'a> {
             .with_broker(self.scope.broker.clone())
             .with_operation("sync")
             .with_message(message)
+            .with_help("what was stored stays; sync again, and report it to the broker crate if it stays")
     }
 
     /// Spans of earlier syncs that are still not proven and that the broker no longer tells.
@@ -365,7 +365,7 @@ impl<'a> Run<'a> {
         let Some(reach) = self.reach(self.planned_at) else {
             return Vec::new();
         };
-        let lost = |span: &Span| uncovered(*span, vec![Span::new(reach, span.until)]);
+        let lost = |span: &Span| span.uncovered(vec![Span::new(reach, span.until)]);
         self.state.unproven.iter().flat_map(lost).collect()
     }
 }
@@ -378,6 +378,11 @@ fn split(reading: &mut Reading, index: usize, part: &Part, last_part: &mut u64) 
         Part::new(*last_part, span, part.instrument.clone())
     });
     reading.parts.splice(index..=index, halves);
+}
+
+/// So much earlier, or the beginning of time.
+pub(crate) fn back(at: DateTime<Utc>, by: chrono::Duration) -> DateTime<Utc> {
+    at.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// Whether the broker refused the cursor itself.

@@ -4,13 +4,12 @@ use std::fmt;
 
 use broker_core::broker::Cursor;
 use broker_core::model::{Account, Asset, Environment, HistoryQuery, PositionLeg};
-use broker_core::{AccountId, BrokerId, InstrumentId};
+use broker_core::proof::ProofChain;
+use broker_core::{AccountId, BrokerId, InstrumentId, Span};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::proof::PartProof;
-use crate::span::Span;
 use crate::store::Written;
 
 /// Whose history it is. A fill is unique in its scope. Prints with the account masked.
@@ -76,7 +75,7 @@ impl SyncState {
         };
         reading.totals.take(written);
         if let Some(part) = reading.parts.iter_mut().find(|known| known.serial == part) {
-            part.proof.distinct += written.distinct;
+            part.distinct += written.distinct;
         }
     }
 }
@@ -108,8 +107,10 @@ pub struct Part {
     pub cursor: Option<Cursor>,
     /// Whether its last page was read.
     pub done: bool,
+    /// Different rows that were read.
+    pub distinct: u64,
     /// What its pages proved so far.
-    pub proof: PartProof,
+    pub proof: ProofChain,
 }
 
 impl Part {
@@ -120,7 +121,8 @@ impl Part {
             instrument,
             cursor: None,
             done: false,
-            proof: PartProof::default(),
+            distinct: 0,
+            proof: ProofChain::new(span),
         }
     }
 
@@ -144,7 +146,7 @@ pub struct Totals {
     pub fills: u64,
     /// Rows stored whose key was not known.
     pub new: u64,
-    /// Rows that were stored already, to the letter.
+    /// Rows that were stored already, with the same values.
     pub duplicates: u64,
     /// Rows stored beside another row of their key: a higher version, or other words.
     pub corrections: u64,
@@ -185,6 +187,8 @@ pub struct Holdings {
     pub rows: u64,
     /// How we know.
     pub basis: Basis,
+    /// Whether pairs that are held outright are in the balances of their coins, and in no position.
+    pub coins_apart: bool,
     /// What is not zero.
     pub holdings: Vec<Holding>,
 }

@@ -148,6 +148,7 @@ impl Syncer {
                 .with_broker(self.broker.id())
                 .with_operation("sync")
                 .with_message(format!("the key sees no account {id}"))
+                .with_help("take the id from the broker's accounts(), or use the key of that account")
         })
     }
 

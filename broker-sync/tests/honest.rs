@@ -327,7 +327,8 @@ fn an_account_that_the_key_does_not_see_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(
         error.to_string(),
-        "scripted sync: not found: the key sees no account …9999"
+        "scripted sync: not found: the key sees no account …9999; take the id from the broker's accounts(), or use \
+         the key of that account"
     );
     let error = runtime.block_on(syncer.history(&account())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -141,7 +141,7 @@ impl Campaign<'_> {
                 return store;
             };
             if !waits && !seen.insert(next.as_str().to_owned()) {
-                self.violate(format!("the cursor {next} came twice: the pages go in a circle"));
+                self.violate("a cursor came twice: the pages go in a circle".to_owned());
                 return store;
             }
             // What a later process would read back.

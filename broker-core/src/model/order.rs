@@ -226,10 +226,10 @@ impl Order {
         }
     }
 
-    /// What is still to be filled; `None` for a notional order, whose quantity nobody knows.
+    /// What is still to be filled; `None` for a notional order, whose quantity nobody knows, or when it does not fit.
     pub fn remaining_qty(&self) -> Option<Decimal> {
         match self.amount {
-            Amount::Qty(qty) => Some(qty.get() - self.filled_qty.get()),
+            Amount::Qty(qty) => qty.get().checked_sub(self.filled_qty.get()),
             Amount::Notional(_) => None,
         }
     }

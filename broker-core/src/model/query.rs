@@ -20,6 +20,20 @@ pub enum Window {
     All,
 }
 
+impl Window {
+    /// The borders, seen from `now`. Days reach back to 1970 at most: no broker tells of earlier ones.
+    pub fn range(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        match self {
+            Self::Between { since, until } => (since, until.unwrap_or(now)),
+            Self::LastDays(days) => {
+                let since = now.checked_sub_signed(Duration::days(days.into()));
+                (since.unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH), now)
+            }
+            Self::All => (DateTime::UNIX_EPOCH, now),
+        }
+    }
+}
+
 /// Which records of an account. The window selects by the time the broker booked the row, where it has one.
 ///
 /// ```
@@ -94,11 +108,7 @@ impl HistoryQuery {
 
     /// The borders, seen from `now`.
     pub fn range(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        match self.window {
-            Window::Between { since, until } => (since, until.unwrap_or(now)),
-            Window::LastDays(days) => (now - Duration::days(days.into()), now),
-            Window::All => (DateTime::UNIX_EPOCH, now),
-        }
+        self.window.range(now)
     }
 }
 
@@ -176,7 +186,7 @@ impl OrderQuery {
 
     /// The borders, seen from `now`.
     pub fn range(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        HistoryQuery::new(&self.account, self.window).range(now)
+        self.window.range(now)
     }
 }
 

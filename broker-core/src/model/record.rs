@@ -294,6 +294,16 @@ impl Record {
         }
     }
 
+    /// When it was booked, where that is stated, else when it happened: the time by which a window selects it.
+    pub fn booked_at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Fill(fill) => fill.at,
+            Self::Void(void) => void.at,
+            Self::Fee(fee) => fee.booked_at.unwrap_or(fee.at),
+            Self::Flow(flow) => flow.booked_at.unwrap_or(flow.at),
+        }
+    }
+
     /// Version of the row; of two rows of a key the higher counts.
     pub fn version(&self) -> u64 {
         match self {

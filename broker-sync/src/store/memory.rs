@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Conclusion, KnownOrder, PageWrite, Snapshot, Store, StoredRow, Written, check_revision, grade};
 use crate::report::SyncReport;
-use crate::span::Span;
 use crate::state::{Scope, SyncState};
+use broker_core::span::Span;
 
 /// Keeps everything in memory. The model of the [`Store`] contract, and the fastest one.
 #[derive(Debug, Default)]

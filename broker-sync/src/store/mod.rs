@@ -5,7 +5,7 @@ mod memory;
 mod sqlite;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,15 +16,15 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::report::SyncReport;
-use crate::span::Span;
 use crate::state::{Scope, SyncState};
+use broker_core::span::Span;
 
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
 /// One page, ready to be stored with the progress that it makes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PageWrite {
     /// The part of the window that the page belongs to.
     pub part: u64,
@@ -43,7 +43,7 @@ pub struct PageWrite {
 pub struct Written {
     /// Rows whose key was not known.
     pub new: u64,
-    /// Rows that were stored already, to the letter.
+    /// Rows that were stored already, with the same values.
     pub duplicates: u64,
     /// Rows stored beside another row of their key: a higher version, another grade, other words.
     pub corrections: u64,
@@ -67,7 +67,7 @@ pub struct Conclusion {
 }
 
 /// A row as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredRow {
     /// The record, digit for digit as it was read.
     pub record: Record,
@@ -93,6 +93,31 @@ impl StoredRow {
     /// What the row is worth; `None` for anything but a fill.
     pub fn grade(&self) -> Option<Grade> {
         grade(&self.record)
+    }
+}
+
+/// The text of a page may hold whole account numbers: only its length is printed.
+impl fmt::Debug for PageWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageWrite")
+            .field("part", &self.part)
+            .field("rows", &self.rows)
+            .field("read_at", &self.read_at)
+            .field("raw_bytes", &self.raw.as_ref().map(String::len))
+            .field("state", &self.state)
+            .finish()
+    }
+}
+
+/// The text of a page may hold whole account numbers: only its length is printed.
+impl fmt::Debug for StoredRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredRow")
+            .field("record", &self.record)
+            .field("read_order", &self.read_order)
+            .field("read_at", &self.read_at)
+            .field("raw_bytes", &self.raw.as_ref().map(|raw| raw.len()))
+            .finish()
     }
 }
 

@@ -162,7 +162,7 @@ impl Book {
             orders.len() - 1
         });
         let order = &mut orders[index];
-        order.filled_qty = order.filled_qty + fill.qty;
+        order.filled_qty = order.filled_qty.checked_add(fill.qty).unwrap();
         order.updated_at = Some(fill.at);
         order.created_at = order
             .created_at

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 
 use super::{Conclusion, KnownOrder, PageWrite, Snapshot, Store, StoredRow, Written, check_revision};
 use crate::report::SyncReport;
-use crate::span::Span;
 use crate::state::{Scope, SyncState};
+use broker_core::span::Span;
 
 /// Keeps everything in one SQLite file, which outlives the process. Feature `sqlite`.
 ///
@@ -43,7 +43,12 @@ impl SqliteStore {
     /// # Errors
     /// `Config`: it cannot be opened, belongs to another program, or was written by a newer version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        keep_private(path)?;
         let mut connection = Connection::open(path).map_err(unopened)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        // Before anything is changed: the file of another program stays as it is.
+        schema::expect_ours(&connection)?;
         configure(&connection)?;
         schema::migrate(&mut connection)?;
         Ok(Self::over(connection))
@@ -90,16 +95,42 @@ impl SqliteStore {
     }
 }
 
+/// Makes a file that is not there yet, readable by its owner alone: it will hold whole account numbers. SQLite gives
+/// the files beside it the same permissions.
+#[cfg(unix)]
+fn keep_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let text = path.to_string_lossy();
+    if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
+        return Ok(());
+    }
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unopened(error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Other systems have no such permissions: the folder's rules hold.
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> Result<()> {
+    Ok(())
+}
+
 fn configure(connection: &Connection) -> Result<()> {
-    connection.busy_timeout(BUSY).map_err(failed)?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(failed)?;
     // SQLite answers "memory" for a database without a file, which nobody else can read anyway.
     if mode != "wal" && mode != "memory" {
-        return Err(Error::config(format!(
-            "the file cannot be opened in WAL mode, but in {mode}"
-        )));
+        return Err(
+            Error::config(format!("the file cannot be opened in WAL mode, but in {mode}"))
+                .with_help("keep it on a local disk: network drives cannot do WAL"),
+        );
     }
     connection
         .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
@@ -337,7 +368,7 @@ fn integer(count: u64) -> Result<i64> {
     i64::try_from(count).map_err(|error| Error::decode(format!("{count} is too large to be stored")).with_source(error))
 }
 
-fn unopened(error: rusqlite::Error) -> Error {
+fn unopened(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::config("the SQLite file cannot be opened")
         .with_operation("store")
         .with_help("check the path and its permissions")
@@ -350,8 +381,20 @@ fn failed(error: rusqlite::Error) -> Error {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::ReadOnly) => ErrorKind::Config,
         _ => ErrorKind::Unknown,
     };
+    let help = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            "another process writes the file; run this again"
+        }
+        Some(rusqlite::ErrorCode::ReadOnly) => "open it for writing with SqliteStore::open",
+        Some(rusqlite::ErrorCode::DiskFull) => "make room on the disk, then run this again",
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            "move the file away: the next sync makes a new one"
+        }
+        _ => "check the path, its permissions and the disk",
+    };
     Error::new(kind)
         .with_operation("store")
         .with_message(error.to_string())
+        .with_help(help)
         .with_source(error)
 }

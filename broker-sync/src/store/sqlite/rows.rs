@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{Known, failed, from_json, integer, nanos, to_json};
-use crate::span::Span;
 use crate::store::{PageWrite, StoredRow, Written, grade};
+use broker_core::span::Span;
 
 /// Whether page texts are read too.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
             .optional()
             .map_err(failed)?;
         if let Some((id, last_part, known)) = same
-            && known == body
+            && (known == body || from_json::<Record>(&known)? == *record)
         {
             self.written.duplicates += 1;
             if last_part != self.part {
@@ -198,7 +198,19 @@ fn asset(asset: &Asset) -> String {
 /// Reads rows in the order of reading.
 pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, texts: Texts) -> Result<Vec<StoredRow>> {
     let (since, until) = match span {
-        Some(span) => (nanos(span.since)?, nanos(span.until)?),
+        // No column holds a time beyond these.
+        Some(span) => (
+            nanos(span.since).unwrap_or(if span.since < DateTime::UNIX_EPOCH {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
+            nanos(span.until).unwrap_or(if span.until < DateTime::UNIX_EPOCH {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
+        ),
         None => (i64::MIN, i64::MAX),
     };
     let mut pages = Pages::read(connection, scope, texts)?;

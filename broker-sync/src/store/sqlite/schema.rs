@@ -93,6 +93,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.commit().map_err(failed)
 }
 
+/// Refuses the file of another program, or of a newer version.
+pub(super) fn expect_ours(connection: &Connection) -> Result<()> {
+    version(connection).map(|_| ())
+}
+
 /// Refuses a file that cannot be read as it is.
 pub(super) fn expect_newest(connection: &Connection) -> Result<()> {
     if version(connection)? < MIGRATIONS.len() {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use broker_core::model::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::model::Window;
 
 /// A span of time: `since` inclusive, `until` exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,17 +48,46 @@ impl Span {
     }
 
     /// The two halves.
-    pub(crate) fn halves(self) -> (Self, Self) {
+    pub fn halves(self) -> (Self, Self) {
         let middle = self.since + (self.until - self.since) / 2;
         (Self::new(self.since, middle), Self::new(middle, self.until))
     }
 
     /// What a query asks for.
-    pub(crate) fn window(self) -> Window {
+    pub fn window(self) -> Window {
         Window::Between {
             since: self.since,
             until: Some(self.until),
         }
+    }
+
+    /// The same times as sorted spans that do not touch.
+    pub fn union(mut spans: Vec<Self>) -> Vec<Self> {
+        spans.retain(|span| !span.is_empty());
+        spans.sort_unstable();
+        let mut joined: Vec<Self> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match joined.last_mut() {
+                Some(last) if span.since <= last.until => last.until = last.until.max(span.until),
+                _ => joined.push(span),
+            }
+        }
+        joined
+    }
+
+    /// What of it lies in none of `covered`.
+    pub fn uncovered(self, covered: Vec<Self>) -> Vec<Self> {
+        let mut left = Vec::new();
+        let mut from = self.since;
+        for span in Self::union(covered) {
+            if span.since > from {
+                left.push(Self::new(from, span.since.min(self.until)));
+            }
+            from = from.max(span.until);
+        }
+        left.push(Self::new(from, self.until));
+        left.retain(|span| !span.is_empty());
+        left
     }
 }
 
@@ -68,41 +98,13 @@ impl fmt::Display for Span {
 }
 
 /// Prints a time in UTC with as many digits as it has.
-pub(crate) struct Moment(pub(crate) DateTime<Utc>);
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(pub DateTime<Utc>);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
-}
-
-/// The same times as sorted spans that do not touch.
-pub(crate) fn union(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.retain(|span| !span.is_empty());
-    spans.sort_unstable();
-    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match joined.last_mut() {
-            Some(last) if span.since <= last.until => last.until = last.until.max(span.until),
-            _ => joined.push(span),
-        }
-    }
-    joined
-}
-
-/// What of `whole` lies in none of `covered`.
-pub(crate) fn uncovered(whole: Span, covered: Vec<Span>) -> Vec<Span> {
-    let mut left = Vec::new();
-    let mut from = whole.since;
-    for span in union(covered) {
-        if span.since > from {
-            left.push(Span::new(from, span.since.min(whole.until)));
-        }
-        from = from.max(span.until);
-    }
-    left.push(Span::new(from, whole.until));
-    left.retain(|span| !span.is_empty());
-    left
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn spans_that_touch_are_one() {
         assert_eq!(
-            union(vec![span(5, 7), span(0, 2), span(2, 3), span(9, 9), span(6, 8)]),
+            Span::union(vec![span(5, 7), span(0, 2), span(2, 3), span(9, 9), span(6, 8)]),
             [span(0, 3), span(5, 8)]
         );
     }
@@ -125,10 +127,10 @@ mod tests {
     #[test]
     fn what_is_not_covered_is_named() {
         assert_eq!(
-            uncovered(span(0, 10), vec![span(2, 4), span(3, 5), span(8, 12)]),
+            span(0, 10).uncovered(vec![span(2, 4), span(3, 5), span(8, 12)]),
             [span(0, 2), span(5, 8)]
         );
-        assert_eq!(uncovered(span(0, 10), vec![span(-5, 10)]), []);
-        assert_eq!(uncovered(span(0, 10), vec![span(20, 30)]), [span(0, 10)]);
+        assert_eq!(span(0, 10).uncovered(vec![span(-5, 10)]), []);
+        assert_eq!(span(0, 10).uncovered(vec![span(20, 30)]), [span(0, 10)]);
     }
 }
