@@ -279,6 +279,9 @@ fn groups_are_rolled_up_when_asked() {
     let nested = desk.json("/v2/orders?nested=true");
     assert_eq!(nested.as_array().unwrap().len(), 1);
     assert_eq!(nested[0]["legs"].as_array().unwrap().len(), 2);
+    // As Alpaca's own Python client spells it.
+    assert_eq!(desk.json("/v2/orders?nested=True"), nested);
+    assert_eq!(desk.json("/v2/orders?nested=False"), desk.json("/v2/orders"));
     assert_eq!(desk.json("/v2/orders?status=all").as_array().unwrap().len(), 3);
     // The entry fills: its target works, its stop waits, and both stay under their parent.
     desk.quote("SPY", "539.90", "540.00");

@@ -59,8 +59,12 @@ impl<'a> Params<'a> {
         Ok(Some(parts))
     }
 
+    /// Alpaca's own Python client writes `True`; its service, written in Go, reads all that Go's `ParseBool` does.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
-        Ok(self.word(name, &["true", "false"])? == Some("true"))
+        const YES: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
+        const NO: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+        let word = self.word(name, &[YES, NO].concat())?;
+        Ok(word.is_some_and(|word| YES.contains(&word)))
     }
 
     /// A whole number of `1..=most`.
