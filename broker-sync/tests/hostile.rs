@@ -154,9 +154,9 @@ fn fills_too_large_to_sum_up_are_an_error_and_no_panic() {
     }
     let book = Book::bulk(records);
     let mut one = fill("f0", day(5));
-    one.order = Some("o1".into());
+    one.instrument = "NVDA".into();
     book.add(Record::Fill(one));
-    // Of one order in two instruments, as far as the fills say.
+    // Of one order in three instruments, as far as the fills say: each fits, the sum does not.
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let error = sync_at(day(20), &book, &store).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
