@@ -321,6 +321,28 @@ fn a_fee_in_kind_realizes_and_moves_no_cash() {
     assert_eq!(at_cost.trades[0].net_pnl(), Some(usd("18.80")));
 }
 
+/// One coin bought at 100 pays 0.01 of itself: 0.99 are left, worth 1.00 less; sold at 120 they gain 19.80.
+#[test]
+fn a_fee_in_the_coin_that_was_bought_takes_from_the_position() {
+    let coin: Currency = "BTC".parse().unwrap();
+    let mut pair = share("BTC/USD");
+    pair.base = Some(coin);
+    let Record::Fill(mut bought) = buy(0, "BTC/USD", "1", "100") else {
+        panic!("a fill");
+    };
+    bought.fees = vec![broker_core::Money::new(d("0.01"), coin), usd("0.25")];
+    let open = books(LotMethod::Fifo, &[pair.clone()], &[Record::Fill(bought.clone())]);
+    assert_eq!(open.positions[0].qty, d("0.99"));
+    let records = [Record::Fill(bought), sell(2, "BTC/USD", "0.99", "120")];
+    let flat = books(LotMethod::Fifo, &[pair], &records);
+    let trade = &flat.trades[0];
+    assert!(!trade.is_open() && flat.positions.is_empty());
+    assert_eq!((trade.gross_pnl, trade.net_pnl()), (Some(usd("19.80")), Some(usd("18.55"))));
+    assert_eq!(trade.fees, [usd("1.25")]);
+    assert_eq!(cash(&flat), d("18.55"));
+    assert_eq!(flat.cash.get(&coin), None);
+}
+
 /// A day's fee row is dated midnight, before the fill that it names.
 #[test]
 fn a_fee_row_finds_its_fill_its_order_or_its_instrument() {

@@ -12,8 +12,10 @@ use super::round::add_money;
 use super::slot::Slot;
 use super::terms::Terms;
 use crate::error::{Error, Result};
-use crate::id::{AccountId, FillId, InstrumentId, OrderId, Symbol};
-use crate::model::{Fill, FlowKind, History, Instrument, Opening, Payoff, PositionLeg, Record, RecordKey, Trade, Void};
+use crate::id::{AccountId, FillId, InstrumentId, OrderId, RecordId, Symbol};
+use crate::model::{
+    Asset, Fee, Fill, FlowKind, History, Instrument, Opening, Payoff, PositionLeg, Record, RecordKey, Trade, Void,
+};
 use crate::num::{Currency, Money};
 
 /// Which open lot a closing fill takes from.
@@ -255,8 +257,44 @@ impl TradeBook {
         let Some(slot) = self.slots.get_mut(slot) else {
             return Ok(());
         };
+        let coin = slot.terms.as_ref().and_then(|terms| terms.coin);
+        if !fill.fees.is_empty() && fill.fees.iter().any(|fee| Some(fee.currency) == coin) {
+            return self.apply_fill_paid_in_coin(fill, coin);
+        }
         if !slot.fill(fill)? {
             self.unassigned.push(fill.id.clone());
+        }
+        Ok(())
+    }
+
+    /// A fee in what was bought is a fee in kind, at the fill's own price.
+    fn apply_fill_paid_in_coin(&mut self, fill: &Fill, coin: Option<Currency>) -> Result<()> {
+        let (in_kind, in_money): (Vec<Money>, Vec<Money>) =
+            fill.fees.iter().partition(|fee| Some(fee.currency) == coin);
+        self.apply_fill(&Fill {
+            fees: in_money,
+            ..fill.clone()
+        })?;
+        let asset = Asset::Instrument {
+            id: fill.instrument.clone(),
+            symbol: fill.symbol.clone(),
+        };
+        for fee in in_kind {
+            self.apply_fee(&Fee {
+                id: RecordId::from(fill.id.get()),
+                account: fill.account.clone(),
+                label: String::new(),
+                asset: asset.clone(),
+                amount: fee.amount,
+                price: Some(fill.price),
+                instrument: Some(fill.instrument.clone()),
+                order: fill.order.clone(),
+                fill: Some(fill.id.clone()),
+                at: fill.at,
+                booked_at: None,
+                version: fill.version,
+                canceled: false,
+            })?;
         }
         Ok(())
     }

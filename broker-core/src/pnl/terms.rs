@@ -11,6 +11,8 @@ use crate::num::{Currency, Money, Qty};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) currency: Currency,
+    /// What a unit is of, where it is held outright: a fee in it takes from the position.
+    pub(super) coin: Option<Currency>,
     pub(super) payoff: Payoff,
     pub(super) multiplier: Option<Decimal>,
     pub(super) pip: Option<Decimal>,
@@ -21,6 +23,7 @@ impl Terms {
     pub(super) fn of(instrument: &Instrument) -> Self {
         Self {
             currency: instrument.currency,
+            coin: instrument.base.filter(|_| instrument.payoff == Payoff::Cash),
             payoff: instrument.payoff,
             multiplier: instrument.multiplier,
             pip: instrument.pip(),

@@ -8,7 +8,7 @@ use broker_core::{BrokerExt, HistoryQuery, InstrumentId, Price, Record};
 use broker_sim::HistoryPlan;
 use rust_decimal::Decimal;
 
-use crate::seeded::{Seeded, plan};
+use crate::seeded::{Seeded, plan, plan_with_fees_on_fills};
 
 fn cents(amount: Decimal) -> Decimal {
     amount.round_dp(2)
@@ -36,7 +36,10 @@ fn realized(books: &Books) -> BTreeMap<InstrumentId, Decimal> {
 }
 
 fn plans() -> Vec<HistoryPlan> {
-    (21..=26).map(|seed| plan(1_000, seed)).collect()
+    let apart = (21..=26).map(|seed| plan(1_000, seed));
+    apart
+        .chain((31..=33).map(|seed| plan_with_fees_on_fills(1_000, seed)))
+        .collect()
 }
 
 /// The venue's own figures, in cents.
