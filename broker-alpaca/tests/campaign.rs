@@ -82,7 +82,7 @@ impl Stage {
 /// Ten kinds, together three in ten requests. A refusal by the limiter without cause closes the bucket for a minute,
 /// so it is rarer than the rest.
 fn three_in_ten(seed: u64) -> FaultPlan {
-    let often = || When::always().per_mille(34);
+    let often = || When::always().per_mille(39);
     FaultPlan::seeded(seed)
         .rule(often(), Fault::RefuseConnection)
         .rule(often(), Fault::Reset { handled: true })
@@ -130,7 +130,10 @@ fn nothing_is_lost_and_nothing_doubled() {
         );
         assert!(report.is_clean(), "seed {seed}: {report}");
         assert_eq!(report.fills, FILLS as u64);
-        assert!(report.kills > 0 && harmed * 4 > asked as u64, "{harmed} of {asked}");
+        assert!(
+            report.kills > 0 && harmed * 10 >= asked as u64 * 3,
+            "{harmed} of {asked}"
+        );
     }
 }
 
