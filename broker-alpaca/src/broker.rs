@@ -226,6 +226,8 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
             latest_arrival: None,
             visibility_lag: Duration::from_secs(1),
             one_at_a_time: false,
+            reduce_only: false,
+            refused_when_closed: vec![AssetClass::Option],
         },
         history: HistoryFacts {
             depth: None,

@@ -47,6 +47,10 @@ pub struct OrderFacts {
     pub visibility_lag: Duration,
     /// Placements of one account and instrument must go one after another.
     pub one_at_a_time: bool,
+    /// Takes orders that can only reduce a position.
+    pub reduce_only: bool,
+    /// Orders for these are refused while their market is closed; for others they wait for the opening.
+    pub refused_when_closed: Vec<AssetClass>,
 }
 
 /// Rules of our own order ids at a broker.

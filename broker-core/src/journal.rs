@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::id::{AccountId, BrokerId, ClientOrderId};
-use crate::model::{Environment, OrderRequest};
+use crate::model::{Environment, Instrument, OrderChange, OrderRef, OrderRequest};
 
 /// What a broker will need to trace an order whose answer is lost: a last transaction id, the server's time, known
 /// orders. Text that the broker crate alone reads.
@@ -29,12 +29,43 @@ pub struct Intent {
     pub environment: Environment,
     /// The account.
     pub account: AccountId,
-    /// What to trade.
+    /// What to trade. Its instrument is named by the broker's key.
     pub request: OrderRequest,
+    /// The instrument that the request names.
+    #[serde(with = "shared")]
+    pub instrument: Arc<Instrument>,
+    /// The order that it changes; `None` for a new order.
+    pub replaces: Option<Replacement>,
     /// When we decided.
     pub created_at: DateTime<Utc>,
     /// What tracing will need.
     pub mark: Option<Mark>,
+}
+
+/// The order that an intent changes, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// The order as it is.
+    pub order: OrderRef,
+    /// What changes.
+    pub change: OrderChange,
+}
+
+/// Instruments are shared by the intents for them; each is written in full.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::Instrument;
+
+    pub(super) fn serialize<S: Serializer>(instrument: &Arc<Instrument>, serializer: S) -> Result<S::Ok, S::Error> {
+        (**instrument).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Instrument>, D::Error> {
+        Instrument::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// Asked by the pipeline after permit and signature, just before the first byte: may it leave?

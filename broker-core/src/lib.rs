@@ -64,6 +64,9 @@ pub mod ext;
 #[cfg(feature = "http")]
 pub mod http;
 
+#[cfg(feature = "live")]
+pub mod live;
+
 #[cfg(feature = "http")]
 pub mod net;
 

@@ -257,6 +257,8 @@ fn a_journal_gives_what_is_not_settled_oldest_first() {
         environment: Environment::Paper,
         account: "A-1".into(),
         request: OrderRequest::market("AAPL".parse().unwrap(), Side::Buy, qty("1")),
+        instrument: Arc::new(instrument(Payoff::Cash, Some("1"), None)),
+        replaces: None,
         created_at: DateTime::from_timestamp(second, 0).unwrap(),
         mark: None,
     };

@@ -135,6 +135,8 @@ fn capabilities() -> Capabilities {
             latest_arrival: Some(Duration::ZERO),
             visibility_lag: Duration::ZERO,
             one_at_a_time: false,
+            reduce_only: true,
+            refused_when_closed: vec![AssetClass::Option],
         },
         history: HistoryFacts {
             depth: None,

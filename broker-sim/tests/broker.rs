@@ -62,6 +62,8 @@ fn intent(id: &str, request: OrderRequest) -> Intent {
         environment: Environment::Paper,
         account: "A1".into(),
         request,
+        instrument: Arc::new(Catalogue::standard().get(&"AAPL".into()).unwrap().instrument.clone()),
+        replaces: None,
         created_at: at(OPEN),
         mark: None,
     }

@@ -48,6 +48,13 @@ pub enum Event {
     Balances(Box<Balances>),
     /// The newest quote; older ones may be left out.
     Quote(Box<Quote>),
+    /// The connection is lost and made again; [`Event::Gap`] follows once it stands.
+    Disconnected {
+        /// When it was lost.
+        at: DateTime<Utc>,
+        /// Why.
+        reason: crate::Error,
+    },
     /// From here to there something may be missing; what was missed follows, then [`Event::Recovered`].
     Gap {
         /// Last moment known to be complete.

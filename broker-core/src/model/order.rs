@@ -237,7 +237,7 @@ impl Order {
 
 /// Names one order. Brokers need different parts: one that needs a part that is missing answers `InvalidRequest`
 /// naming it, with nothing sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OrderRef {
     /// The account.

@@ -64,6 +64,8 @@ pub fn capabilities(knobs: &Knobs) -> Capabilities {
             latest_arrival: None,
             visibility_lag: Duration::ZERO,
             one_at_a_time: false,
+            reduce_only: false,
+            refused_when_closed: Vec::new(),
         },
         history: HistoryFacts {
             depth: knobs.depth,
