@@ -231,7 +231,9 @@ pub trait Trading: Broker {
     /// the venue refused it. [`Delivery::Unknown`](crate::Delivery::Unknown): it may be there.
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order>;
 
-    /// Every order at the venue that could be this intent. Empty means that the venue was asked and has none now.
+    /// Every order at the venue that could be this intent. Empty means that the venue was asked and has none now; an
+    /// answer that is not the venue's own word is an error. For an intent that [replaces](Intent::replaces): the order
+    /// that took the other's place, or that order itself once it shows the change.
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>>;
 
     /// Changes a working order once. `replacement` names the new order where the broker makes one. An answer may be

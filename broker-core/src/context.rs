@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::journal::{IntentJournal, MemoryJournal};
 use crate::limit::Limiter;
+use crate::placement::{Desk, PreTradeCheck};
 use crate::seam::{Clock, Rng, Spawn, Transport};
 
 /// One cloneable handle to everything outside of a broker's own words. Two brokers behind one address or with one
@@ -11,7 +12,7 @@ use crate::seam::{Clock, Rng, Spawn, Transport};
 #[derive(Debug, Clone)]
 pub struct Context(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
@@ -19,6 +20,8 @@ struct Parts {
     transport: Arc<dyn Transport>,
     limiter: Limiter,
     journal: Arc<dyn IntentJournal>,
+    checks: Vec<Arc<dyn PreTradeCheck>>,
+    desk: Arc<Desk>,
 }
 
 impl Context {
@@ -33,20 +36,26 @@ impl Context {
             transport,
             limiter,
             journal,
+            checks: Vec::new(),
+            desk: Arc::default(),
         }))
     }
 
-    /// The same context with another journal. Limits stay shared.
+    /// The same context with another journal. All else stays shared.
     #[must_use]
     pub fn with_journal(&self, journal: Arc<dyn IntentJournal>) -> Self {
         Self(Arc::new(Parts {
-            clock: Arc::clone(&self.0.clock),
-            rng: Arc::clone(&self.0.rng),
-            spawn: Arc::clone(&self.0.spawn),
-            transport: Arc::clone(&self.0.transport),
-            limiter: self.0.limiter.clone(),
             journal,
+            ..(*self.0).clone()
         }))
+    }
+
+    /// The same context with one more check before each order, behind those it has. All else stays shared.
+    #[must_use]
+    pub fn with_check(&self, check: Arc<dyn PreTradeCheck>) -> Self {
+        let mut parts = (*self.0).clone();
+        parts.checks.push(check);
+        Self(Arc::new(parts))
     }
 
     /// Time.
@@ -77,5 +86,14 @@ impl Context {
     /// Intents.
     pub fn journal(&self) -> &Arc<dyn IntentJournal> {
         &self.0.journal
+    }
+
+    /// Checks before each order.
+    pub fn checks(&self) -> &[Arc<dyn PreTradeCheck>] {
+        &self.0.checks
+    }
+
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.0.desk
     }
 }

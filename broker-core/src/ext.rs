@@ -1,4 +1,4 @@
-//! What users call: whole histories on top of single pages.
+//! What users call: whole histories on top of single pages, safe placement on top of single attempts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use rust_decimal::Decimal;
 use crate::broker::{Broker, Cursor, Page};
 use crate::dedup::{self, Row};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstrumentId, Symbol};
+use crate::id::{AccountId, InstrumentId, Symbol};
 use crate::model::{
-    Asset, Completeness, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, Opening, Order,
-    OrderQuery, Payoff, Position, PositionLeg, Record,
+    Asset, Completeness, Fee, Fill, Flow, History, HistoryQuery, Instrument, InstrumentQuery, InstrumentRef, Opening,
+    Order, OrderChange, OrderQuery, OrderRef, OrderRequest, Payoff, Position, PositionLeg, Record,
 };
 use crate::num::Currency;
+use crate::placement::{self, Placement, Recovery, Settled, Ticket};
 use crate::proof::{Hole, ProofChain};
 use crate::seam::{BoxFuture, BoxStream};
 use crate::span::Span;
@@ -73,6 +74,92 @@ pub trait BrokerExt: Broker {
             orders.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
             Ok(orders)
         }
+    }
+
+    /// Places an order exactly once. See [`placement`](crate::placement) for what each answer means.
+    ///
+    /// The attempt runs on a task of its own. Dropping this future before the first byte sends nothing; dropping it
+    /// later changes nothing: the attempt is finished, settled and written to the journal.
+    ///
+    /// An id of the user's own ([`OrderRequest::with_client_id`]) that is taken by an order of the same terms gives
+    /// that order, so that a program which repeats itself places once.
+    ///
+    /// # Errors
+    /// No byte of the order left us: a veto, an ability that the broker lacks, no connection.
+    fn place_once(
+        &self,
+        account: &AccountId,
+        request: OrderRequest,
+    ) -> impl Future<Output = Result<Placement>> + Send + use<Self> {
+        placement::place_once(self.handle(), account.clone(), request)
+    }
+
+    /// Changes a working order exactly once; the answers mean what they mean for [`place_once`](Self::place_once).
+    /// Accepted is the order that took its place, or the order itself where the broker changes it in place; the
+    /// change is done when the order shows it.
+    fn replace_once(
+        &self,
+        order: &OrderRef,
+        change: OrderChange,
+    ) -> impl Future<Output = Result<Placement>> + Send + use<Self> {
+        placement::replace_once(self.handle(), order.clone(), change)
+    }
+
+    /// Asks to cancel an order, and reads it: `PendingCancel` or still at work while the venue is at it, or final,
+    /// which may be `Filled`. "Not found" and "already closed" read the order again; a lost answer is asked again.
+    ///
+    /// # Errors
+    /// The venue did not take the cancel, or nobody knows: the order may still be at work.
+    fn cancel_once(&self, order: &OrderRef) -> impl Future<Output = Result<Order>> + Send + use<Self> {
+        placement::cancel_once(self.handle(), order.clone())
+    }
+
+    /// Closes a position with a market order, one for each leg of a hedging account; empty when it is flat. Orders
+    /// that hold the position are not canceled.
+    ///
+    /// # Errors
+    /// No byte of the order that failed left us; of a hedging account the other leg's order may be at the venue.
+    fn close(
+        &self,
+        account: &AccountId,
+        instrument: &InstrumentRef,
+    ) -> impl Future<Output = Result<Vec<Placement>>> + Send + use<Self> {
+        placement::close(self.handle(), account.clone(), instrument.clone())
+    }
+
+    /// Looks for an order in doubt. It is never sent again by this.
+    ///
+    /// # Errors
+    /// A ticket of another broker. What the venue does not answer leaves the ticket open.
+    fn settle(&self, ticket: Ticket) -> impl Future<Output = Result<Settled>> + Send + use<Self> {
+        placement::settle(self.handle(), ticket)
+    }
+
+    /// Sends an order in doubt again, where a second send with the same id cannot make a second order; elsewhere
+    /// `Unsupported`.
+    fn resend(&self, ticket: Ticket) -> impl Future<Output = Result<Placement>> + Send + use<Self> {
+        placement::resend(self.handle(), ticket)
+    }
+
+    /// Gives a ticket up: it is no longer looked for. The order may still be at the venue.
+    fn abandon(&self, ticket: Ticket) -> impl Future<Output = Result<()>> + Send + use<Self> {
+        placement::abandon(self.handle(), ticket)
+    }
+
+    /// Settles every intent that the journal holds open and that nobody in this process works on: what a process
+    /// that was killed left behind. To be called once at the start, before anything is placed.
+    fn recover(&self) -> impl Future<Output = Result<Vec<Recovery>>> + Send + use<Self> {
+        placement::recover(self.handle())
+    }
+
+    /// Reads an order until it is final, or for this long: then the order as it was read last. Time alone makes no
+    /// order final.
+    fn wait_until_final(
+        &self,
+        order: &OrderRef,
+        longest: Duration,
+    ) -> impl Future<Output = Result<Order>> + Send + use<Self> {
+        placement::wait_until_final(self.handle(), order.clone(), longest)
     }
 }
 

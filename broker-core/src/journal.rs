@@ -91,9 +91,15 @@ impl Gate {
             .compare_exchange(WAITING, PASSED, Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) | Err(PASSED) => Ok(()),
-            Err(_) => Err(Error::new(ErrorKind::Unknown)
-                .with_delivery(Delivery::NotSent)
-                .with_message("given up before the first byte was sent")),
+            Err(_) => Err(given_up()),
+        }
+    }
+
+    /// Whether it is still worth going on: `Err` once it is closed. Passes nothing.
+    pub fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Acquire) {
+            CLOSED => Err(given_up()),
+            _ => Ok(()),
         }
     }
 
@@ -112,10 +118,16 @@ impl Gate {
     }
 }
 
+fn given_up() -> Error {
+    Error::new(ErrorKind::Unknown)
+        .with_delivery(Delivery::NotSent)
+        .with_message("given up before the first byte was sent")
+}
+
 /// Where intents are written down. Only a stored journal survives a crash.
 #[async_trait]
 pub trait IntentJournal: Debug + Send + Sync + 'static {
-    /// Writes an intent down. Nothing is sent before this has returned.
+    /// Writes an intent down, in place of one with the same id. Nothing is sent before this has returned.
     async fn open(&self, intent: &Intent) -> Result<()>;
 
     /// The intent is settled and needs no recovery.

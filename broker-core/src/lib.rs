@@ -59,6 +59,8 @@ pub mod dedup;
 
 pub mod pnl;
 
+pub mod placement;
+
 pub mod ext;
 
 #[cfg(feature = "http")]
@@ -82,6 +84,7 @@ pub use model::{
     OrderRef, OrderRequest, OrderStatus, Position, Quote, Record, TimeInForce, Trade,
 };
 pub use num::{Currency, Money, Price, Qty, Side};
+pub use placement::{Placement, PreTradeCheck, Recovery, Settled, Ticket};
 pub use pnl::TradeBook;
 pub use span::Span;
 

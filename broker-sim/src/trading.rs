@@ -1,8 +1,8 @@
 //! The venue as a broker: the trading side.
 
 use async_trait::async_trait;
-use broker_core::journal::Mark;
-use broker_core::model::OrderChange;
+use broker_core::journal::{Mark, Replacement};
+use broker_core::model::{Amount, OrderChange};
 use broker_core::{AccountId, CancelOutcome, Error, Gate, Intent, Order, OrderId, OrderRef, Result, Trading};
 
 use crate::broker::{SimBroker, refused};
@@ -26,9 +26,10 @@ impl Trading for SimBroker {
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {
         let engine = self.engine();
         let orders = engine.orders(&intent.account).map_err(refused("trace"))?;
+        let changed = |order: &Order| intent.replaces.as_ref().is_some_and(|one| shows(order, one));
         Ok(orders
             .map(SimOrder::order)
-            .filter(|order| order.client_id.as_ref() == Some(&intent.id))
+            .filter(|order| order.client_id.as_ref() == Some(&intent.id) || changed(order))
             .cloned()
             .collect())
     }
@@ -70,6 +71,21 @@ impl Trading for SimBroker {
             })
             .collect())
     }
+}
+
+/// Whether the order itself shows the change: what a venue that changes in place makes.
+fn shows(order: &Order, replacement: &Replacement) -> bool {
+    let change = &replacement.change;
+    replacement.order.id.as_ref() == Some(&order.id)
+        && order.links.replaced_by.is_none()
+        && change.qty.is_none_or(|qty| order.amount == Amount::Qty(qty))
+        && change.limit_price.is_none_or(|price| order.limit_price == Some(price))
+        && change.stop_price.is_none_or(|price| order.stop_price == Some(price))
+        && change.trail.is_none_or(|trail| order.trail == Some(trail))
+        && change
+            .time_in_force
+            .as_ref()
+            .is_none_or(|tif| order.time_in_force.as_ref() == Some(tif))
 }
 
 fn id_of(engine: &Engine, order: &OrderRef) -> Result<OrderId> {

@@ -1,0 +1,128 @@
+//! From a request to an attempt.
+
+use std::sync::Arc;
+
+use super::attempt::{self, Attempt};
+use super::check::check;
+use super::{Desk, Placement};
+use crate::broker::Broker;
+use crate::error::{Error, Result};
+use crate::id::{AccountId, ClientOrderId};
+use crate::journal::Intent;
+use crate::model::{InstrumentRef, OrderRequest, Position, PositionEffect};
+use crate::num::Side;
+use crate::seam::Rng;
+
+pub(crate) async fn place_once(
+    broker: Arc<dyn Broker>,
+    account: AccountId,
+    mut request: OrderRequest,
+) -> Result<Placement> {
+    can_trade(&*broker)?;
+    let context = broker.context();
+    let instrument = context.desk().instrument(&*broker, &request.instrument).await;
+    let instrument = instrument.map_err(unsent)?;
+    request.instrument = InstrumentRef::Id(instrument.id.clone());
+    let id = match &request.client_id {
+        Some(id) => own_id(&*broker, id)?,
+        None => drawn_id(&*broker),
+    };
+    let intent = Intent {
+        id,
+        broker: broker.id(),
+        environment: broker.environment(),
+        account,
+        request,
+        instrument,
+        replaces: None,
+        created_at: context.clock().now(),
+        mark: None,
+    };
+    check(&*broker, &intent).await?;
+    attempt::run(Attempt::new(Arc::clone(&broker), intent)?).await
+}
+
+pub(crate) async fn close(broker: Arc<dyn Broker>, account: AccountId, name: InstrumentRef) -> Result<Vec<Placement>> {
+    can_trade(&*broker)?;
+    let instrument = broker
+        .context()
+        .desk()
+        .instrument(&*broker, &name)
+        .await
+        .map_err(unsent)?;
+    let mut positions = broker.positions(&account).await.map_err(unsent)?;
+    positions.retain(|position| position.instrument == instrument.id && !position.qty.is_zero());
+    let mut placed = Vec::with_capacity(positions.len());
+    for position in positions {
+        let request = closing(&position, broker.capabilities().orders.reduce_only);
+        placed.push(place_once(Arc::clone(&broker), account.clone(), request).await?);
+    }
+    Ok(placed)
+}
+
+fn closing(position: &Position, reduce_only: bool) -> OrderRequest {
+    let side = match position.side {
+        Side::Buy => Side::Sell,
+        Side::Sell => Side::Buy,
+    };
+    let request = OrderRequest::market(position.symbol.clone(), side, position.qty)
+        .with_instrument(position.instrument.clone())
+        .with_effect(PositionEffect::Close)
+        .with_leg(position.leg);
+    if reduce_only {
+        request.with_reduce_only()
+    } else {
+        request
+    }
+}
+
+pub(super) fn can_trade(broker: &dyn Broker) -> Result<()> {
+    match broker.trading() {
+        Some(_) => Ok(()),
+        None => Err(Error::unsupported("this broker was built without its trading side").with_broker(broker.id())),
+    }
+}
+
+/// Whatever failed before an attempt, no byte of the order left.
+pub(super) fn unsent(error: Error) -> Error {
+    error.with_delivery(crate::Delivery::NotSent)
+}
+
+fn own_id(broker: &dyn Broker, id: &ClientOrderId) -> Result<ClientOrderId> {
+    match broker.capabilities().orders.client_id {
+        Some(rule) if !rule.allows(id.get()) => Err(Error::invalid(format!(
+            "{id} cannot be an order id: at most {} letters, digits and {:?}",
+            rule.longest, rule.extra
+        ))
+        .with_broker(broker.id())),
+        Some(_) | None => Ok(id.clone()),
+    }
+}
+
+/// Characters of 130 random bits, five in each.
+const LONGEST_ID: usize = 26;
+
+/// An id that nobody else draws, of letters and digits only.
+pub(super) fn drawn_id(broker: &dyn Broker) -> ClientOrderId {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let rule = broker.capabilities().orders.client_id;
+    let length = rule.map_or(LONGEST_ID, |rule| rule.longest.min(LONGEST_ID));
+    let rng: &dyn Rng = &**broker.context().rng();
+    let mut id = String::with_capacity(length);
+    let mut bits = (0_u64, 0_u32);
+    while id.len() < length {
+        if bits.1 < 5 {
+            bits = (rng.next_u64(), 60);
+        }
+        let letter = LETTERS.get(usize::try_from(bits.0 & 31).unwrap_or_default());
+        id.push(char::from(letter.copied().unwrap_or(b'a')));
+        bits = (bits.0 >> 5, bits.1 - 5);
+    }
+    ClientOrderId::from(id)
+}
+
+/// What every attempt shares: nobody else works on its intent.
+pub(super) fn claim(broker: &dyn Broker, intent: &Intent) -> Result<super::desk::Alive> {
+    let claimed = broker.context().desk().claim(&intent.broker, &intent.id);
+    claimed.ok_or_else(|| Desk::busy().with_broker(broker.id()))
+}
