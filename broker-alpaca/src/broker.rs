@@ -138,7 +138,7 @@ impl AlpacaBroker {
     }
 
     /// No call of Alpaca names an account, so rows asked for a foreign one would come as if they were its own.
-    async fn check(&self, account: &AccountId) -> Result<()> {
+    pub(crate) async fn check(&self, account: &AccountId) -> Result<()> {
         let own = match self.0.account.get() {
             Some(own) => own.clone(),
             None => self.own_account().await?.id,
@@ -204,7 +204,7 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
                 OrderKind::StopLimit,
                 OrderKind::TrailingStop,
             ],
-            groups: vec![Group::Bracket, Group::Oco, Group::Oto, Group::MultiLeg],
+            groups: vec![Group::Bracket, Group::Oco, Group::Oto],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
@@ -377,7 +377,7 @@ impl Broker for AlpacaBroker {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        None
+        self.as_trading()
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
@@ -385,6 +385,13 @@ impl Broker for AlpacaBroker {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
+        None
+    }
+}
+
+#[cfg(not(feature = "trading"))]
+impl AlpacaBroker {
+    fn as_trading(&self) -> Option<&dyn Trading> {
         None
     }
 }

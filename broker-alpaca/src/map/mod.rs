@@ -7,6 +7,8 @@ pub(crate) mod instrument;
 pub(crate) mod market;
 pub(crate) mod order;
 pub(crate) mod portfolio;
+#[cfg(feature = "trading")]
+pub(crate) mod request;
 
 use std::borrow::Cow;
 
