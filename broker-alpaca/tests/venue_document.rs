@@ -115,6 +115,14 @@ fn orders(check: &mut Check) {
         let Some(last) = page.last() else { break };
         after = format!("&after_order_id={last}");
     }
+    let trailing = check.ask(
+        "POST",
+        "/v2/orders",
+        r#"{"side":"sell","symbol":"SPY","type":"trailing_stop","trail_percent":"5","qty":"1","time_in_force":"day","position_intent":"sell_to_open"}"#,
+    );
+    let trailing = format!("/v2/orders/{}", trailing["id"].as_str().unwrap());
+    check.ask("DELETE", &trailing, "");
+    check.ask("DELETE", &trailing, "");
     let placed = check.ask(
         "POST",
         "/v2/orders",
@@ -123,23 +131,8 @@ fn orders(check: &mut Check) {
     let id = placed["id"].as_str().unwrap().to_owned();
     check.get(&format!("/v2/orders/{id}?nested=true"));
     check.get("/v2/orders:by_client_order_id?client_order_id=doc-1");
-    let trailing = check.ask(
-        "POST",
-        "/v2/orders",
-        r#"{"side":"sell","symbol":"SPY","type":"trailing_stop","trail_percent":"5","qty":"1","time_in_force":"day","position_intent":"sell_to_open"}"#,
-    );
     let replaced = check.ask("PATCH", &format!("/v2/orders/{id}"), r#"{"limit_price":"401.00"}"#);
     assert_eq!(replaced["replaces"], placed["id"]);
-    check.ask(
-        "DELETE",
-        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
-        "",
-    );
-    check.ask(
-        "DELETE",
-        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
-        "",
-    );
     check.ask("DELETE", "/v2/orders", "");
     check.ask(
         "POST",
