@@ -10,6 +10,7 @@ mod documents;
 mod answers;
 mod bodies;
 mod changes;
+mod damaged;
 mod refused;
 mod traced;
 mod venue;

@@ -11,7 +11,7 @@ use broker_core::{
     AccountId, Broker, BrokerExt, ClientOrderId, Context, Delivery, ErrorKind, Gate, Instrument, InstrumentQuery,
     Intent, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Side, Symbol, TimeInForce,
 };
-use broker_sim::wire::{MemoryTransport, Recorder, share};
+use broker_sim::wire::{FaultPlan, Faults, MemoryTransport, Recorder, share};
 
 use super::trading;
 use crate::common::{at, dec, price, qty};
@@ -20,16 +20,20 @@ use crate::documents::{Documents, Watched};
 /// Friday, ten in the morning in New York.
 const OPEN: &str = "2026-11-20T15:00:00Z";
 
-struct Stage {
-    runtime: VirtualRuntime,
-    broker: AlpacaBroker,
-    account: AccountId,
-    recorder: Recorder,
+pub(crate) struct Stage {
+    pub(crate) runtime: VirtualRuntime,
+    pub(crate) broker: AlpacaBroker,
+    pub(crate) account: AccountId,
+    pub(crate) recorder: Recorder,
     documents: Arc<Mutex<Option<Documents>>>,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with(FaultPlan::none())
+    }
+
+    pub(crate) fn with(plan: FaultPlan) -> Self {
         let venue = AlpacaVenue::builder().starts_at(at(OPEN)).trading_limits(Vec::new());
         let venue = venue.build().unwrap();
         let account = venue.account_id();
@@ -39,7 +43,8 @@ impl Stage {
         let rng = Arc::new(SeededRng::new(1));
         let recorder = Recorder::new();
         let transport = MemoryTransport::new(share(venue), clock.clone(), rng.clone(), clock.clone())
-            .with_recorder(recorder.clone());
+            .with_recorder(recorder.clone())
+            .with_faults(Faults::new(plan));
         let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
         let config = AlpacaConfig::new(AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY).with_context(context);
         Self {
@@ -63,7 +68,7 @@ impl Stage {
         self.broker.instruments(&query).await.unwrap().remove(0)
     }
 
-    async fn intent(&self, id: &str, request: OrderRequest) -> Intent {
+    pub(crate) async fn intent(&self, id: &str, request: OrderRequest) -> Intent {
         let broker_core::model::InstrumentRef::Symbol(symbol) = &request.instrument else {
             panic!("by symbol")
         };
@@ -82,7 +87,7 @@ impl Stage {
     }
 
     /// Places an order and finds it again in each way there is.
-    async fn place(&self, id: &str, request: OrderRequest) -> Order {
+    pub(crate) async fn place(&self, id: &str, request: OrderRequest) -> Order {
         let intent = self.intent(id, request).await;
         let trading = trading(&self.broker);
         assert_eq!(trading.trace(&intent).await.unwrap(), []);
@@ -98,7 +103,7 @@ impl Stage {
         read
     }
 
-    async fn read(&self, order: &Order) -> Order {
+    pub(crate) async fn read(&self, order: &Order) -> Order {
         self.broker
             .order(&OrderRef::by_id(&self.account, order.id.clone()))
             .await
@@ -133,7 +138,7 @@ impl Stage {
     }
 }
 
-fn limit(symbol: &str, side: Side, size: &str, at: &str) -> OrderRequest {
+pub(crate) fn limit(symbol: &str, side: Side, size: &str, at: &str) -> OrderRequest {
     OrderRequest::limit(symbol.into(), side, qty(size), price(at))
 }
 
