@@ -15,9 +15,13 @@ use broker_core::{
 use chrono::NaiveDate;
 
 use crate::auth::{AlpacaProtocol, fingerprint};
+#[cfg(feature = "streaming")]
+use crate::config::Credentials;
 use crate::config::{AlpacaConfig, DOMAIN, Feed};
 use crate::map;
 use crate::rest::{Rest, bucket};
+#[cfg(feature = "streaming")]
+use crate::stream::Slots;
 use crate::walk::{ActivityWalk, OrderWalk};
 
 /// Name of the broker.
@@ -44,6 +48,11 @@ struct Inner {
         allow(dead_code, reason = "only market data has feeds")
     )]
     feed: Option<Feed>,
+    /// A stream signs in with a message, not with headers.
+    #[cfg(feature = "streaming")]
+    credentials: Credentials,
+    #[cfg(feature = "streaming")]
+    slots: Slots,
 }
 
 impl AlpacaBroker {
@@ -84,6 +93,10 @@ impl AlpacaBroker {
             capabilities,
             account: OnceLock::new(),
             feed: config.feed,
+            #[cfg(feature = "streaming")]
+            credentials: config.credentials,
+            #[cfg(feature = "streaming")]
+            slots: Slots::default(),
         })))
     }
 
@@ -124,6 +137,16 @@ impl AlpacaBroker {
 
     pub(crate) fn rest(&self) -> &Rest {
         &self.0.rest
+    }
+
+    #[cfg(feature = "streaming")]
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    #[cfg(feature = "streaming")]
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.0.slots
     }
 
     #[cfg(feature = "market-data")]
@@ -385,13 +408,20 @@ impl Broker for AlpacaBroker {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        None
+        self.as_streaming()
     }
 }
 
 #[cfg(not(feature = "trading"))]
 impl AlpacaBroker {
     fn as_trading(&self) -> Option<&dyn Trading> {
+        None
+    }
+}
+
+#[cfg(not(feature = "streaming"))]
+impl AlpacaBroker {
+    fn as_streaming(&self) -> Option<&dyn Streaming> {
         None
     }
 }

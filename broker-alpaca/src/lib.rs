@@ -12,6 +12,8 @@ mod portfolio;
 mod rest;
 #[cfg(feature = "market-data")]
 mod snapshot;
+#[cfg(feature = "streaming")]
+mod stream;
 #[cfg(feature = "trading")]
 mod trading;
 #[cfg(feature = "venue")]

@@ -4,6 +4,8 @@
 mod activity;
 #[cfg(feature = "trading")]
 mod request;
+#[cfg(feature = "streaming")]
+pub(crate) mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -9,6 +9,8 @@ pub(crate) mod order;
 pub(crate) mod portfolio;
 #[cfg(feature = "trading")]
 pub(crate) mod request;
+#[cfg(feature = "streaming")]
+pub(crate) mod update;
 
 use std::borrow::Cow;
 
