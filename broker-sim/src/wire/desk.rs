@@ -34,10 +34,12 @@ struct Sockets {
     open: BTreeMap<SocketId, Socket>,
 }
 
+/// An open socket, with the faults and the record of the shell that opened it: clones of a shell may have others.
 #[derive(Clone)]
 struct Socket {
     lane: Arc<Lane>,
-    /// Where its frames are recorded.
+    faults: Faults,
+    recorder: Recorder,
     place: u64,
 }
 
@@ -212,6 +214,8 @@ impl Desk {
         let place = self.recorder.opened(id, &request.path, now);
         let socket = Socket {
             lane: Arc::clone(&lane),
+            faults: self.faults.clone(),
+            recorder: self.recorder.clone(),
             place,
         };
         let mut sockets = self.sockets();
@@ -231,12 +235,11 @@ impl Desk {
 
     /// A frame of a socket arrives; `Close` ends it. Sockets that the venue or a fault closed are told nothing more.
     fn frame(&self, id: SocketId, frame: Frame, now: DateTime<Utc>) {
-        let place = self.sockets().open.get(&id).map(|socket| socket.place);
-        let Some(place) = place else { return };
+        let Some(socket) = self.socket(id) else { return };
         if matches!(frame, Frame::Close(_)) {
             self.forget(id, now);
         } else {
-            self.recorder.frame(place, &frame, now);
+            socket.recorder.frame(socket.place, &frame, now);
         }
         self.with_venue(now, |venue| venue.frame(id, frame, now));
     }
@@ -272,13 +275,11 @@ impl Desk {
         let mut broken = Vec::new();
         for (id, frame) in pushed {
             // A client that is gone reads no more.
-            let Some(socket) = self.sockets().open.get(&id).cloned() else {
-                continue;
-            };
+            let Some(socket) = self.socket(id) else { continue };
             if let Frame::Close(why) = frame {
                 socket.lane.close(why);
                 self.forget(id, now);
-            } else if self.harm(&socket.lane, frame) == After::Ended {
+            } else if socket.send(frame) == After::Ended {
                 self.forget(id, now);
                 broken.push(id);
             }
@@ -286,8 +287,34 @@ impl Desk {
         broken
     }
 
+    fn forget(&self, id: SocketId, now: DateTime<Utc>) {
+        let removed = self.sockets().open.remove(&id);
+        if let Some(socket) = removed {
+            socket.recorder.closed(socket.place, now);
+            self.timekeeper.look();
+        }
+    }
+
+    fn socket(&self, id: SocketId) -> Option<Socket> {
+        self.sockets().open.get(&id).cloned()
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a socket is after a frame.
+#[derive(PartialEq, Eq)]
+enum After {
+    Open,
+    Ended,
+}
+
+impl Socket {
     /// Sends one frame on its way, or does to it what the plan says.
-    fn harm(&self, lane: &Lane, frame: Frame) -> After {
+    fn send(&self, frame: Frame) -> After {
+        let lane = &self.lane;
         match self.faults.decide_frame(&lane.path, &frame) {
             None => lane.put(frame),
             Some(FrameFault::Drop) => {}
@@ -314,25 +341,6 @@ impl Desk {
         }
         After::Open
     }
-
-    fn forget(&self, id: SocketId, now: DateTime<Utc>) {
-        let removed = self.sockets().open.remove(&id);
-        if let Some(socket) = removed {
-            self.recorder.closed(socket.place, now);
-            self.timekeeper.look();
-        }
-    }
-
-    fn sockets(&self) -> MutexGuard<'_, Sockets> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How a socket is after a frame.
-#[derive(PartialEq, Eq)]
-enum After {
-    Open,
-    Ended,
 }
 
 impl Line {

@@ -221,6 +221,11 @@ impl Connection {
                 self.drip(body, piece, every).await?;
                 Ok(then)
             }
+            Back::Flowing(answer, ..) if head_only => {
+                let head = http1::render_chunked(&answer, self.ways.clock.now());
+                self.stream.write_all(&head).await?;
+                Ok(Then::Close)
+            }
             Back::Flowing(answer, flow, line) => self.flow(&answer, flow, line).await,
             Back::Opened(opening) => {
                 let accepts = asked.accepts.unwrap_or_default();

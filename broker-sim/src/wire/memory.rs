@@ -316,9 +316,11 @@ fn refused(answer: &WireAnswer, now: DateTime<Utc>) -> Error {
         404 | 410 => ErrorKind::NotFound,
         408 | 425 => ErrorKind::Unavailable,
         418 | 429 => ErrorKind::RateLimited,
-        200..=399 => ErrorKind::Protocol,
+        300..=399 => ErrorKind::Protocol,
         400..=499 => ErrorKind::InvalidRequest,
-        _ => ErrorKind::Unavailable,
+        501 | 505 => ErrorKind::Unknown,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unknown,
     };
     let error = Error::new(kind)
         .with_delivery(Delivery::Answered)

@@ -204,6 +204,11 @@ async fn chunks_on_loopback_are_what_http_says() {
         head.ends_with("transfer-encoding: chunked\r\nconnection: close"),
         "{head}"
     );
+    let (answer, end) = bench.exchange(&get.replace("GET", "HEAD")).await;
+    assert!(
+        answer.ends_with("connection: close\r\n\r\n") && end.is_none(),
+        "{answer}"
+    );
     assert_eq!(body, "6\r\nhello\n\r\n4\r\n12.5\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
 }
 

@@ -6,7 +6,9 @@ use broker_core::seam::{Carrier, Clock, Frame, OpenRequest, Transport};
 use broker_core::{Delivery, ErrorKind, Result};
 
 use super::memory::{bench, read, request};
-use crate::wire::{Fault, FaultPlan, Faults, MemoryTransport, Recorder, RetryHint, SocketId, When};
+use crate::wire::{
+    Fault, FaultPlan, Faults, FrameFault, FrameWhen, MemoryTransport, Recorder, RetryHint, SocketId, When,
+};
 
 pub(super) fn web_socket(url: &str) -> OpenRequest {
     OpenRequest::WebSocket {
@@ -196,4 +198,34 @@ fn the_record_keeps_sockets_without_their_secrets() {
     let upgrade = recorder.requests().remove(0);
     assert_eq!((upgrade.path.as_str(), upgrade.status), ("/stream", Some(101)));
     assert!(!format!("{recorder:?}").contains("S1"));
+}
+
+#[test]
+fn clones_of_a_shell_share_sockets_and_not_records_or_faults() {
+    let bench = bench(Faults::default());
+    let drop_all = FaultPlan::none().frame_rule(FrameWhen::always(), FrameFault::Drop);
+    let other = bench
+        .transport
+        .clone()
+        .with_recorder(Recorder::new())
+        .with_faults(Faults::new(drop_all));
+    bench.runtime.block_on(async {
+        let mut deaf = open(&other, "/stream").await.unwrap();
+        let mut sound = open(&bench.transport, "/stream").await.unwrap();
+        deaf.send(Frame::Pong("".into())).await.unwrap();
+        // Said through one shell, heard by the sockets of both, each with its own faults.
+        let said = read(&other, request("POST", "/say", "a")).await;
+        assert_eq!(said.unwrap().0, 200);
+        assert_eq!(sound.receive().await.unwrap().unwrap(), Frame::Text("a".into()));
+        assert_eq!(other.faults().counts(), [("frame_drop", 1)].into());
+        let (ours, theirs) = (bench.transport.recorder(), other.recorder());
+        assert_eq!((ours.sockets()[0].id, ours.sockets()[0].frames.len()), (SocketId(2), 0));
+        assert_eq!(
+            (theirs.sockets()[0].id, theirs.sockets()[0].frames.len()),
+            (SocketId(1), 1)
+        );
+        drop(deaf);
+        bench.clock.sleep(Duration::from_millis(11)).await;
+        assert_eq!((ours.open_sockets(), theirs.open_sockets()), (1, 0));
+    });
 }
