@@ -45,6 +45,9 @@ fn bears_out(found: Found<'_>, claim: &Claim) -> bool {
         Claim::Number { value, places, kept } => raw
             .and_then(Raw::number)
             .is_some_and(|text| is_number(&text, *value, *places) && (!kept || keeps_places(&text, *value))),
+        Claim::Magnitude(value) => raw
+            .and_then(Raw::number)
+            .is_some_and(|text| is_number(&text, *value, 0) || is_number(&text, -*value, 0)),
         Claim::Time(at) => text().is_some_and(|text| is_time(&text, *at)),
         Claim::Day(day) => text().is_some_and(|text| is_day(&text, *day)),
         Claim::Flag(flag) => raw.and_then(Raw::flag) == Some(*flag),
@@ -102,7 +105,7 @@ pub(super) fn sorts(view: &View, body: Raw<'_>, into: &mut BTreeMap<String, Sort
         let sort = match claim {
             Claim::Text(_) => Sort::Text,
             Claim::Word(..) => Sort::Word,
-            Claim::Number { .. } => Sort::Number,
+            Claim::Number { .. } | Claim::Magnitude(_) => Sort::Number,
             Claim::OneOf(_)
             | Claim::Time(_)
             | Claim::Day(_)
@@ -111,7 +114,8 @@ pub(super) fn sorts(view: &View, body: Raw<'_>, into: &mut BTreeMap<String, Sort
             | Claim::Key(_)
             | Claim::Fits(..) => Sort::Else,
         };
-        if let (false, Found::Here(raw)) = (path.is_empty(), body.find(path)) {
+        // The name of a row says nothing of what is in it.
+        if let (false, Found::Here(raw)) = (matches!(claim, Claim::Key(_)), body.find(path)) {
             // A field that two claims rest on is of no single sort.
             let sort = into.remove(&raw.path()).map_or(sort, |_| Sort::Else);
             into.insert(raw.path(), sort);

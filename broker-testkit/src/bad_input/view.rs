@@ -29,6 +29,7 @@ pub(super) enum Claim {
     Text(String),
     OneOf(Vec<String>),
     Number { value: Decimal, places: i64, kept: bool },
+    Magnitude(Decimal),
     Time(DateTime<Utc>),
     Day(NaiveDate),
     Flag(bool),
@@ -44,6 +45,7 @@ impl Debug for Claim {
             Self::Text(text) => write!(f, "the text {text:?}"),
             Self::OneOf(all) => write!(f, "one of {all:?}"),
             Self::Number { value, .. } => write!(f, "the number {value}"),
+            Self::Magnitude(value) => write!(f, "the number {value}, whatever its sign"),
             Self::Time(at) => write!(f, "the time {at:?}"),
             Self::Day(day) => write!(f, "the day {day}"),
             Self::Flag(flag) => write!(f, "{flag}"),
@@ -124,6 +126,12 @@ impl View {
         self.with(path, Claim::Number { value, places, kept })
     }
 
+    /// This number, with its sign or the other.
+    #[must_use]
+    pub fn magnitude(self, path: impl Into<Path>, value: Decimal) -> Self {
+        self.with(path, Claim::Magnitude(value))
+    }
+
     /// This moment.
     #[must_use]
     pub fn time(self, path: impl Into<Path>, at: DateTime<Utc>) -> Self {
@@ -134,6 +142,12 @@ impl View {
     #[must_use]
     pub fn maybe_time(self, path: impl Into<Path>, at: Option<DateTime<Utc>>) -> Self {
         self.with(path, at.map_or(Claim::Nothing, Claim::Time))
+    }
+
+    /// This day; a time may stand behind it. Without one, nothing.
+    #[must_use]
+    pub fn maybe_day(self, path: impl Into<Path>, day: Option<NaiveDate>) -> Self {
+        self.with(path, day.map_or(Claim::Nothing, Claim::Day))
     }
 
     /// This day; a time may stand behind it.
@@ -175,6 +189,15 @@ impl View {
         rule: impl Fn(Option<Raw<'_>>) -> bool + 'static,
     ) -> Self {
         self.with(path, Claim::Fits(what, Box::new(rule)))
+    }
+
+    /// What the model got from an object in it, which must be there. The object has no lists of its own.
+    #[must_use]
+    pub fn inside(mut self, path: &str, view: View) -> Self {
+        let fields = view.fields.into_iter();
+        self.fields
+            .extend(fields.map(|(field, claim)| (format!("{path}.{field}").into(), claim)));
+        self
     }
 
     /// A list in it.
