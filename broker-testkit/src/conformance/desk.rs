@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::model::{InstrumentQuery, InstrumentRef, Level, OrderChange, PositionEffect, StopExit, Window};
+use broker_core::model::{
+    InstrumentQuery, InstrumentRef, Level, OrderChange, Payoff, PositionEffect, StopExit, Window,
+};
 use broker_core::seam::BoxFuture;
 use broker_core::{
     Broker, BrokerExt, ClientOrderId, Delivery, Error, ErrorKind, Fill, Gate, HistoryQuery, Instrument, Intent, Order,
@@ -69,7 +71,7 @@ impl<'a> Desk<'a> {
             self.trading.cancel_all(&self.setup.account).await?;
             self.until_none_is_open().await?;
         }
-        if !self.position().await?.is_zero() {
+        if !self.is_flat(self.position().await?) {
             let _ = self.close().await?;
             self.until_flat().await?;
         }
@@ -99,7 +101,7 @@ impl<'a> Desk<'a> {
         self.until("the position is flat", || {
             Box::pin(async {
                 let qty = self.position().await?;
-                Ok(if qty.is_zero() {
+                Ok(if self.is_flat(qty) {
                     Ok(())
                 } else {
                     Err(format!("it is {qty}"))
@@ -134,6 +136,13 @@ impl Desk<'_> {
             Side::Buy => request,
             Side::Sell => request.with_effect(PositionEffect::Close),
         }
+    }
+
+    /// Twice the quantity of the setup.
+    pub(super) fn twice(&self) -> Result<Qty, Failed> {
+        let qty = self.trade.qty;
+        qty.checked_add(qty)
+            .ok_or_else(|| Failed("the quantity of the setup is too large".to_owned()))
     }
 
     /// A price below `low`, by ten ticks.
@@ -205,6 +214,18 @@ impl Desk<'_> {
     pub(super) async fn bought(&self) -> Result<Order, Failed> {
         let order = self.place(self.market(Side::Buy)).await?;
         self.until_status(&order.reference(), &[OrderStatus::Filled]).await
+    }
+
+    /// A purchase of twice as much, so that the setup's quantity can be sold even where a fee is taken in kind. Gives
+    /// the position.
+    pub(super) async fn stocked(&self) -> Result<Decimal, Failed> {
+        let mut request = self.market(Side::Buy);
+        request.size = self.twice()?.into();
+        let order = self.place(request).await?;
+        let order = self.until_status(&order.reference(), &[OrderStatus::Filled]).await?;
+        let bought = order.filled_qty.get();
+        self.until_position("holds what was bought", |qty| self.is_worth(qty, bought))
+            .await
     }
 
     /// An order that rests, once the venue says that it works.
@@ -298,6 +319,38 @@ impl Desk<'_> {
             .iter()
             .filter(|position| position.instrument == self.trade.instrument);
         Ok(ours.map(broker_core::Position::signed_qty).sum())
+    }
+
+    /// Waits until the position holds this.
+    pub(super) async fn until_position(
+        &self,
+        what: &str,
+        holds: impl Fn(Decimal) -> bool + Send + Sync,
+    ) -> Result<Decimal, Failed> {
+        let holds = &holds;
+        self.until(&format!("the position {what}"), || {
+            Box::pin(async move {
+                let qty = self.position().await?;
+                Ok(if holds(qty) {
+                    Ok(qty)
+                } else {
+                    Err(format!("it is {qty}"))
+                })
+            })
+        })
+        .await
+    }
+
+    /// Whether a position is what this quantity leaves: all of it, or of a coin a little less, for its fee may be
+    /// taken in kind.
+    pub(super) fn is_worth(&self, position: Decimal, qty: Decimal) -> bool {
+        let is_coin = self.instrument.base.is_some() && self.instrument.payoff == Payoff::Cash;
+        position == qty || (is_coin && position < qty && position > qty * Decimal::new(98, 2))
+    }
+
+    /// Nothing, or less than can be traded.
+    fn is_flat(&self, qty: Decimal) -> bool {
+        qty.is_zero() || self.instrument.lot.is_some_and(|lot| qty.abs() < lot)
     }
 
     /// The last minutes, by the venue's clock or ours, and some to come.

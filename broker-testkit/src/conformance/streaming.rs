@@ -144,22 +144,10 @@ async fn the_snapshot_holds_the_open_orders(desk: &Desk<'_>) -> Outcome {
 }
 
 async fn the_snapshot_holds_the_positions(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
-    let qty = desk.trade.qty;
-    desk.until("the position is read", || {
-        Box::pin(async {
-            let has = desk.position().await?;
-            Ok(if has == qty.get() {
-                Ok(())
-            } else {
-                Err(format!("it is {has}"))
-            })
-        })
-    })
-    .await?;
+    let qty = desk.stocked().await?;
     let mut ear = Ear::account(desk).await?;
     let holds = |event: &Event| match event {
-        Event::Position(position) => position.instrument == desk.trade.instrument && position.qty == qty,
+        Event::Position(position) => position.instrument == desk.trade.instrument && position.signed_qty() == qty,
         _ => false,
     };
     ear.until("the position is told", |heard| heard.iter().any(holds))
@@ -219,6 +207,7 @@ async fn fills_before_the_subscription_are_not_told(desk: &Desk<'_>) -> Outcome 
 async fn orders_never_go_back(desk: &Desk<'_>) -> Outcome {
     let mut ear = Ear::account(desk).await?;
     let bought = desk.bought().await?;
+    desk.bought().await?;
     let canceled = desk.at_work().await?;
     desk.trading.cancel(&canceled.reference()).await?;
     let sold = desk.place(desk.market(Side::Sell)).await?;

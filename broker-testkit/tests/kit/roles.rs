@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use broker_core::model::{CandleQuery, Interval};
-use broker_core::num::decimal;
 use broker_core::seam::{MemoryTransport, SeededRng, VirtualRuntime};
-use broker_core::{
-    AccountId, ClientOrderId, Context, Error, InstrumentId, OrderRef, OrderRequest, Price, Qty, Side,
-};
+use broker_core::{ClientOrderId, Context, Error, OrderRequest, Price, Qty, Side};
 use broker_sim::{Engine, HistoryPlan, SimBroker};
 use broker_testkit::conformance::{Report, Setup, TradeSetup, run};
 use chrono::{DateTime, Duration, Utc};
@@ -28,7 +25,12 @@ fn lived() -> (Engine, Setup) {
     let setup = Setup::new(&account, since, end() + Duration::minutes(1))
         .with_instrument("AAPL".into(), "AAPL".into())
         .with_order(order.reference())
-        .with_candles(CandleQuery::new("AAPL".into(), Interval::Minutes(1), end() - Duration::days(10), end()));
+        .with_candles(CandleQuery::new(
+            "AAPL".into(),
+            Interval::Minutes(1),
+            end() - Duration::days(10),
+            end(),
+        ));
     (engine, setup)
 }
 

@@ -59,30 +59,19 @@ fn average(order: &Order) -> Result<Decimal, Failed> {
 }
 
 pub(super) async fn a_purchase_moves_the_position_up(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
-    until_position(desk, desk.trade.qty.get()).await
+    let bought = desk.bought().await?.filled_qty.get();
+    desk.until_position("holds what was bought", |qty| desk.is_worth(qty, bought))
+        .await?;
+    Ok(true)
 }
 
 pub(super) async fn a_sale_moves_the_position_down(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
-    until_position(desk, desk.trade.qty.get()).await?;
+    let before = desk.stocked().await?;
     let sale = desk.place(desk.market(Side::Sell)).await?;
     desk.until_status(&sale.reference(), &[OrderStatus::Filled]).await?;
-    until_position(desk, Decimal::ZERO).await
-}
-
-async fn until_position(desk: &Desk<'_>, wanted: Decimal) -> Outcome {
-    desk.until(&format!("the position is {wanted}"), || {
-        Box::pin(async {
-            let qty = desk.position().await?;
-            Ok(if qty == wanted {
-                Ok(true)
-            } else {
-                Err(format!("it is {qty}"))
-            })
-        })
-    })
-    .await
+    let after = before - desk.trade.qty.get();
+    desk.until_position(&format!("is {after}"), |qty| qty == after).await?;
+    Ok(true)
 }
 
 pub(super) async fn a_limit_that_the_market_meets_fills_no_worse(desk: &Desk<'_>) -> Outcome {
@@ -91,6 +80,7 @@ pub(super) async fn a_limit_that_the_market_meets_fills_no_worse(desk: &Desk<'_>
     let order = desk.until_status(&order.reference(), &[OrderStatus::Filled]).await?;
     let bought = average(&order)?;
     check(bought <= high, format!("bought at {bought}, limited at {high}"))?;
+    desk.bought().await?;
     let order = desk.place(desk.limit(Side::Sell, desk.trade.low)).await?;
     let order = desk.until_status(&order.reference(), &[OrderStatus::Filled]).await?;
     let sold = average(&order)?;
@@ -114,5 +104,8 @@ pub(super) async fn a_part_that_fills_is_shown_and_can_be_canceled(desk: &Desk<'
     let order = desk.until_status(&order.reference(), &[OrderStatus::Canceled]).await?;
     check(!order.filled_qty.is_zero(), "the filled part was forgotten")?;
     desk.fills_of(&order, order.filled_qty).await?;
-    until_position(desk, order.filled_qty.get()).await
+    let filled = order.filled_qty.get();
+    desk.until_position("holds the part", |qty| desk.is_worth(qty, filled))
+        .await?;
+    Ok(true)
 }

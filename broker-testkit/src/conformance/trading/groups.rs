@@ -140,7 +140,7 @@ pub(super) async fn a_canceled_entry_takes_its_exits_along(desk: &Desk<'_>) -> O
 }
 
 pub(super) async fn an_oco_is_linked(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
+    desk.stocked().await?;
     let placed = desk.place(oco(desk, desk.trade.high)).await?;
     let group = listed(desk, &placed, 1).await?;
     check(
@@ -162,7 +162,7 @@ pub(super) async fn an_oco_is_linked(desk: &Desk<'_>) -> Outcome {
 }
 
 pub(super) async fn one_fill_of_an_oco_cancels_the_other(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
+    let before = desk.stocked().await?;
     // A target below the market trades at once.
     let placed = desk.place(oco(desk, desk.trade.low)).await?;
     desk.until_status(&placed.reference(), &[OrderStatus::Filled]).await?;
@@ -170,18 +170,19 @@ pub(super) async fn one_fill_of_an_oco_cancels_the_other(desk: &Desk<'_>) -> Out
     let stop = of_kind(&group.others, &OrderKind::Stop)?;
     let stop = desk.until_status(&stop.reference(), &[OrderStatus::Canceled]).await?;
     check(stop.filled_qty.is_zero(), "both exits filled")?;
-    desk.until_flat().await?;
+    let after = before - desk.trade.qty.get();
+    desk.until_position(&format!("is {after}"), |qty| qty == after).await?;
     Ok(true)
 }
 
 pub(super) async fn a_canceled_oco_leaves_nothing_open(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
+    let before = desk.stocked().await?;
     let placed = desk.place(oco(desk, desk.trade.high)).await?;
     listed(desk, &placed, 1).await?;
     desk.trading.cancel(&placed.reference()).await?;
     desk.until_none_is_open().await?;
     let qty = desk.position().await?;
-    check(qty == desk.trade.qty.get(), format!("the position is {qty}"))
+    check(qty == before, format!("the position is {qty}, it was {before}"))
 }
 
 pub(super) async fn an_oto_is_linked_and_waits(desk: &Desk<'_>) -> Outcome {

@@ -1,18 +1,11 @@
 //! Changing a working order.
 
 use broker_core::model::{Amount, OrderChange};
-use broker_core::{Delivery, ErrorKind, Gate, Order, OrderRef, OrderRequest, OrderStatus, Qty, Side};
+use broker_core::{Delivery, ErrorKind, Gate, Order, OrderRef, OrderRequest, OrderStatus, Side};
 use rust_decimal::Decimal;
 
 use super::super::desk::Desk;
 use crate::conformance::{Failed, Outcome, check};
-
-/// Twice the quantity of the setup.
-fn twice(desk: &Desk<'_>) -> Result<Qty, Failed> {
-    let qty = desk.trade.qty;
-    qty.checked_add(qty)
-        .ok_or_else(|| Failed("the quantity is too large".to_owned()))
-}
 
 pub(super) async fn a_replaced_price_is_shown(desk: &Desk<'_>) -> Outcome {
     let order = desk.at_work().await?;
@@ -30,7 +23,7 @@ pub(super) async fn a_replaced_price_is_shown(desk: &Desk<'_>) -> Outcome {
 
 pub(super) async fn a_replaced_quantity_is_shown(desk: &Desk<'_>) -> Outcome {
     let order = desk.at_work().await?;
-    let qty = twice(desk)?;
+    let qty = desk.twice()?;
     let new = desk.replace(&order, OrderChange::new().with_qty(qty)).await?;
     let shows = |order: &Order| order.amount == Amount::Qty(qty) && order.status == OrderStatus::New;
     desk.until_order(&new.reference(), "the new quantity is shown", shows)
@@ -58,7 +51,7 @@ pub(super) async fn a_replacement_is_linked_or_keeps_its_id(desk: &Desk<'_>) -> 
 
 pub(super) async fn a_replacement_keeps_its_other_words(desk: &Desk<'_>) -> Outcome {
     let order = desk.at_work().await?;
-    let qty = twice(desk)?;
+    let qty = desk.twice()?;
     let new = desk.replace(&order, OrderChange::new().with_qty(qty)).await?;
     let shows = |order: &Order| order.amount == Amount::Qty(qty);
     let new = desk

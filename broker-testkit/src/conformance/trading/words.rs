@@ -138,7 +138,7 @@ pub(super) async fn an_order_trailing_by_percent_keeps_its_words(desk: &Desk<'_>
 }
 
 pub(super) async fn a_sale_keeps_its_words(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
+    desk.stocked().await?;
     holds(desk, desk.limit(Side::Sell, desk.trade.high)).await
 }
 
@@ -244,6 +244,6 @@ pub(super) async fn extended_hours_are_kept(desk: &Desk<'_>) -> Outcome {
 }
 
 pub(super) async fn reduce_only_is_kept(desk: &Desk<'_>) -> Outcome {
-    desk.bought().await?;
+    desk.stocked().await?;
     holds(desk, desk.limit(Side::Sell, desk.trade.high).with_reduce_only()).await
 }
