@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod conformance;
+mod crash;
 mod history;
+mod kiosk;
+mod orders;
+mod plants;
 mod toy;

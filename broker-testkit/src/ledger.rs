@@ -1,0 +1,42 @@
+//! A journal in memory that remembers all that was ever written down.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use broker_core::journal::MemoryJournal;
+use broker_core::{BrokerId, ClientOrderId, Intent, IntentJournal, Result};
+
+/// Outlives processes, as a stored journal does.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    kept: MemoryJournal,
+    ever: Mutex<BTreeMap<ClientOrderId, bool>>,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Every intent that was written down, and whether it is a replacement.
+    pub(crate) fn ever(&self) -> MutexGuard<'_, BTreeMap<ClientOrderId, bool>> {
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl IntentJournal for Ledger {
+    async fn open(&self, intent: &Intent) -> Result<()> {
+        self.ever().insert(intent.id.clone(), intent.replaces.is_some());
+        self.kept.open(intent).await
+    }
+
+    async fn close(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<()> {
+        self.kept.close(broker, id).await
+    }
+
+    async fn unsettled(&self, broker: &BrokerId) -> Result<Vec<Intent>> {
+        self.kept.unsettled(broker).await
+    }
+}
