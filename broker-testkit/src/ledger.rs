@@ -1,7 +1,9 @@
 //! A journal in memory that remembers all that was ever written down.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use broker_core::journal::MemoryJournal;
@@ -28,15 +30,36 @@ impl Ledger {
 #[async_trait]
 impl IntentJournal for Ledger {
     async fn open(&self, intent: &Intent) -> Result<()> {
+        pause().await;
         self.ever().insert(intent.id.clone(), intent.replaces.is_some());
-        self.kept.open(intent).await
+        self.kept.open(intent).await?;
+        pause().await;
+        Ok(())
     }
 
     async fn close(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<()> {
-        self.kept.close(broker, id).await
+        pause().await;
+        self.kept.close(broker, id).await?;
+        pause().await;
+        Ok(())
     }
 
     async fn unsettled(&self, broker: &BrokerId) -> Result<Vec<Intent>> {
+        pause().await;
         self.kept.unsettled(broker).await
     }
+}
+
+/// A disk takes its time: others run meanwhile, and processes end before and after the row is written.
+async fn pause() {
+    let mut paused = false;
+    poll_fn(|context| {
+        if paused {
+            return Poll::Ready(());
+        }
+        paused = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -1,38 +1,43 @@
 //! A journal that fails once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use broker_core::{BrokerId, ClientOrderId, Error, ErrorKind, Intent, IntentJournal, Result};
 
-/// Fails at the call of this number, counted from 1, and writes nothing then.
+/// Fails once after so many calls, and writes nothing then.
 #[derive(Debug)]
 pub(super) struct Failing {
     kept: Arc<dyn IntentJournal>,
-    fails_at: u64,
-    calls: AtomicU64,
+    /// Calls until it fails; below zero it has.
+    left: AtomicI64,
 }
 
 impl Failing {
-    pub(super) fn new(kept: Arc<dyn IntentJournal>, fails_at: u64) -> Self {
+    /// One that works.
+    pub(super) fn new(kept: Arc<dyn IntentJournal>) -> Self {
         Self {
             kept,
-            fails_at,
-            calls: AtomicU64::new(0),
+            left: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// From now on so many calls work, and then one does not.
+    pub(super) fn fail_at(&self, call: u64) {
+        self.left.store(i64::try_from(call).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// Whether it failed by now.
     pub(super) fn has_failed(&self) -> bool {
-        self.calls.load(Ordering::Relaxed) >= self.fails_at
+        self.left.load(Ordering::Relaxed) < 0
     }
 
     fn call(&self) -> Result<()> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.fails_at {
-            return Err(Error::new(ErrorKind::Unknown).with_message("the disk is full"));
+        match self.left.fetch_sub(1, Ordering::Relaxed) {
+            0 => Err(Error::new(ErrorKind::Unknown).with_message("the disk is full")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -53,6 +53,11 @@ impl Life {
         }
     }
 
+    /// Kills the process now.
+    pub(super) fn kill(&self) {
+        self.lock().over = Some(End::Kill);
+    }
+
     /// One poll is used up.
     fn polled(&self) {
         let mut state = self.lock();

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::seam::Clock;
+use broker_core::seam::{BoxFuture, Clock};
 use broker_core::{
     Broker, BrokerExt, ClientOrderId, Delivery, IntentJournal, Placement, Recovery, Result, Settled,
 };
-use futures_util::future::join;
+use futures_util::future::{join, select};
 
 use super::CrashReport;
 use super::failing::Failing;
@@ -28,6 +28,8 @@ pub(super) struct Run<'a> {
     point: String,
     ledger: Arc<Ledger>,
     journal: Arc<dyn IntentJournal>,
+    /// Requests with an intent, and orders at the venue, before it began.
+    before: (usize, usize),
     report: &'a mut CrashReport,
 }
 
@@ -40,17 +42,23 @@ impl<'a> Run<'a> {
             point: String::new(),
             journal: ledger.clone(),
             ledger,
+            before: (0, 0),
             report,
         }
+    }
+
+    /// Makes ready, and gives what is to be ended.
+    fn start(&mut self, broker: &dyn Broker) -> BoxFuture<'static, Result<Placement>> {
+        let action = self.script.prepare(self.stage, broker, &self.journal);
+        self.before = (self.sent(), self.stage.truth().len());
+        action.start(self.stage, broker)
     }
 
     /// Drops the future after so many polls of the process. False when it had ended before.
     pub(super) fn dropped_after(mut self, polls: u64) -> bool {
         self.point = format!("dropped after {polls} polls");
-        let (life, broker) = self.mortal();
-        let action = self.script.prepare(self.stage, &*broker, &self.journal);
-        let (sent, there) = (self.sent(), self.stage.truth().len());
-        let future = action.start(self.stage, &*broker);
+        let (life, broker) = self.mortal(2);
+        let future = self.start(&*broker);
         let runtime = &self.stage.world().runtime;
         let ended = runtime.block_on(life.run(End::Drop, polls, future));
         if let Some(result) = ended {
@@ -58,11 +66,11 @@ impl<'a> Run<'a> {
             return false;
         }
         self.report.drops += 1;
-        let before_send = self.sent() == sent;
+        let before_send = self.sent() == self.before.0;
         runtime.run_until_idle();
         if before_send {
             self.report.drops_before_send += 1;
-            if self.sent() != sent || self.stage.truth().len() != there {
+            if !self.nothing_came() {
                 self.damage(Damage::SentAfterDrop, "an order that was given up");
             }
             if !self.open().is_empty() {
@@ -80,9 +88,8 @@ impl<'a> Run<'a> {
     /// before.
     pub(super) fn killed_after(mut self, polls: u64) -> bool {
         self.point = format!("killed after {polls} polls");
-        let (life, broker) = self.mortal();
-        let action = self.script.prepare(self.stage, &*broker, &self.journal);
-        let future = action.start(self.stage, &*broker);
+        let (life, broker) = self.mortal(2);
+        let future = self.start(&*broker);
         let runtime = &self.stage.world().runtime;
         let ended = runtime.block_on(life.run(End::Kill, polls, future));
         if let Some(result) = ended {
@@ -92,6 +99,39 @@ impl<'a> Run<'a> {
         self.report.kills += 1;
         let left = self.open();
         self.report.recovered += u64::from(!left.is_empty());
+        self.take_over(left);
+        true
+    }
+
+    /// Kills a process with an order under way, and the one that recovers it after so many polls; a third takes over.
+    /// False when the second had ended before.
+    pub(super) fn recovery_killed_after(mut self, polls: u64) -> bool {
+        self.point = format!("killed, then killed after {polls} polls of recover");
+        let (life, broker) = self.mortal(2);
+        let future = self.start(&*broker);
+        let runtime = self.stage.world().runtime.clone();
+        let clock = runtime.clock();
+        runtime.block_on(async {
+            let under_way = life.run(End::Kill, u64::MAX, future);
+            select(Box::pin(under_way), clock.sleep(Duration::from_secs(1))).await;
+        });
+        life.kill();
+        let (second, broker) = self.mortal(4);
+        if runtime
+            .block_on(second.run(End::Kill, polls, Box::pin(broker.recover())))
+            .is_some()
+        {
+            return false;
+        }
+        self.report.recoveries_killed += 1;
+        let left = self.open();
+        self.take_over(left);
+        true
+    }
+
+    /// A later process recovers what is left, at once and once more when everything has arrived.
+    fn take_over(&mut self, left: BTreeSet<ClientOrderId>) {
+        let runtime = &self.stage.world().runtime;
         let later = self.connect(3);
         let recovered = self.recover(&*later);
         if ids(&recovered) != left {
@@ -106,30 +146,25 @@ impl<'a> Run<'a> {
         let known = recovered.into_iter().filter(|one| one.settled.is_settled());
         let all = known.chain(last).collect();
         self.agree(&*later, all);
-        true
     }
 
     /// Fails one call of the journal. False when there were fewer calls.
     pub(super) fn journal_fails_at(mut self, call: u64) -> bool {
         self.point = format!("journal failed at call {call}");
-        let failing = Arc::new(Failing::new(self.journal.clone(), call));
+        let failing = Arc::new(Failing::new(self.journal.clone()));
         let broker = self.stage.connect(&Process {
             seed: 2,
             spawn: Arc::new(self.stage.world().runtime.clock()),
             journal: failing.clone(),
         });
-        let action = self.script.prepare(self.stage, &*broker, &self.journal);
-        let (sent, there) = (self.sent(), self.stage.truth().len());
-        let result = self.stage.world().runtime.block_on(action.start(self.stage, &*broker));
-        self.stage.world().runtime.run_until_idle();
+        let future = self.start(&*broker);
+        failing.fail_at(call);
+        let result = self.stage.world().runtime.block_on(future);
+        self.told(&result);
         if !failing.has_failed() {
             return false;
         }
         self.report.journal_failures += 1;
-        if result.is_err() && (self.sent() != sent || self.stage.truth().len() != there) {
-            self.damage(Damage::FalseDead, "a journal that failed made an error of an order that was sent");
-        }
-        self.told(&result);
         let recovered = self.recover(&*broker);
         self.agree(&*broker, recovered);
         true
@@ -139,13 +174,12 @@ impl<'a> Run<'a> {
     pub(super) fn recover_beside(mut self) {
         self.point = "recovered beside".to_owned();
         let broker = self.connect(2);
-        let action = self.script.prepare(self.stage, &*broker, &self.journal);
+        let placing = self.start(&*broker);
         let clock = self.stage.world().runtime.clock();
         let beside = async {
             clock.sleep(Duration::from_millis(200)).await;
             (self.open_now().await, broker.recover().await)
         };
-        let placing = action.start(self.stage, &*broker);
         let (result, (open, recovered)) = self.stage.world().runtime.block_on(join(placing, beside));
         self.told(&result);
         match recovered {
@@ -155,17 +189,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn must(self, holds: bool, what: &str) {
-        if !holds {
-            let script = self.script;
-            self.report.damages.add(Damage::Failed, || format!("{script:?}: {what}"));
-        }
-    }
-
-    fn mortal(&self) -> (Life, Arc<dyn Broker>) {
+    fn mortal(&self, seed: u64) -> (Life, Arc<dyn Broker>) {
         let life = Life::new(self.stage.world().runtime.clock());
         let broker = self.stage.connect(&Process {
-            seed: 2,
+            seed,
             spawn: Arc::new(life.clone()),
             journal: Arc::clone(&self.journal),
         });
@@ -190,23 +217,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What a placement told, against the venue.
+    /// Whether nothing was sent, and nothing is at the venue, since it began.
+    fn nothing_came(&self) -> bool {
+        (self.sent(), self.stage.truth().len()) == self.before
+    }
+
+    /// What a placement told, against the venue once everything has arrived.
     fn told(&mut self, result: &Result<Placement>) {
+        self.stage.world().runtime.run_until_idle();
         let truth = self.stage.truth();
+        let may_be_lost = matches!(self.script, Script::RequestLate | Script::RequestLost);
         match result {
             Ok(Placement::Accepted(order)) if !truth.iter().any(|known| known.id == order.id) => {
                 self.damage(Damage::FalseAlive, "accepted");
             }
-            Ok(Placement::Rejected(error)) => {
-                // A script has nothing that the venue refuses but what came too late.
-                if self.script != Script::RequestLate && self.script != Script::RequestLost {
-                    self.damage(Damage::FalseDead, &format!("{error}"));
-                }
+            Ok(Placement::Rejected(error)) if truth.len() != self.before.1 => {
+                self.damage(Damage::FalseDead, &error.to_string());
+            }
+            Ok(Placement::Rejected(error)) if !may_be_lost => {
+                self.damage(Damage::Failed, &format!("refused without a cause: {error}"));
+            }
+            Err(error) if !self.nothing_came() => {
+                self.damage(Damage::FalseDead, &format!("an error, but it was sent: {error}"));
             }
             Err(error) if error.delivery() != Delivery::NotSent => {
                 self.damage(Damage::Failed, &format!("an error that does not say that nothing was sent: {error}"));
             }
-            Ok(Placement::Accepted(_) | Placement::InDoubt(_)) | Err(_) => {}
+            Ok(Placement::Accepted(_) | Placement::InDoubt(_) | Placement::Rejected(_)) | Err(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker_core::capability::LimitRule;
 use broker_core::seam::{BoxFuture, SeededRng};
-use broker_core::{Broker, BrokerExt, IntentJournal, OrderRef, Placement, Result};
+use broker_core::{Broker, BrokerExt, IntentJournal, OrderRef, OrderRequest, Placement, Result};
 use broker_sim::wire::{Fault, FaultPlan, When};
 use futures_util::future::join_all;
 
@@ -74,7 +74,7 @@ impl Script {
             world.runtime.block_on(working(stage, &*earlier))
         });
         if self == Self::LimiterWait {
-            world.runtime.block_on(use_up(broker));
+            world.runtime.block_on(use_up(stage, broker));
         }
         let intent_of = stage.intent_of();
         let sends = move |method: &str, path: &str, body: &str| intent_of(method, path, body).is_some();
@@ -96,8 +96,11 @@ async fn working(stage: &dyn Stage, broker: &dyn Broker) -> Option<OrderRef> {
     Some(order.reference())
 }
 
-/// Uses up the first limit, so that the next call must wait.
-async fn use_up(broker: &dyn Broker) {
+/// Uses up the first limit, so that the next call must wait. An order goes before, so that all is known that an
+/// order needs to know: then it is the order itself that waits.
+async fn use_up(stage: &dyn Stage, broker: &dyn Broker) {
+    // Whatever became of it, its instrument is known.
+    let _ = broker.place_once(&stage.account(), request(stage)).await;
     let first = broker.capabilities().limits.first();
     let limit = match first.map(|limit| limit.rule) {
         Some(LimitRule::Window { limit, .. }) => limit,
@@ -115,7 +118,11 @@ impl Action {
     pub(super) fn start(&self, stage: &dyn Stage, broker: &dyn Broker) -> BoxFuture<'static, Result<Placement>> {
         match &self.order {
             Some(order) => Box::pin(broker.replace_once(order, stage.change())),
-            None => Box::pin(broker.place_once(&stage.account(), stage.request(&SeededRng::new(11)))),
+            None => Box::pin(broker.place_once(&stage.account(), request(stage))),
         }
     }
+}
+
+fn request(stage: &dyn Stage) -> OrderRequest {
+    stage.request(&SeededRng::new(11))
 }

@@ -7,5 +7,6 @@ mod crash;
 mod history;
 mod kiosk;
 mod orders;
+mod placing;
 mod plants;
 mod toy;
