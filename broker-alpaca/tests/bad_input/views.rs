@@ -402,7 +402,6 @@ pub(crate) fn portfolio(history: &PortfolioHistory) -> View {
 
 pub(crate) fn configurations(settings: &AccountConfigurations) -> View {
     let view = match settings.max_options_trading_level {
-        // A whole number of few digits: not every other number will do.
         Some(level) => View::new().scaled("max_options_trading_level", level.into(), 0).fits(
             "max_options_trading_level",
             "a level",
