@@ -97,8 +97,13 @@ impl<V, const LIMIT: usize> Lately<V, LIMIT> {
     }
 
     #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        // A hash map takes an entry and a byte of its own, and at most 8/7 of its capacity.
+        // A hash map takes an entry and a byte of its own, and 8/7 of its capacity.
         (self.young.capacity() + self.old.capacity()) * 8 / 7 * (size_of::<(Key, V)>() + 1)
     }
 }
