@@ -33,7 +33,7 @@ pub(super) struct Way {
 }
 
 /// Orders that are not done in full, and what is left of the others for a while: at most 28,672 of them and the orders
-/// of 57,344 fills, some 16 MiB.
+/// of 57,344 fills, some 18 MiB.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     working: BTreeMap<Key, Working>,

@@ -323,9 +323,9 @@ mod tests {
     }
 
     #[test]
-    fn a_million_events_take_16_mib() {
+    fn a_million_events_take_24_mib() {
         let most = million(|second| at(second - 1_000));
-        assert!((8 << 20..16 << 20).contains(&most), "{most} bytes");
+        assert!((8 << 20..24 << 20).contains(&most), "{most} bytes");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::backoff::Backoff;
 use super::book::Way;
+use super::feed::Look;
 use super::hub::Hub;
 use super::sink::{RECORDS, Sink, cannot_be_asked};
 use crate::broker::Broker;
@@ -63,6 +64,8 @@ pub(super) struct Done {
     pub(super) complete: DateTime<Utc>,
     /// Count of events when it began.
     pub(super) asked: u64,
+    /// To be looked at next.
+    pub(super) looks: Vec<Look>,
 }
 
 impl Readback {
@@ -118,6 +121,7 @@ impl Readback {
                 self.complete(now)
             },
             asked: way.asked.unwrap_or_default(),
+            looks: sink.looks(),
         })
     }
 

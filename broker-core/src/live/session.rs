@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
                 Next::Frame(frame) => self.frame(frame).await,
                 Next::Time => self.time().await,
                 Next::Read(done) => {
-                    self.finished(&done);
+                    self.finished(done);
                     Ok(())
                 }
                 Next::Room => {
@@ -349,9 +349,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finished(&mut self, done: &Done) {
+    fn finished(&mut self, done: Done) {
         let is_whole = self.job.take().is_some_and(|job| job.is_whole);
         self.read = self.clock.elapsed();
+        for look in done.looks {
+            self.look_soon(look, GRACE);
+        }
         if !is_whole || self.runner.covers.accounts.is_empty() {
             return;
         }

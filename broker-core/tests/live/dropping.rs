@@ -2,10 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use broker_core::Context;
 use broker_core::model::Subscription;
-use broker_core::seam::Clock;
+use broker_core::seam::{BoxFuture, Clock, SeededRng, Spawn, VirtualClock};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
@@ -131,6 +133,35 @@ fn dropping_a_stream_while_a_read_back_fails_ends_all() {
         drop(events);
     });
     assert_gone(&bench, "a failing read-back");
+}
+
+/// Notes how large tasks are.
+#[derive(Debug)]
+struct Scales {
+    spawn: VirtualClock,
+    largest: AtomicUsize,
+}
+
+impl Spawn for Scales {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.largest.fetch_max(size_of_val(&*task), Ordering::Relaxed);
+        self.spawn.spawn(task);
+    }
+}
+
+#[test]
+fn the_task_of_a_feed_takes_less_than_4_kib() {
+    let mut bench = Bench::new();
+    let scales = Arc::new(Scales {
+        spawn: bench.clock.clone(),
+        largest: AtomicUsize::new(0),
+    });
+    let clock = Arc::new(bench.clock.clone());
+    let venue = Arc::new(bench.venue.clone());
+    bench.broker.context = Context::new(clock, Arc::new(SeededRng::new(1)), scales.clone(), venue);
+    bench.runtime.block_on(async { drop(bench.subscribe().await.unwrap()) });
+    let largest = scales.largest.load(Ordering::Relaxed);
+    assert!((500..4_096).contains(&largest), "{largest} bytes");
 }
 
 #[test]

@@ -194,6 +194,37 @@ fn a_bust_takes_the_quantity_back_and_reopens_the_order() {
 }
 
 #[test]
+fn a_bust_that_only_the_history_tells_has_its_order_read() {
+    let bench = Bench::new();
+    bench.runtime.block_on(async {
+        let mut events = bench.standing().await;
+        bench.venue.tell_order(&bench.venue.place("o1"));
+        let (record, order) = bench.venue.fill("f1", "o1", 10);
+        bench.venue.tell_record(&record);
+        bench.venue.tell_order(&order);
+        // Long after it was placed, so that it is in no window.
+        assert_eq!(bench.during(&mut events, 500.0).await.len(), 3);
+        let mut fallen = bench.venue.change("o1", OrderStatus::Canceled);
+        fallen.filled_qty = qty(0);
+        bench.venue.books().orders.insert(fallen.id.clone(), fallen);
+        bench.venue.book(Record::Void(void("f1", at(510.0))), at(510.0));
+        assert_eq!(
+            bench.during(&mut events, 35.0).await,
+            [
+                "gap 480 to 511",
+                "void f1",
+                "position AAPL 5",
+                "balances 100",
+                "recovered",
+                "gap 510 to 512",
+                "order o1 canceled 0",
+                "recovered 0: "
+            ]
+        );
+    });
+}
+
+#[test]
 fn a_bust_of_a_fill_before_the_subscription_takes_the_quantity_back_too() {
     let bench = Bench::new();
     bench.runtime.block_on(async {

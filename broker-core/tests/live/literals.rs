@@ -1,5 +1,7 @@
 //! Model values in one line each.
 
+use std::time::Duration;
+
 use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
 use broker_core::model::{Amount, Asset, Fee, Grade, OrderKind, OrderLeg, OrderLinks, PositionLeg, Void};
 use broker_core::{AccountId, Balances, Fill, Money, Order, OrderStatus, Position, Qty, Quote, Side};
@@ -11,9 +13,8 @@ pub(crate) fn account() -> AccountId {
 
 /// Seconds since the run's start.
 pub(crate) fn at(seconds: f64) -> DateTime<Utc> {
-    #[allow(clippy::cast_possible_truncation, reason = "test times are small")]
-    let millis = (seconds * 1e3) as i64;
-    "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(millis)
+    let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    start + TimeDelta::from_std(Duration::from_secs_f64(seconds)).unwrap()
 }
 
 pub(crate) fn qty(units: u32) -> Qty {
@@ -167,7 +168,7 @@ pub(crate) fn capabilities() -> Capabilities {
             client_id: None,
             resend_is_safe: false,
             latest_arrival: None,
-            visibility_lag: std::time::Duration::ZERO,
+            visibility_lag: Duration::ZERO,
             one_at_a_time: false,
             reduce_only: false,
             refused_when_closed: Vec::new(),
@@ -177,7 +178,7 @@ pub(crate) fn capabilities() -> Capabilities {
             order_depth: None,
             page_size: None,
             by_instrument: false,
-            settles_within: std::time::Duration::ZERO,
+            settles_within: Duration::ZERO,
             positions_cover_fills: true,
             states_pnl: false,
             page_cost: ("requests", 1),

@@ -61,7 +61,7 @@ fn what_was_missed_comes_between_gap_and_recovered() {
 fn stood(bench: &Bench) -> f64 {
     let books = bench.venue.books();
     let (at, _) = books.heard.iter().rfind(|(_, word)| word.starts_with("hello")).unwrap();
-    at.as_millis().to_string().parse::<f64>().unwrap() / 1e3
+    Duration::from_millis(u64::try_from(at.as_millis()).unwrap()).as_secs_f64()
 }
 
 #[test]
