@@ -15,9 +15,13 @@ use broker_core::{
 use chrono::NaiveDate;
 
 use crate::auth::{AlpacaProtocol, fingerprint};
+#[cfg(feature = "streaming")]
+use crate::config::Credentials;
 use crate::config::{AlpacaConfig, DOMAIN, Feed};
 use crate::map;
 use crate::rest::{Rest, bucket};
+#[cfg(feature = "streaming")]
+use crate::stream::Slots;
 use crate::walk::{ActivityWalk, OrderWalk};
 
 /// Name of the broker.
@@ -44,6 +48,11 @@ struct Inner {
         allow(dead_code, reason = "only market data has feeds")
     )]
     feed: Option<Feed>,
+    /// A stream signs in with a message, not with headers.
+    #[cfg(feature = "streaming")]
+    credentials: Credentials,
+    #[cfg(feature = "streaming")]
+    slots: Slots,
 }
 
 impl AlpacaBroker {
@@ -84,6 +93,10 @@ impl AlpacaBroker {
             capabilities,
             account: OnceLock::new(),
             feed: config.feed,
+            #[cfg(feature = "streaming")]
+            credentials: config.credentials,
+            #[cfg(feature = "streaming")]
+            slots: Slots::default(),
         })))
     }
 
@@ -126,6 +139,16 @@ impl AlpacaBroker {
         &self.0.rest
     }
 
+    #[cfg(feature = "streaming")]
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    #[cfg(feature = "streaming")]
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.0.slots
+    }
+
     #[cfg(feature = "market-data")]
     pub(crate) fn feed(&self) -> Option<Feed> {
         self.0.feed
@@ -138,7 +161,7 @@ impl AlpacaBroker {
     }
 
     /// No call of Alpaca names an account, so rows asked for a foreign one would come as if they were its own.
-    async fn check(&self, account: &AccountId) -> Result<()> {
+    pub(crate) async fn check(&self, account: &AccountId) -> Result<()> {
         let own = match self.0.account.get() {
             Some(own) => own.clone(),
             None => self.own_account().await?.id,
@@ -204,7 +227,7 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
                 OrderKind::StopLimit,
                 OrderKind::TrailingStop,
             ],
-            groups: vec![Group::Bracket, Group::Oco, Group::Oto, Group::MultiLeg],
+            groups: vec![Group::Bracket, Group::Oco, Group::Oto],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
@@ -377,7 +400,7 @@ impl Broker for AlpacaBroker {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        None
+        self.as_trading()
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
@@ -385,6 +408,20 @@ impl Broker for AlpacaBroker {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
+        self.as_streaming()
+    }
+}
+
+#[cfg(not(feature = "trading"))]
+impl AlpacaBroker {
+    fn as_trading(&self) -> Option<&dyn Trading> {
+        None
+    }
+}
+
+#[cfg(not(feature = "streaming"))]
+impl AlpacaBroker {
+    fn as_streaming(&self) -> Option<&dyn Streaming> {
         None
     }
 }

@@ -26,6 +26,16 @@ pub(crate) enum Credentials {
     OAuth(SecretString),
 }
 
+/// Shows neither key nor token.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key { .. } => "a key pair",
+            Self::OAuth(_) => "an OAuth token",
+        })
+    }
+}
+
 /// Where share quotes and bars come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -236,6 +246,37 @@ pub(crate) fn https(host: &str) -> Result<Url> {
     Url::parse(&format!("https://{host}")).map_err(|error| Error::config("the address is not a URL").with_source(error))
 }
 
+/// The address with the scheme of a WebSocket.
+#[cfg(feature = "streaming")]
+pub(crate) fn web_socket(url: &Url) -> Result<Url> {
+    let mut url = url.clone();
+    let scheme = if url.scheme() == "http" { "ws" } else { "wss" };
+    match url.set_scheme(scheme) {
+        Ok(()) => Ok(url),
+        Err(()) => Err(Error::config("the address is not one of HTTP")),
+    }
+}
+
+/// Alpaca streams market data from a host of its own; any other address does both.
+#[cfg(feature = "streaming")]
+pub(crate) fn stream_host(data: &Url) -> Result<Url> {
+    match data.host_str() {
+        Some(host) if is_alpaca(data) => https(&format!("stream.{host}")),
+        _ => Ok(data.clone()),
+    }
+}
+
+/// Where share quotes are streamed. Without a choice it is the feed that every plan has.
+#[cfg(feature = "streaming")]
+pub(crate) fn stream_path(feed: Option<Feed>) -> Result<&'static str> {
+    match feed {
+        None | Some(Feed::Iex) => Ok("/v2/iex"),
+        Some(Feed::Sip) => Ok("/v2/sip"),
+        Some(Feed::DelayedSip) => Ok("/v2/delayed_sip"),
+        Some(other) => Err(Error::unsupported(format!("a stream of the feed {}", other.as_str()))),
+    }
+}
+
 fn is_alpaca(url: &Url) -> bool {
     url.host_str()
         .and_then(|host| host.strip_suffix(DOMAIN))
@@ -246,13 +287,7 @@ fn is_alpaca(url: &Url) -> bool {
 impl fmt::Debug for AlpacaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AlpacaConfig")
-            .field(
-                "credentials",
-                match &self.credentials {
-                    Credentials::Key { .. } => &"a key pair",
-                    Credentials::OAuth(_) => &"an OAuth token",
-                },
-            )
+            .field("credentials", &self.credentials)
             .field("environment", &self.environment)
             .field("base_url", &self.base_url.as_ref().and_then(Url::host_str))
             .field("data_url", &self.data_url.as_ref().and_then(Url::host_str))

@@ -12,6 +12,10 @@ mod portfolio;
 mod rest;
 #[cfg(feature = "market-data")]
 mod snapshot;
+#[cfg(feature = "streaming")]
+mod stream;
+#[cfg(feature = "trading")]
+mod trading;
 #[cfg(feature = "venue")]
 #[cfg_attr(docsrs, doc(cfg(feature = "venue")))]
 pub mod venue;

@@ -7,7 +7,8 @@ use broker_core::http::{Call, Http};
 use broker_core::limit::BucketKey;
 use broker_core::model::Environment;
 use broker_core::{
-    Account, AccountId, Balances, BrokerId, Error, ErrorKind, Instrument, Order, OrderRef, Position, Result,
+    Account, AccountId, Balances, BrokerId, ClientOrderId, Error, ErrorKind, Instrument, Order, OrderId, OrderRef,
+    Position, Result,
 };
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -36,6 +37,9 @@ pub(crate) struct Rest {
     )]
     pub(crate) data_bucket: BucketKey,
 }
+
+/// Where orders are.
+pub(crate) const ORDERS: &str = "/v2/orders";
 
 /// Query parameters of a call.
 pub(crate) type Params<'a> = &'a [(&'static str, String)];
@@ -105,23 +109,30 @@ impl Rest {
 
     /// By Alpaca's id, else by ours.
     pub(crate) async fn order(&self, order: &OrderRef) -> Result<Order> {
-        let call = match (&order.id, &order.client_id) {
-            (Some(id), _) => {
-                let path = format!("/v2/orders/{}", segment(id.get()));
-                self.read("order", path, &[("nested", "true".to_owned())])
-            }
-            (None, Some(id)) => self.read(
-                "order",
-                "/v2/orders:by_client_order_id",
-                &[("client_order_id", id.get().to_owned())],
-            ),
-            (None, None) => return Err(Error::invalid("an order is named by its id or by its client order id")),
-        };
-        let read = |body: &str| {
-            let group = map::order::group(&wire::decode::<OrderJson<'_>>(body)?, &order.account)?;
-            group.into_iter().next().ok_or_else(|| Error::decode("an empty order"))
-        };
-        self.http.run(call, read).await
+        match (&order.id, &order.client_id) {
+            (Some(id), _) => self.order_by_id(&order.account, id).await,
+            (None, Some(id)) => self.order_by_client_id(&order.account, id).await,
+            (None, None) => Err(Error::invalid("an order is named by its id or by its client order id")),
+        }
+    }
+
+    pub(crate) async fn order_by_id(&self, account: &AccountId, id: &OrderId) -> Result<Order> {
+        let call = self.read("order", order_path(id)?, &[("nested", "true".to_owned())]);
+        self.http.run(call, |body| map::order::first(body, account)).await
+    }
+
+    /// Legs are told to those only who ask by Alpaca's id, so a group is read once more.
+    pub(crate) async fn order_by_client_id(&self, account: &AccountId, id: &ClientOrderId) -> Result<Order> {
+        let params = [("client_order_id", id.get().to_owned())];
+        let call = self.read("order", "/v2/orders:by_client_order_id", &params);
+        let found = self.http.run(call, |body| map::order::first(body, account)).await?;
+        if found.links.group.is_none() {
+            return Ok(found);
+        }
+        match self.order_by_id(account, &found.id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(found),
+            whole => whole,
+        }
     }
 
     /// Orders by group; the first of a group is the one that counts for the page.
@@ -130,7 +141,7 @@ impl Rest {
             let rows: Vec<OrderJson<'_>> = wire::decode(body)?;
             rows.iter().map(|row| map::order::group(row, account)).collect()
         };
-        self.http.run(self.read("orders", "/v2/orders", params), read).await
+        self.http.run(self.read("orders", ORDERS, params), read).await
     }
 
     /// A page of activities, with its text where that is wanted.
@@ -168,6 +179,14 @@ pub(crate) fn with(call: Call, params: Params<'_>) -> Call {
 /// Buckets are told apart by environment and key.
 pub(crate) fn bucket(environment: Environment, fingerprint: &str, name: &str) -> BucketKey {
     Arc::from(format!("alpaca:{environment}:{fingerprint}:{name}"))
+}
+
+/// Where one order is. Without an id it would be the path of all orders.
+pub(crate) fn order_path(id: &OrderId) -> Result<String> {
+    match id.get() {
+        "" => Err(Error::invalid("an order's id is empty")),
+        id => Ok(format!("{ORDERS}/{}", segment(id))),
+    }
 }
 
 /// One part of a path: `BTC/USD` is `BTC%2FUSD`.

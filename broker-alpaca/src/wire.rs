@@ -2,6 +2,10 @@
 //! not decoded. Empty strings are real values here: a multi-leg order has an empty side, symbol and asset class.
 
 mod activity;
+#[cfg(feature = "trading")]
+mod request;
+#[cfg(feature = "streaming")]
+pub(crate) mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +19,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 pub(crate) use activity::{ActivityJson, Number, Quoted, activities};
+#[cfg(feature = "trading")]
+pub(crate) use request::{PlaceJson, Plain, ReplaceJson, StopLossJson, TakeProfitJson};
 
 /// Reads a whole body.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
@@ -416,11 +422,32 @@ pub(crate) struct BarJson {
     pub(crate) v: Option<Num>,
 }
 
-/// An error body. Both parts can be missing, and other keys can stand beside them.
-#[derive(Debug, Deserialize)]
+/// An error body. All parts can be missing, and other keys can stand beside them.
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct ErrorJson<'a> {
     #[serde(borrow)]
     pub(crate) code: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) message: Option<Text<'a>>,
+    /// Shares that other orders hold.
+    #[serde(borrow)]
+    pub(crate) held_for_orders: Option<&'a RawValue>,
+    /// Those orders.
+    #[serde(borrow)]
+    pub(crate) related_orders: Option<&'a RawValue>,
+    /// The order on the other side that one would trade with.
+    #[serde(borrow)]
+    pub(crate) existing_order_id: Option<&'a RawValue>,
+}
+
+/// One row of the answer to `DELETE /v2/orders`.
+#[cfg(feature = "trading")]
+#[derive(Debug, Deserialize)]
+pub(crate) struct CancelRowJson<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    pub(crate) status: u16,
+    /// The order, or an error.
+    #[serde(borrow)]
+    pub(crate) body: Option<&'a RawValue>,
 }

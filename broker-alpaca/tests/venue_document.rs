@@ -4,9 +4,12 @@
 
 mod documents;
 
+use std::collections::BTreeSet;
+
 use broker_alpaca::venue::AlpacaVenue;
-use broker_sim::HistoryPlan;
-use broker_sim::wire::{Venue, WireRequest};
+use broker_core::seam::Frame;
+use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
+use broker_sim::{Depth, HistoryPlan};
 use chrono::{DateTime, Utc};
 use documents::Documents;
 use serde_json::Value;
@@ -15,6 +18,8 @@ struct Check {
     venue: AlpacaVenue,
     now: DateTime<Utc>,
     documents: Documents,
+    /// Events of the socket that listens.
+    events: BTreeSet<String>,
 }
 
 impl Check {
@@ -25,7 +30,37 @@ impl Check {
             .with_body(body.to_owned());
         let answer = self.venue.handle(&request, self.now);
         self.documents.check(&request, &answer);
+        self.check_updates();
         serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    fn listen(&mut self) {
+        let request = WireRequest::new("GET", "/stream", "memory");
+        self.venue.upgrade(&request, SocketId(1), self.now).unwrap();
+        let (id, secret) = (AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY);
+        for text in [
+            format!(r#"{{"action":"auth","key":"{id}","secret":"{secret}"}}"#),
+            r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#.to_owned(),
+        ] {
+            self.venue.frame(SocketId(1), Frame::Text(text), self.now);
+        }
+        assert_eq!(self.venue.pushed(self.now).len(), 2);
+    }
+
+    /// The order of an update is one that a lookup could answer.
+    fn check_updates(&mut self) {
+        for (_, frame) in self.venue.pushed(self.now) {
+            let Frame::Binary(bytes) = frame else {
+                panic!("{frame:?}");
+            };
+            let message: Value = serde_json::from_slice(&bytes).unwrap();
+            let order = &message["data"]["order"];
+            let target = format!("/v2/orders/{}", order["id"].as_str().unwrap());
+            let lookup = WireRequest::new("GET", &target, "memory");
+            self.documents.check(&lookup, &WireAnswer::json(200, order.to_string()));
+            let event = message["data"]["event"].as_str().unwrap().to_owned();
+            self.events.insert(event);
+        }
     }
 
     fn get(&mut self, target: &str) -> Value {
@@ -55,13 +90,29 @@ fn a_seeded_run_answers_as_the_document_says() {
             .unwrap(),
         now,
         documents,
+        events: BTreeSet::new(),
     };
     read_side(&mut check);
+    check.listen();
     orders(&mut check);
+    closing(&mut check);
     market_data(&mut check);
     check.documents.assert_clean();
     check.documents.assert_exceptions_are_needed();
     assert!(check.documents.exchanges > 100, "{}", check.documents.exchanges);
+    let events: Vec<_> = check.events.iter().map(String::as_str).collect();
+    assert_eq!(
+        events,
+        [
+            "canceled",
+            "fill",
+            "held",
+            "new",
+            "partial_fill",
+            "pending_new",
+            "replaced"
+        ]
+    );
 }
 
 fn read_side(check: &mut Check) {
@@ -115,6 +166,14 @@ fn orders(check: &mut Check) {
         let Some(last) = page.last() else { break };
         after = format!("&after_order_id={last}");
     }
+    let trailing = check.ask(
+        "POST",
+        "/v2/orders",
+        r#"{"side":"sell","symbol":"SPY","type":"trailing_stop","trail_percent":"5","qty":"1","time_in_force":"day","position_intent":"sell_to_open"}"#,
+    );
+    let trailing = format!("/v2/orders/{}", trailing["id"].as_str().unwrap());
+    check.ask("DELETE", &trailing, "");
+    check.ask("DELETE", &trailing, "");
     let placed = check.ask(
         "POST",
         "/v2/orders",
@@ -123,29 +182,30 @@ fn orders(check: &mut Check) {
     let id = placed["id"].as_str().unwrap().to_owned();
     check.get(&format!("/v2/orders/{id}?nested=true"));
     check.get("/v2/orders:by_client_order_id?client_order_id=doc-1");
-    let trailing = check.ask(
-        "POST",
-        "/v2/orders",
-        r#"{"side":"sell","symbol":"SPY","type":"trailing_stop","trail_percent":"5","qty":"1","time_in_force":"day","position_intent":"sell_to_open"}"#,
-    );
     let replaced = check.ask("PATCH", &format!("/v2/orders/{id}"), r#"{"limit_price":"401.00"}"#);
     assert_eq!(replaced["replaces"], placed["id"]);
-    check.ask(
-        "DELETE",
-        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
-        "",
-    );
-    check.ask(
-        "DELETE",
-        &format!("/v2/orders/{}", trailing["id"].as_str().unwrap()),
-        "",
-    );
     check.ask("DELETE", "/v2/orders", "");
     check.ask(
         "POST",
         "/v2/orders",
         r#"{"side":"buy","symbol":"SPY","type":"market","qty":"9000000","time_in_force":"day"}"#,
     );
+}
+
+fn closing(check: &mut Check) {
+    let held = texts(&check.get("/v2/positions"), "symbol");
+    // Little is displayed where a history ends: here one order is filled in part, and all others at once.
+    let mut rules = check.venue.engine().rules().clone();
+    (rules.depth, rules.partial_per_mille) = (Depth::Unlimited, 1_000);
+    check.venue.engine_mut().set_rules(rules.clone());
+    let row = check.ask("DELETE", &format!("/v2/positions/{}?percentage=100", held[0]), "");
+    assert_eq!(row["order_type"], "market");
+    rules.partial_per_mille = 0;
+    check.venue.engine_mut().set_rules(rules);
+    let rows = check.ask("DELETE", "/v2/positions?cancel_orders=true", "");
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), held.len());
+    assert!(rows.iter().all(|row| row["status"] == 200), "{rows:?}");
 }
 
 fn market_data(check: &mut Check) {

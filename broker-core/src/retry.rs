@@ -160,7 +160,7 @@ fn repeatable(failure: &Failure) -> bool {
 }
 
 /// Kinds that the same request will meet again, sent or not.
-fn is_final(kind: ErrorKind) -> bool {
+pub(crate) fn is_final(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::Auth
         | ErrorKind::ReauthRequired

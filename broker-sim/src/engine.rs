@@ -290,6 +290,11 @@ impl Engine {
         self.now = self.now.max(now);
     }
 
+    /// The next moment at which something may happen by itself.
+    pub fn next_timer(&self) -> Option<DateTime<Utc>> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
     fn ring(&mut self, timer: Timer) {
         match timer {
             Timer::Accept(order) => self.accept(order),

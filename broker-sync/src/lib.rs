@@ -4,6 +4,8 @@
 mod check;
 mod fold;
 mod history;
+#[cfg(feature = "sqlite")]
+mod journal;
 mod ledger;
 mod orders;
 mod progress;
@@ -18,6 +20,8 @@ mod verdict;
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
 pub use history::StoreExt;
+#[cfg(feature = "sqlite")]
+pub use journal::SqliteJournal;
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};

@@ -7,6 +7,10 @@ pub(crate) mod instrument;
 pub(crate) mod market;
 pub(crate) mod order;
 pub(crate) mod portfolio;
+#[cfg(feature = "trading")]
+pub(crate) mod request;
+#[cfg(feature = "streaming")]
+pub(crate) mod update;
 
 use std::borrow::Cow;
 

@@ -2,13 +2,19 @@
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionEffect, PositionLeg, Trail};
 use broker_core::{
-    AccountId, ClientOrderId, Currency, InstrumentId, Money, Order, OrderId, OrderStatus, Qty, Result, Symbol,
+    AccountId, ClientOrderId, Currency, Error, InstrumentId, Money, Order, OrderId, OrderStatus, Qty, Result, Symbol,
     TimeInForce,
 };
 use rust_decimal::Decimal;
 
 use super::{needed, side, symbol};
-use crate::wire::{OrderJson, filled};
+use crate::wire::{self, OrderJson, filled};
+
+/// The order of an answer that holds one.
+pub(crate) fn first(body: &str, account: &AccountId) -> Result<Order> {
+    let orders = group(&wire::decode::<OrderJson<'_>>(body)?, account)?;
+    orders.into_iter().next().ok_or_else(|| Error::decode("an empty order"))
+}
 
 /// The order and its legs as orders of their own, linked; the order itself comes first.
 pub(crate) fn group(wire: &OrderJson<'_>, account: &AccountId) -> Result<Vec<Order>> {

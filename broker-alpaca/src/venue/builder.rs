@@ -5,13 +5,15 @@ use std::time::Duration;
 use broker_core::model::Environment;
 use broker_core::{AccountId, Currency, Error, Money, Result};
 use broker_sim::wire::{WireLimit, WireLimiter};
-use broker_sim::{AccountSpec, Catalogue, Engine, FeeSchedule, HistoryPlan};
+use broker_sim::{AccountSpec, Catalogue, ClientIdPolicy, Engine, FeeSchedule, HistoryPlan};
 use chrono::{DateTime, TimeZone, Utc};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 
 use super::AlpacaVenue;
 use super::activities::Ledger;
+use super::keys::Keys;
+use super::stream::{StreamTerms, Streams};
 
 /// Builds an [`AlpacaVenue`]. All of it has a default: one margin account with 100,000 dollars, the standard
 /// instruments, a key of its own, Alpaca's limits.
@@ -27,8 +29,16 @@ pub struct AlpacaVenueBuilder {
     trading: Vec<WireLimit>,
     data: Vec<WireLimit>,
     walks: bool,
+    terms: StreamTerms,
+    client_ids: Option<ClientIdPolicy>,
+    visibility_lag: Duration,
+    allows_wash_trades: bool,
 }
 
+/// Symbols of a market data client on the free plan.
+const USUAL_SYMBOLS: usize = 30;
+/// Frames that may wait for a shell to fetch them.
+const USUAL_BACKLOG: usize = 100_000;
 /// Both hosts: 200 requests a minute and key.
 const USUAL_LIMIT: WireLimit = WireLimit::fixed(200, Duration::from_secs(60));
 
@@ -44,6 +54,15 @@ impl AlpacaVenueBuilder {
             trading: vec![USUAL_LIMIT],
             data: vec![USUAL_LIMIT],
             walks: false,
+            terms: StreamTerms {
+                binary: true,
+                symbols: Some(USUAL_SYMBOLS),
+                backlog: USUAL_BACKLOG,
+                hides_stop_cancels: false,
+            },
+            client_ids: None,
+            visibility_lag: Duration::ZERO,
+            allows_wash_trades: false,
         }
     }
 
@@ -74,7 +93,8 @@ impl AlpacaVenueBuilder {
         self
     }
 
-    /// A paper account, which is the default, or a live one: it shows in the account's number.
+    /// A paper account, which is the default, or a live one: it shows in the account's number, and `/stream` answers in
+    /// text frames instead of binary ones.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
@@ -104,6 +124,51 @@ impl AlpacaVenueBuilder {
         self
     }
 
+    /// So many requests a minute and key, at each of the two hosts.
+    pub fn with_limits(self, per_minute: u32) -> Self {
+        let limits = vec![WireLimit::fixed(per_minute, Duration::from_secs(60))];
+        self.trading_limits(limits.clone()).data_limits(limits)
+    }
+
+    /// Takes a client order id any number of times, which the real service never does: so a client that sends an order
+    /// twice makes two. A lookup by the id gives the newest.
+    pub fn without_client_id_check(mut self) -> Self {
+        self.client_ids = Some(ClientIdPolicy::None);
+        self
+    }
+
+    /// Leaves an order out of every lookup and list of orders until this long after it was taken. The answer to the
+    /// one who placed it and the event streams show it at once.
+    pub fn with_visibility_lag(mut self, lag: Duration) -> Self {
+        self.visibility_lag = lag;
+        self
+    }
+
+    /// Takes orders that could trade with resting ones of the same account.
+    pub fn allowing_wash_trades(mut self) -> Self {
+        self.allows_wash_trades = true;
+        self
+    }
+
+    /// Does not stream the cancel of a stop whose target was filled, as was seen of the real service: the leg is known
+    /// to be canceled to those who read it.
+    pub fn without_stop_leg_cancels(mut self) -> Self {
+        self.terms.hides_stop_cancels = true;
+        self
+    }
+
+    /// Any number of symbols for a market data client, `*` too.
+    pub fn without_symbol_limit(mut self) -> Self {
+        self.terms.symbols = None;
+        self
+    }
+
+    /// Closes a socket for which more than so many frames wait to be fetched: 100,000 unless told otherwise.
+    pub fn with_backlog(mut self, frames: usize) -> Self {
+        self.terms.backlog = frames;
+        self
+    }
+
     /// Lets the markets walk a step with the first request of every second. Without it they stay where they are
     /// until the engine is told.
     pub fn walking_markets(mut self) -> Self {
@@ -123,8 +188,17 @@ impl AlpacaVenueBuilder {
         if engine.account(&account).is_err() {
             return Err(Error::config("the engine has no such account"));
         }
-        // Nothing here streams, and kept events would pile up.
+        // Until somebody listens; kept events would pile up.
         engine.keep_events(false);
+        if let Some(client_ids) = self.client_ids {
+            let mut rules = engine.rules().clone();
+            rules.client_ids = client_ids;
+            engine.set_rules(rules);
+        }
+        let terms = StreamTerms {
+            binary: self.environment == Environment::Paper,
+            ..self.terms
+        };
         let keys = if self.keys.is_empty() {
             vec![(
                 AlpacaVenue::KEY_ID.to_owned(),
@@ -137,11 +211,16 @@ impl AlpacaVenueBuilder {
             engine,
             account,
             environment: self.environment,
-            keys,
-            tokens: self.tokens,
+            keys: Keys {
+                keys,
+                tokens: self.tokens,
+            },
             trading: WireLimiter::new(self.trading),
             data: WireLimiter::new(self.data),
             ledger: Ledger::default(),
+            streams: Streams::new(terms),
+            visibility_lag: chrono::Duration::from_std(self.visibility_lag).unwrap_or(chrono::Duration::MAX),
+            allows_wash_trades: self.allows_wash_trades,
             walked_at: None,
             walks: self.walks,
         })

@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Timelike, 
 use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
 
-use super::ids::{from_token, to_token};
+use super::ids::{from_token, is_pair, to_token};
 use super::json::{Object, array, stamp};
 use super::params::{Params, local_date, midnight};
 use super::refusal::{Refusal, Reply};
@@ -25,7 +25,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             Self::Stocks => "us_equity",
             Self::Crypto => "crypto",
@@ -61,7 +61,10 @@ pub(super) fn quotes(engine: &Engine, family: Family, request: &WireRequest) -> 
     let mut quotes = Object::new();
     for instrument in asked(engine, family, &params)?.values() {
         if let Some(quote) = engine.quote(&instrument.id) {
-            quotes = quotes.raw(instrument.symbol.get(), &quote_json(family, instrument, &quote));
+            quotes = quotes.raw(
+                instrument.symbol.get(),
+                &with_quote(Object::new(), family, instrument, &quote).end(),
+            );
         }
     }
     Ok(WireAnswer::json(200, Object::new().raw("quotes", &quotes.end()).end()))
@@ -85,7 +88,7 @@ fn asked<'a>(
     params.needed("symbols")?;
     let mut found = BTreeMap::new();
     for symbol in params.list("symbols")?.unwrap_or_default() {
-        if (family == Family::Crypto) != symbol.contains('/') {
+        if (family == Family::Crypto) != is_pair(symbol) {
             return Err(Refusal::malformed(format!("invalid symbol: {symbol}")));
         }
         let instrument = engine.instrument(&InstrumentId::from(symbol));
@@ -96,28 +99,33 @@ fn asked<'a>(
     Ok(found)
 }
 
-/// A side that nobody quotes has the price 0. Sizes of shares and contracts are whole.
-fn quote_json(family: Family, instrument: &Instrument, quote: &Quote) -> String {
+/// A quote as the market data streams tell it.
+pub(super) fn streamed_quote(family: Family, instrument: &Instrument, quote: &Quote) -> String {
+    let object = Object::new().text("T", "q").text("S", instrument.symbol.get());
+    with_quote(object, family, instrument, quote).end()
+}
+
+/// Adds a quote. A side that nobody quotes has the price 0. Sizes of shares and contracts are whole.
+fn with_quote(object: Object, family: Family, instrument: &Instrument, quote: &Quote) -> Object {
     let price = |price: Option<broker_core::Price>| price.map(|price| price.get()).unwrap_or_default();
     let size = |size: Option<broker_core::Qty>| {
         let size = size.map(|size| size.get()).unwrap_or_default();
         if family == Family::Crypto { size } else { size.trunc() }
     };
-    let object = Object::new()
+    let object = object
         .stamp("t", quote.at.unwrap_or_default())
         .number("bp", price(quote.bid))
         .number("bs", size(quote.bid_size))
         .number("ap", price(quote.ask))
         .number("as", size(quote.ask_size));
     match family {
-        Family::Crypto => object.end(),
-        Family::Options => object.text("bx", "N").text("ax", "N").text("c", "A").end(),
+        Family::Crypto => object,
+        Family::Options => object.text("bx", "N").text("ax", "N").text("c", "A"),
         Family::Stocks => object
             .text("bx", "V")
             .text("ax", "V")
             .raw("c", r#"["R"]"#)
-            .text("z", tape(instrument))
-            .end(),
+            .text("z", tape(instrument)),
     }
 }
 

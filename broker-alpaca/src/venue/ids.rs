@@ -49,6 +49,11 @@ pub(super) fn slashless(symbol: &str) -> String {
     symbol.replace('/', "")
 }
 
+/// Whether a symbol is one of a coin pair.
+pub(super) fn is_pair(symbol: &str) -> bool {
+    symbol.contains('/')
+}
+
 /// A page token as the real service writes it: its own text in base64, with the padding that a URL must escape.
 pub(super) fn to_token(text: &str) -> String {
     BASE64_STANDARD.encode(text)

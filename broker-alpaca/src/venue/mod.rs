@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `/v2/account`, `/v2/account/configurations` | GET |
 //! | `/v2/account/activities`, `/v2/account/activities/{type}` | GET |
-//! | `/v2/positions`, `/v2/positions/{symbol_or_asset_id}` | GET |
+//! | `/v2/positions`, `/v2/positions/{symbol_or_asset_id}` | GET, DELETE |
 //! | `/v2/orders` | GET, POST, DELETE |
 //! | `/v2/orders/{id}` | GET, PATCH, DELETE |
 //! | `/v2/orders:by_client_order_id` | GET |
@@ -18,6 +18,8 @@
 //! | `/v2/clock`, `/v2/calendar` | GET |
 //! | `/v2/stocks/quotes/latest`, `/v1beta3/crypto/us/latest/quotes`, `/v1beta1/options/quotes/latest` | GET |
 //! | `/v2/stocks/bars`, `/v1beta3/crypto/us/bars`, `/v1beta1/options/bars` | GET |
+//! | `/stream` | WebSocket: `trade_updates` |
+//! | `/v2/iex`, `/v2/sip`, `/v2/delayed_sip`, `/v2/test`, `/v1beta3/crypto/us` | WebSocket: market data |
 //!
 //! What the real service does to those who read its history is done here, too:
 //!
@@ -32,7 +34,27 @@
 //! * `status=open` lists held legs only when `nested=true` rolls them up in their parent. A parent is listed when it
 //!   or one of its legs is in the state asked for.
 //! * The answer to a placed order shows it as `pending_new` and unfilled, whatever became of it since.
-//! * A bust is told on the event stream alone, and that is not served: the fill's row stays.
+//! * A bust is told on the event stream alone: the fill's row stays. A correction changes the row, and keeps its id.
+//!
+//! Orders meet what the document and the recordings show of the checks before the matching engine:
+//!
+//! * A taken `client_order_id` is found before all else that depends on the moment, so that a repeated order is never
+//!   refused for another reason.
+//! * An order against a position takes what is free of it at most; no order turns a position round.
+//! * An order that could trade with a resting one of the other side is a potential wash trade.
+//! * `opg` and `cls` orders are refused from two minutes before the opening, ten before the close, until 19:00.
+//! * Orders that wait for the opening are `new`, where the real service calls them `accepted`.
+//! * `mleg` orders are refused with 422: the engine has one instrument an order.
+//!
+//! `/stream` answers in binary frames, and in text frames for a live account. Every message of `trade_updates` holds
+//! the order as it was at that event, a group's legs too. What a client says before its key was taken is answered with
+//! `unauthorized`; what is no message at all ends the connection with 1008. `previous_execution_id` of a
+//! `trade_bust` or a `trade_correct` names the fill by its activity. A part of a target that fills makes the stop
+//! smaller: `restated`.
+//!
+//! Market data streams deliver the engine's quotes. Trades and bars can be subscribed to and never come, for the
+//! engine has none; `delayed_sip` is not delayed, and `test` takes every share. One client a feed, thirty symbols,
+//! `*` not among them. Options (`/v1beta1/...`) are streamed in MessagePack only: an upgrade is answered with 501.
 //!
 //! ```
 //! # async fn start() -> broker_core::Result<()> {
@@ -48,9 +70,12 @@ mod activities;
 mod assets;
 mod builder;
 mod clock;
+mod close;
 mod data;
+mod guard;
 mod ids;
 mod json;
+mod keys;
 mod orders;
 mod params;
 mod place;
@@ -58,36 +83,40 @@ mod refusal;
 mod route;
 mod rows;
 mod shapes;
+mod stream;
 mod terms;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use broker_core::model::Environment;
-use broker_core::seam::{Clock, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, Result};
+use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
+use broker_core::{AccountId, Order, Result};
 use broker_sim::wire::{
-    Admission, LoopbackServer, MemoryTransport, Standing, Venue, WireAnswer, WireLimiter, WireRequest, share,
+    Admission, LoopbackServer, MemoryTransport, SocketId, Standing, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
-use broker_sim::{Engine, HistoryPlan};
+use broker_sim::{Engine, HistoryPlan, SimOrder};
 use chrono::{DateTime, Duration, Utc};
-use secrecy::{ExposeSecret, SecretString};
 
 pub use builder::AlpacaVenueBuilder;
 
 use activities::Ledger;
+use keys::{Host, Keys};
 use refusal::Refusal;
+use stream::{House, Streams};
 
 /// A venue that speaks Alpaca's REST protocol, for one account.
 pub struct AlpacaVenue {
     engine: Engine,
     account: AccountId,
     environment: Environment,
-    keys: Vec<(String, SecretString)>,
-    tokens: Vec<SecretString>,
+    keys: Keys,
     trading: WireLimiter,
     data: WireLimiter,
     ledger: Ledger,
+    streams: Streams,
+    visibility_lag: Duration,
+    allows_wash_trades: bool,
     /// When the markets took their last step, where they walk by themselves.
     walked_at: Option<DateTime<Utc>>,
     walks: bool,
@@ -132,6 +161,22 @@ impl AlpacaVenue {
         AccountId::from(ids::uuid("account", self.account.get()))
     }
 
+    /// Every order of the account as it is in truth, exits of groups too, in the order in which they were made: what a
+    /// test compares with what a client believes. Client order ids and all states are in
+    /// [`Engine::orders`](broker_sim::Engine::orders), too.
+    pub fn orders(&self) -> Vec<Order> {
+        let orders = self.engine.orders(&self.account).into_iter().flatten();
+        orders.map(SimOrder::order).cloned().collect()
+    }
+
+    /// When it will have something to say to a socket by itself, as far as is known by now: what a shell that keeps
+    /// appointments asks for.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        let walks = self.walks && self.streams.has_watchers();
+        let step = self.walked_at.filter(|_| walks).map(|at| at + Duration::seconds(1));
+        self.streams.next_due(&self.engine).into_iter().chain(step).min()
+    }
+
     /// How many requests were refused with 429 so far, at both hosts.
     pub fn refused(&self) -> u64 {
         self.trading.refused() + self.data.refused()
@@ -151,30 +196,6 @@ impl AlpacaVenue {
         Arc::new(MemoryTransport::new(share(self), clock, rng, spawn))
     }
 
-    /// Who asks, by the key's id or `token`; the limits count by it.
-    fn authenticate(&self, request: &WireRequest, host: Host) -> Result<String, Refusal> {
-        if let Some(bearer) = request.header("authorization") {
-            let token = bearer.strip_prefix("Bearer ").unwrap_or_default();
-            let known = self.tokens.iter().any(|known| known.expose_secret() == token);
-            return if known {
-                Ok("token".to_owned())
-            } else {
-                Err(Refusal::unauthorized())
-            };
-        }
-        let id = request.header("apca-api-key-id").unwrap_or_default();
-        let secret = request.header("apca-api-secret-key").unwrap_or_default();
-        let known = self
-            .keys
-            .iter()
-            .any(|(key, hidden)| key == id && hidden.expose_secret() == secret);
-        match (known, host) {
-            (true, _) => Ok(id.to_owned()),
-            (false, Host::Trading) => Err(Refusal::forbidden()),
-            (false, Host::Data) => Err(Refusal::unauthorized()),
-        }
-    }
-
     /// Moves the engine's time, and its markets one step a second where they walk.
     fn keep_time(&mut self, now: DateTime<Utc>) {
         let due = self.walked_at.is_none_or(|at| now - at >= Duration::seconds(1));
@@ -185,31 +206,29 @@ impl AlpacaVenue {
             self.engine.run(now);
         }
     }
-}
 
-/// Which of the two hosts a path belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Host {
-    Trading,
-    Data,
-}
+    /// Moves time, and notes what is to be told of it.
+    fn settle(&mut self, now: DateTime<Utc>) {
+        self.keep_time(now);
+        let (mut house, streams) = self.house();
+        streams.settle(&mut house, now);
+    }
 
-impl Host {
-    fn of(path: &str) -> Self {
-        let data = ["/v2/stocks", "/v1beta1/", "/v1beta3/"];
-        if data.iter().any(|start| path.starts_with(start)) {
-            Self::Data
-        } else {
-            Self::Trading
-        }
+    fn house(&mut self) -> (House<'_>, &mut Streams) {
+        let house = House {
+            engine: &mut self.engine,
+            account: &self.account,
+            keys: &self.keys,
+        };
+        (house, &mut self.streams)
     }
 }
 
 impl Venue for AlpacaVenue {
     fn handle(&mut self, request: &WireRequest, now: DateTime<Utc>) -> WireAnswer {
-        self.keep_time(now);
+        self.settle(now);
         let host = Host::of(&request.path);
-        let key = match self.authenticate(request, host) {
+        let key = match self.keys.authenticate(request, host) {
             Ok(key) => key,
             Err(refusal) => return refusal.into(),
         };
@@ -226,6 +245,31 @@ impl Venue for AlpacaVenue {
             // The limiters of this venue never ban.
             Admission::Banned { .. } => Refusal::too_many().into(),
         }
+    }
+
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        self.settle(now);
+        let path = request.path.as_str();
+        if matches!(path, "/v1beta1/options" | "/v1beta1/indicative" | "/v1beta1/opra") {
+            return Err(
+                Refusal::not_implemented("options are streamed as MessagePack, which is not spoken here").into(),
+            );
+        }
+        if self.streams.open(path, socket, now) {
+            return Ok(());
+        }
+        Err(self.handle(request, now))
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        self.settle(now);
+        let (mut house, streams) = self.house();
+        streams.frame(&mut house, socket, frame);
+    }
+
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        self.settle(now);
+        self.streams.take()
     }
 }
 

@@ -10,7 +10,7 @@ use broker_sim::wire::{WireAnswer, WireRequest};
 use broker_sim::{Engine, SimOrder};
 use chrono::{DateTime, Utc};
 
-use super::ids::slashless;
+use super::ids::{is_uuid, slashless};
 use super::json::{Object, array};
 use super::params::Params;
 use super::place;
@@ -18,11 +18,11 @@ use super::refusal::{Refusal, Reply};
 use super::shapes::{self, OrderFacts};
 
 /// `GET /v2/orders`.
-pub(super) fn list(engine: &Engine, account: &AccountId, request: &WireRequest) -> Reply {
+pub(super) fn list(book: &Book<'_>, request: &WireRequest) -> Reply {
     let query = Query::of(request)?;
-    let book = Book::of(engine, account)?;
+    let orders: Vec<_> = book.orders()?.collect();
     let place = |id: &str| {
-        let found = book.orders.iter().position(|order| order.order().id.get() == id);
+        let found = orders.iter().position(|order| order.order().id.get() == id);
         found.ok_or_else(|| Refusal::invalid(format!("order not found: {id}")))
     };
     let after = query.after_id.map(place).transpose()?;
@@ -30,9 +30,9 @@ pub(super) fn list(engine: &Engine, account: &AccountId, request: &WireRequest) 
     let wanted = |(index, order): &(usize, &&SimOrder)| {
         after.is_none_or(|after| *index > after)
             && before.is_none_or(|before| *index < before)
-            && query.wants(&book, order)
+            && query.wants(book, order)
     };
-    let rows = book.orders.iter().enumerate();
+    let rows = orders.iter().enumerate();
     let render = |(_, order): (usize, &&SimOrder)| book.render(order, query.nested);
     let page: Vec<String> = if query.ascending {
         rows.filter(wanted).take(query.limit).map(render).collect()
@@ -43,25 +43,16 @@ pub(super) fn list(engine: &Engine, account: &AccountId, request: &WireRequest) 
 }
 
 /// `GET /v2/orders/{id}`.
-pub(super) fn one(engine: &Engine, account: &AccountId, request: &WireRequest, id: &str) -> Reply {
+pub(super) fn one(book: &Book<'_>, request: &WireRequest, id: &str) -> Reply {
     let nested = Params::of(request, &["nested"])?.flag("nested")?;
-    let book = Book::of(engine, account)?;
     let order = book.find(id)?;
     Ok(WireAnswer::json(200, book.render(order, nested)))
 }
 
-/// `GET /v2/orders:by_client_order_id`.
-pub(super) fn by_client_id(engine: &Engine, account: &AccountId, request: &WireRequest) -> Reply {
+/// `GET /v2/orders:by_client_order_id`: the newest, where ids may come again.
+pub(super) fn by_client_id(book: &Book<'_>, request: &WireRequest) -> Reply {
     let id = Params::of(request, &["client_order_id"])?.needed("client_order_id")?;
-    let book = Book::of(engine, account)?;
-    let made = || {
-        book.orders
-            .iter()
-            .copied()
-            .find(|order| shapes::made_client_id(order.order()) == id)
-    };
-    let known = engine.order_by_client_id(account, &ClientOrderId::from(id)).ok();
-    let order = known.or_else(made);
+    let order = book.by_client_id(id)?;
     let order = order.ok_or_else(|| Refusal::not_found(format!("order not found for {id}")))?;
     Ok(WireAnswer::json(200, book.render(order, false)))
 }
@@ -106,36 +97,72 @@ pub(super) fn cancel_all(engine: &mut Engine, account: &AccountId, request: &Wir
 }
 
 /// The orders of an account in the order of their placing.
+#[derive(Clone, Copy)]
 pub(super) struct Book<'a> {
     engine: &'a Engine,
     account: &'a AccountId,
-    orders: Vec<&'a SimOrder>,
+    /// Orders that were made after this moment are not seen.
+    until: DateTime<Utc>,
 }
 
 impl<'a> Book<'a> {
     pub(super) fn of(engine: &'a Engine, account: &'a AccountId) -> Result<Self, Refusal> {
-        let orders = engine.orders(account).map_err(|reject| place::refusal(&reject, None))?;
+        engine
+            .account(account)
+            .map_err(|reject| place::refusal(&reject, None))?;
         Ok(Self {
             engine,
             account,
-            orders: orders.collect(),
+            until: DateTime::<Utc>::MAX_UTC,
         })
     }
 
+    /// Without the orders that were made after this moment.
+    pub(super) fn until(self, until: DateTime<Utc>) -> Self {
+        Self { until, ..self }
+    }
+
+    fn orders(&self) -> Result<impl DoubleEndedIterator<Item = &'a SimOrder> + use<'a>, Refusal> {
+        let until = self.until;
+        let orders = self
+            .engine
+            .orders(self.account)
+            .map_err(|reject| place::refusal(&reject, None))?;
+        Ok(orders.filter(move |order| is_made(order, until)))
+    }
+
     pub(super) fn find(&self, id: &str) -> Result<&'a SimOrder, Refusal> {
-        let found = self.engine.order(self.account, &OrderId::from(id));
-        found.map_err(|_| Refusal::not_found(format!("order not found for {id}")))
+        let found = self.engine.order(self.account, &OrderId::from(id)).ok();
+        let found = found.filter(|order| is_made(order, self.until));
+        found.ok_or_else(|| Refusal::not_found(format!("order not found for {id}")))
+    }
+
+    fn by_client_id(&self, id: &str) -> Result<Option<&'a SimOrder>, Refusal> {
+        let id = ClientOrderId::from(id);
+        if let Ok(newest) = self.engine.order_by_client_id(self.account, &id) {
+            if is_made(newest, self.until) {
+                return Ok(Some(newest));
+            }
+            let has_it = |order: &&SimOrder| order.order().client_id.as_ref() == Some(&id);
+            return Ok(self.orders()?.rev().find(has_it));
+        }
+        // Only ids that the venue made itself are left, and those are UUIDs.
+        if !is_uuid(id.get()) {
+            return Ok(None);
+        }
+        let made =
+            |order: &&SimOrder| order.order().client_id.is_none() && shapes::made_client_id(order.order()) == id.get();
+        Ok(self.orders()?.find(made))
     }
 
     /// Whether it is a leg of another order. The target of an OCO has its stop as its leg.
-    fn is_leg(&self, order: &SimOrder) -> bool {
-        let order = order.order();
+    pub(super) fn is_leg(&self, order: &Order) -> bool {
         let oco_stop = order.links.group == Some(Group::Oco) && order.kind != OrderKind::Limit;
         order.links.parent.is_some() || (oco_stop && !order.links.siblings.is_empty())
     }
 
-    fn legs(&self, order: &SimOrder) -> Vec<&'a SimOrder> {
-        let links = &order.order().links;
+    pub(super) fn legs(&self, order: &Order) -> Vec<&'a SimOrder> {
+        let links = &order.links;
         let ids = match links.group {
             _ if self.is_leg(order) => &[][..],
             Some(Group::Oco) => &links.siblings,
@@ -147,14 +174,18 @@ impl<'a> Book<'a> {
     }
 
     /// Alpaca keeps one of two exits at work: the stop is held until its price is reached.
-    fn is_held(&self, order: &SimOrder) -> bool {
-        let (shown, links) = (order.order(), &order.order().links);
-        let waits = shown.kind != OrderKind::Limit && !order.is_triggered() && shown.status == OrderStatus::New;
+    pub(super) fn is_held(&self, order: &SimOrder) -> bool {
         let works = |id: &OrderId| {
             let sibling = self.engine.order(self.account, id);
             sibling.is_ok_and(|sibling| !sibling.order().status.is_final())
         };
-        shown.status == OrderStatus::Held || (waits && self.is_leg(order) && links.siblings.iter().any(works))
+        self.waits(order.order(), order.is_triggered(), works)
+    }
+
+    /// The same of an order as it was at some moment, by which of its siblings worked then.
+    pub(super) fn waits(&self, shown: &Order, triggered: bool, works: impl Fn(&OrderId) -> bool) -> bool {
+        let waits = shown.kind != OrderKind::Limit && !triggered && shown.status == OrderStatus::New;
+        shown.status == OrderStatus::Held || (waits && self.is_leg(shown) && shown.links.siblings.iter().any(works))
     }
 
     /// With its legs, where they are asked for and there are some.
@@ -163,7 +194,13 @@ impl<'a> Book<'a> {
         if self.is_held(order) {
             shown.status = OrderStatus::Held;
         }
-        self.write(order, &shown, nested, order.first_at(&OrderStatus::Filled))
+        let legs = if nested { self.render_legs(order) } else { Vec::new() };
+        self.write(order, &shown, legs, order.first_at(&OrderStatus::Filled))
+    }
+
+    fn render_legs(&self, order: &SimOrder) -> Vec<String> {
+        let legs = self.legs(order.order()).into_iter();
+        legs.map(|leg| self.render(leg, false)).collect()
     }
 
     /// As it came in: not yet taken by the market, whatever became of it since.
@@ -174,18 +211,17 @@ impl<'a> Book<'a> {
         shown.filled_qty = Qty::ZERO;
         shown.average_price = None;
         shown.updated_at = shown.created_at;
-        Ok(self.write(order, &shown, true, None))
+        Ok(self.write(order, &shown, self.render_legs(order), None))
     }
 
-    fn write(&self, order: &SimOrder, shown: &Order, nested: bool, filled_at: Option<DateTime<Utc>>) -> String {
-        let legs: Vec<String> = if nested {
-            self.legs(order)
-                .into_iter()
-                .map(|leg| self.render(leg, false))
-                .collect()
-        } else {
-            Vec::new()
-        };
+    /// An order as `shown`, with these legs.
+    pub(super) fn write(
+        &self,
+        order: &SimOrder,
+        shown: &Order,
+        legs: Vec<String>,
+        filled_at: Option<DateTime<Utc>>,
+    ) -> String {
         let facts = OrderFacts {
             filled_at,
             high_water_mark: order.extreme(),
@@ -202,6 +238,10 @@ impl<'a> Book<'a> {
             None => String::from("null"),
         }
     }
+}
+
+fn is_made(order: &SimOrder, by: DateTime<Utc>) -> bool {
+    order.order().created_at.is_none_or(|at| at <= by)
 }
 
 /// What is asked for.
@@ -278,8 +318,9 @@ impl<'a> Query<'a> {
     fn wants(&self, book: &Book<'_>, order: &SimOrder) -> bool {
         let submitted = order.order().created_at;
         let in_state = if self.nested {
-            !book.is_leg(order)
-                && (self.is_in_state(order.order()) || book.legs(order).iter().any(|leg| self.is_in_state(leg.order())))
+            !book.is_leg(order.order())
+                && (self.is_in_state(order.order())
+                    || book.legs(order.order()).iter().any(|leg| self.is_in_state(leg.order())))
         } else {
             let hidden = self.state == OrderState::Open && book.is_held(order);
             self.is_in_state(order.order()) && !hidden

@@ -1,13 +1,14 @@
 //! Placing and replacing orders, and the engine's refusals in Alpaca's words.
 
-use broker_core::model::{AssetClass, Group, OrderChange, Trail};
+use broker_core::model::{Amount, AssetClass, Group, OrderChange, Trail};
 use broker_core::num::{Num, Text};
-use broker_core::{AccountId, Instrument, OrderStatus, Price};
+use broker_core::{AccountId, Instrument, Order, OrderRequest, OrderStatus, Price};
 use broker_sim::wire::{WireAnswer, WireRequest};
 use broker_sim::{Engine, SimReject};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::guard::Guard;
 use super::ids::slashless;
 use super::json::plain;
 use super::orders::Book;
@@ -30,46 +31,83 @@ struct ReplaceJson<'a> {
     client_order_id: Option<Text<'a>>,
 }
 
+/// Where orders are placed.
+pub(super) struct Floor<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) account: &'a AccountId,
+    pub(super) now: DateTime<Utc>,
+    pub(super) allows_wash_trades: bool,
+}
+
+impl Floor<'_> {
+    fn guard(&self) -> Guard<'_> {
+        Guard {
+            engine: self.engine,
+            account: self.account,
+            now: self.now,
+            allows_wash_trades: self.allows_wash_trades,
+        }
+    }
+
+    /// Places an order; gives it as it came in.
+    pub(super) fn submit(&mut self, order: &OrderRequest, instrument: &Instrument) -> Result<String, Refusal> {
+        self.guard().check(order, instrument)?;
+        let placed = self.engine.place(self.account, order, None, self.now);
+        let placed = placed.map_err(|reject| refusal(&reject, Some(instrument)))?;
+        Book::of(self.engine, self.account)?.as_placed(&placed.id)
+    }
+}
+
 /// `POST /v2/orders`. The answer shows the order as it came in, legs and all: what happens to it is read later.
-pub(super) fn place(engine: &mut Engine, account: &AccountId, request: &WireRequest, now: DateTime<Utc>) -> Reply {
+pub(super) fn place(floor: &mut Floor<'_>, request: &WireRequest) -> Reply {
     Params::of(request, &[])?;
     let text = body(request)?;
     let json: PlaceJson<'_> = decode(text)?;
-    let instrument = instrument(engine, &json)?;
+    if json.is_multi_leg() {
+        // The engine has one instrument an order.
+        return Err(Refusal::invalid("order_class \"mleg\" is not served by this venue"));
+    }
+    let instrument = instrument(floor.engine, &json)?;
     let order = terms::order(&json, &instrument)?;
-    let placed = engine
-        .place(account, &order, None, now)
-        .map_err(|reject| refusal(&reject, Some(&instrument)))?;
-    answer(engine, account, &placed.id)
+    floor
+        .submit(&order, &instrument)
+        .map(|order| WireAnswer::json(200, order))
 }
 
 /// `PATCH /v2/orders/{id}`: a new order takes the place of the old one.
-pub(super) fn replace(
-    engine: &mut Engine,
-    account: &AccountId,
-    request: &WireRequest,
-    id: &str,
-    now: DateTime<Utc>,
-) -> Reply {
+pub(super) fn replace(floor: &mut Floor<'_>, request: &WireRequest, id: &str) -> Reply {
     Params::of(request, &[])?;
     let text = body(request)?;
     let json: ReplaceJson<'_> = decode(text)?;
-    let old = Book::of(engine, account)?.find(id)?.order().clone();
+    let old = Book::of(floor.engine, floor.account)?.find(id)?.order().clone();
     let instrument = old
         .legs
         .first()
-        .and_then(|leg| engine.instrument(&leg.instrument))
+        .and_then(|leg| floor.engine.instrument(&leg.instrument))
         .cloned();
     let change = change(&json, &old, instrument.as_ref())?;
     let client_id = terms::client_id(json.client_order_id.as_ref())?;
-    let new = engine
-        .replace(account, &old.id, &change, client_id, now)
+    if let Some(instrument) = &instrument {
+        check_more(&floor.guard(), &old, &change, instrument)?;
+    }
+    let new = floor
+        .engine
+        .replace(floor.account, &old.id, &change, client_id, floor.now)
         .map_err(|reject| refusal(&reject, instrument.as_ref()))?;
-    answer(engine, account, &new.id)
+    let placed = Book::of(floor.engine, floor.account)?.as_placed(&new.id)?;
+    Ok(WireAnswer::json(200, placed))
 }
 
-fn answer(engine: &Engine, account: &AccountId, id: &broker_core::OrderId) -> Reply {
-    Ok(WireAnswer::json(200, Book::of(engine, account)?.as_placed(id)?))
+/// More of an order than before must be there to be sold. Exits of a group are covered by their entry.
+fn check_more(guard: &Guard<'_>, old: &Order, change: &OrderChange, instrument: &Instrument) -> Result<(), Refusal> {
+    let (Some(qty), Amount::Qty(before), Some(leg)) = (change.qty, old.amount, old.legs.first()) else {
+        return Ok(());
+    };
+    if old.reduce_only || old.status.is_final() || qty <= before {
+        return Ok(());
+    }
+    let filled = old.filled_qty.get();
+    guard.check_holdings(instrument, leg.side, qty.get() - filled, before.get() - filled)
 }
 
 fn body(request: &WireRequest) -> Result<&str, Refusal> {
@@ -115,11 +153,7 @@ pub(super) fn listed(engine: &Engine) -> impl Iterator<Item = &Instrument> {
         .filter(|instrument| shapes::class(instrument).is_some())
 }
 
-fn change(
-    json: &ReplaceJson<'_>,
-    old: &broker_core::Order,
-    instrument: Option<&Instrument>,
-) -> Result<OrderChange, Refusal> {
+fn change(json: &ReplaceJson<'_>, old: &Order, instrument: Option<&Instrument>) -> Result<OrderChange, Refusal> {
     if matches!(
         old.status,
         OrderStatus::PendingNew | OrderStatus::PendingCancel | OrderStatus::PendingReplace
@@ -134,6 +168,14 @@ fn change(
             "unable to replace order, legs of oto orders cannot be replaced",
         ));
     }
+    let shares = instrument.is_some_and(|instrument| instrument.asset_class != AssetClass::Crypto);
+    match old.amount {
+        Amount::Notional(_) => return Err(Refusal::invalid("notional orders cannot be replaced")),
+        Amount::Qty(qty) if shares && !qty.get().fract().is_zero() => {
+            return Err(Refusal::invalid("fractional orders cannot be replaced"));
+        }
+        Amount::Qty(_) => {}
+    }
     let on_grid = |number: Num, name: &str| match instrument {
         Some(instrument) => terms::price(number, name, instrument),
         None => Ok(Price::new(number.0)),
@@ -141,7 +183,6 @@ fn change(
     let mut change = OrderChange::new();
     if let Some(qty) = json.qty {
         let qty = terms::positive(qty, "qty")?;
-        let shares = instrument.is_some_and(|instrument| instrument.asset_class != AssetClass::Crypto);
         if shares && !qty.get().fract().is_zero() {
             return Err(Refusal::invalid("fractional quantities cannot be replaced"));
         }

@@ -67,6 +67,10 @@ impl Refusal {
         Self::new(405, Some(40_510_000), "method not allowed")
     }
 
+    pub(super) fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(501, Some(50_110_000), message)
+    }
+
     /// Adds a text beside code and message.
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Self {
         self.extra.push((key, value.to_string()));

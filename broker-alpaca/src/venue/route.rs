@@ -4,8 +4,10 @@ use broker_sim::wire::WireRequest;
 use chrono::{DateTime, Utc};
 
 use super::data::Family;
+use super::orders::Book;
+use super::place::Floor;
 use super::refusal::{Refusal, Reply};
-use super::{AlpacaVenue, account, activities, assets, clock, data, orders, place};
+use super::{AlpacaVenue, account, activities, assets, clock, close, data, orders, place};
 
 impl AlpacaVenue {
     /// Unknown paths are 404, unknown methods of a known path 405.
@@ -14,6 +16,7 @@ impl AlpacaVenue {
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["v2", "orders", rest @ ..] => self.route_orders(request, rest, now),
+            ["v2", "positions", rest @ ..] if request.method == "DELETE" => self.route_closing(request, rest, now),
             [
                 "v2",
                 "account" | "positions" | "assets" | "options" | "clock" | "calendar",
@@ -26,17 +29,39 @@ impl AlpacaVenue {
     }
 
     fn route_orders(&mut self, request: &WireRequest, rest: &[&str], now: DateTime<Utc>) -> Reply {
-        let (engine, account) = (&mut self.engine, &self.account);
         match (request.method.as_str(), rest) {
-            ("GET", []) => orders::list(engine, account, request),
-            ("POST", []) => place::place(engine, account, request, now),
-            ("DELETE", []) => orders::cancel_all(engine, account, request, now),
-            ("GET", [id]) => orders::one(engine, account, request, id),
-            ("PATCH", [id]) => place::replace(engine, account, request, id, now),
-            ("DELETE", [id]) => orders::cancel(engine, account, request, id, now),
+            ("GET", []) => orders::list(&self.visible(now)?, request),
+            ("POST", []) => place::place(&mut self.floor(now), request),
+            ("DELETE", []) => orders::cancel_all(&mut self.engine, &self.account, request, now),
+            ("GET", [id]) => orders::one(&self.visible(now)?, request, id),
+            ("PATCH", [id]) => place::replace(&mut self.floor(now), request, id),
+            ("DELETE", [id]) => orders::cancel(&mut self.engine, &self.account, request, id, now),
             (_, [] | [_]) => Err(Refusal::wrong_method()),
             _ => Err(unknown()),
         }
+    }
+
+    fn route_closing(&mut self, request: &WireRequest, rest: &[&str], now: DateTime<Utc>) -> Reply {
+        match rest {
+            [] => close::all(&mut self.floor(now), request),
+            [name] => close::one(&mut self.floor(now), request, name),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn floor(&mut self, now: DateTime<Utc>) -> Floor<'_> {
+        Floor {
+            engine: &mut self.engine,
+            account: &self.account,
+            now,
+            allows_wash_trades: self.allows_wash_trades,
+        }
+    }
+
+    /// The orders that lookups and lists show by now.
+    fn visible(&self, now: DateTime<Utc>) -> Result<Book<'_>, Refusal> {
+        let until = now.checked_sub_signed(self.visibility_lag).unwrap_or(now);
+        Ok(Book::of(&self.engine, &self.account)?.until(until))
     }
 
     fn route_reads(&mut self, request: &WireRequest, path: &[&str], now: DateTime<Utc>) -> Reply {
@@ -65,7 +90,7 @@ impl AlpacaVenue {
             ["account", "activities", kind] => self.activities(request, Some(kind), now),
             ["positions"] => account::positions(engine, account, request, now),
             ["positions", name] => account::position(engine, account, request, name, now),
-            ["orders:by_client_order_id"] => orders::by_client_id(engine, account, request),
+            ["orders:by_client_order_id"] => orders::by_client_id(&self.visible(now)?, request),
             ["assets"] => assets::list(engine, request),
             ["assets", name] => assets::one(engine, request, name),
             ["options", "contracts"] => assets::contract_list(engine, request, now),

@@ -5,6 +5,7 @@ use broker_core::num::{Num, Text};
 use broker_core::{ClientOrderId, Currency, Instrument, OrderRequest, Price, Qty, Side, Symbol, TimeInForce};
 use rust_decimal::Decimal;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::json::plain;
 use super::refusal::Refusal;
@@ -37,6 +38,16 @@ pub(super) struct PlaceJson<'a> {
     stop_loss: Option<StopLossJson>,
     #[serde(borrow)]
     position_intent: Option<Text<'a>>,
+    /// Of a multi-leg order, which this venue does not serve.
+    #[serde(borrow)]
+    legs: Option<&'a RawValue>,
+}
+
+impl PlaceJson<'_> {
+    /// Whether it is an order for several instruments at once.
+    pub(super) fn is_multi_leg(&self) -> bool {
+        self.legs.is_some() || self.order_class.as_ref().is_some_and(|class| class.get() == "mleg")
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,6 +19,7 @@ pub(crate) const ACCOUNT: &str = "0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10";
 /// What one request must be, and what answers it.
 pub(crate) struct Exchange {
     line: String,
+    sent: String,
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: String,
@@ -26,8 +27,14 @@ pub(crate) struct Exchange {
 
 /// `GET` of this path and query, as they stand on the wire.
 pub(crate) fn get(path_and_query: &str, body: impl Into<String>) -> Exchange {
+    send("GET", path_and_query, "", body)
+}
+
+/// A request of this method, path and query, and body, as they stand on the wire.
+pub(crate) fn send(method: &str, path_and_query: &str, sent: &str, body: impl Into<String>) -> Exchange {
     Exchange {
-        line: format!("GET {path_and_query}"),
+        line: format!("{method} {path_and_query}"),
+        sent: sent.to_owned(),
         status: 200,
         headers: Vec::new(),
         body: body.into(),
@@ -83,7 +90,7 @@ impl Stage {
             let exchange = queue.lock().unwrap().pop_front();
             let exchange = exchange.unwrap_or_else(|| panic!("not in the script: {line}"));
             assert_eq!(line, exchange.line);
-            assert!(request.body().is_empty());
+            assert_eq!(String::from_utf8_lossy(request.body()), exchange.sent, "{line}");
             log.lock().unwrap().push(Sent {
                 host: request.uri().host().unwrap().to_owned(),
                 headers: request.headers().clone(),

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
+use broker_core::seam::Frame;
 use broker_core::{AccountId, OrderRequest, Qty, Side};
-use broker_sim::wire::{Venue, WireAnswer, WireRequest};
+use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ pub(crate) fn at(text: &str) -> DateTime<Utc> {
 pub(crate) struct Desk {
     pub(crate) venue: AlpacaVenue,
     pub(crate) now: DateTime<Utc>,
+    sockets: u64,
 }
 
 impl Desk {
@@ -35,6 +37,7 @@ impl Desk {
         Self {
             venue: venue.build().unwrap(),
             now: at(OPEN),
+            sockets: 0,
         }
     }
 
@@ -86,12 +89,79 @@ impl Desk {
     }
 
     pub(crate) fn quote(&mut self, symbol: &str, bid: &str, ask: &str) {
-        let size: Qty = "10000".parse().unwrap();
+        self.quote_of(symbol, bid, ask, "10000");
+    }
+
+    /// A quote with so much on each side.
+    pub(crate) fn quote_of(&mut self, symbol: &str, bid: &str, ask: &str, size: &str) {
+        let size: Qty = size.parse().unwrap();
         let (bid, ask, now) = (bid.parse().unwrap(), ask.parse().unwrap(), self.now);
         let engine = self.venue.engine_mut();
         engine
             .set_quote(&symbol.into(), Some(bid), Some(ask), (size, size), now)
             .unwrap();
+    }
+
+    /// Opens a socket.
+    pub(crate) fn connect(&mut self, path: &str) -> SocketId {
+        self.sockets += 1;
+        let id = SocketId(self.sockets);
+        let request = WireRequest::new("GET", path, "memory");
+        self.venue.upgrade(&request, id, self.now).unwrap();
+        id
+    }
+
+    pub(crate) fn say(&mut self, socket: SocketId, text: &str) {
+        self.venue.frame(socket, Frame::Text(text.to_owned()), self.now);
+    }
+
+    /// All that goes out now.
+    pub(crate) fn pushed(&mut self) -> Vec<(SocketId, Frame)> {
+        self.venue.pushed(self.now)
+    }
+
+    /// All that goes out now, which is binary messages to this socket and nothing else.
+    pub(crate) fn binary(&mut self, socket: SocketId) -> Vec<String> {
+        let read = |(id, frame)| match frame {
+            Frame::Binary(bytes) if id == socket => String::from_utf8(bytes.to_vec()).unwrap(),
+            other => panic!("{id:?}: {other:?}"),
+        };
+        self.pushed().into_iter().map(read).collect()
+    }
+
+    /// The same in text messages.
+    pub(crate) fn texts(&mut self, socket: SocketId) -> Vec<String> {
+        let read = |(id, frame)| match frame {
+            Frame::Text(text) if id == socket => text,
+            other => panic!("{id:?}: {other:?}"),
+        };
+        self.pushed().into_iter().map(read).collect()
+    }
+
+    /// A socket that listens to `trade_updates`.
+    pub(crate) fn listener(&mut self) -> SocketId {
+        let socket = self.connect("/stream");
+        self.say(
+            socket,
+            &format!(
+                r#"{{"action":"auth","key":"{}","secret":"{}"}}"#,
+                AlpacaVenue::KEY_ID,
+                AlpacaVenue::SECRET_KEY
+            ),
+        );
+        self.say(socket, r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#);
+        assert_eq!(self.pushed().len(), 2);
+        socket
+    }
+
+    /// What `trade_updates` says now: the data of each message.
+    pub(crate) fn updates(&mut self, socket: SocketId) -> Vec<Value> {
+        let data = |text: String| {
+            let mut message: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(message["stream"], "trade_updates", "{text}");
+            message["data"].take()
+        };
+        self.binary(socket).into_iter().map(data).collect()
     }
 
     pub(crate) fn ids(&mut self, target: &str) -> Vec<String> {

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 /// What answers have that the document lacks: a path, where in the answer, what is said about it, and the recorded
 /// answer that shows it. Dates of activities are called date-times there and are dates; the exchange of a coin is
 /// called something else in each source, and never one of the document's words.
-const BEYOND: [(&str, &str, &str, &str); 8] = [
+const BEYOND: [(&str, &str, &str, &str); 10] = [
     ("/v2/orders", ".subtag", "no such field", "order_equity_accepted.json"),
     ("/v2/orders", ".source", "no such field", "order_equity_accepted.json"),
     (
@@ -23,6 +23,18 @@ const BEYOND: [(&str, &str, &str, &str); 8] = [
         ".body",
         "no such field",
         "cancel_all_207_with_bodies.json",
+    ),
+    (
+        "/v2/positions",
+        ".subtag",
+        "no such field",
+        "order_equity_accepted.json",
+    ),
+    (
+        "/v2/positions",
+        ".source",
+        "no such field",
+        "order_equity_accepted.json",
     ),
     (
         "/v2/account/activities",

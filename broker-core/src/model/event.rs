@@ -1,18 +1,48 @@
 //! What a live stream delivers.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::{Balances, Order, Position, Quote, Record};
 use crate::id::{AccountId, InstrumentId};
 
-/// What to follow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What to follow, and how closely.
+///
+/// ```
+/// use std::time::Duration;
+/// use broker_core::AccountId;
+/// use broker_core::model::Subscription;
+/// let all = Subscription::account(&AccountId::from("A1")).with_audit_every(Duration::from_secs(120));
+/// assert_eq!((all.queue, all.look_back), (1_024, Duration::from_secs(60)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Subscription {
     /// Orders, records, positions and balances of these accounts.
     pub accounts: Vec<AccountId>,
     /// Quotes of these instruments.
     pub quotes: Vec<InstrumentId>,
+    /// How many events of accounts wait for the reader at most; 1,024 by default. Quotes have a place of their own.
+    pub queue: usize,
+    /// How often the accounts are read back to find what the stream dropped without a word; 30 s by default.
+    pub audit_every: Duration,
+    /// How much further back than the last moment known to be complete a read-back asks, for rows become readable
+    /// late and clocks differ; 60 s by default.
+    pub look_back: Duration,
+}
+
+/// Nothing, to be filled in.
+impl Default for Subscription {
+    fn default() -> Self {
+        Self {
+            accounts: Vec::new(),
+            quotes: Vec::new(),
+            queue: 1_024,
+            audit_every: Duration::from_secs(30),
+            look_back: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Subscription {
@@ -20,16 +50,41 @@ impl Subscription {
     pub fn account(account: &AccountId) -> Self {
         Self {
             accounts: vec![account.clone()],
-            quotes: Vec::new(),
+            ..Self::default()
         }
     }
 
     /// Quotes of instruments.
     pub fn quotes(instruments: impl IntoIterator<Item = InstrumentId>) -> Self {
         Self {
-            accounts: Vec::new(),
             quotes: instruments.into_iter().collect(),
+            ..Self::default()
         }
+    }
+
+    /// With room for this many events of accounts, at least 2.
+    #[must_use]
+    pub fn with_queue(mut self, events: usize) -> Self {
+        self.queue = events.max(2);
+        self
+    }
+
+    /// Audited this often, at most once a second.
+    ///
+    /// An audit costs three requests an account (open orders, orders closed lately, records; more where they fill
+    /// more than a page, or where history is asked instrument by instrument), and one for each order that is open
+    /// here and not listed there. At 30 s that is 6 requests a minute an account.
+    #[must_use]
+    pub fn with_audit_every(mut self, every: Duration) -> Self {
+        self.audit_every = every.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Reads back this much further than the last moment known to be complete.
+    #[must_use]
+    pub fn with_look_back(mut self, look_back: Duration) -> Self {
+        self.look_back = look_back;
+        self
     }
 }
 

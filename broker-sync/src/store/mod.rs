@@ -2,7 +2,7 @@
 
 mod memory;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};

@@ -98,7 +98,7 @@ impl SqliteStore {
 /// Makes a file that is not there yet, readable by its owner alone: it will hold whole account numbers. SQLite gives
 /// the files beside it the same permissions.
 #[cfg(unix)]
-fn keep_private(path: &Path) -> Result<()> {
+pub(crate) fn keep_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let text = path.to_string_lossy();
     if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
@@ -117,7 +117,7 @@ fn keep_private(path: &Path) -> Result<()> {
 
 /// Other systems have no such permissions: the folder's rules hold.
 #[cfg(not(unix))]
-fn keep_private(_: &Path) -> Result<()> {
+pub(crate) fn keep_private(_: &Path) -> Result<()> {
     Ok(())
 }
 
@@ -349,16 +349,16 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::decode("what is to be stored").with_source(error))
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::decode("the store holds what cannot be read").with_source(error))
 }
 
 /// A time as a column holds it. Years 1678 to 2261 can be kept.
-fn nanos(at: DateTime<Utc>) -> Result<i64> {
+pub(crate) fn nanos(at: DateTime<Utc>) -> Result<i64> {
     at.timestamp_nanos_opt()
         .ok_or_else(|| Error::decode(format!("{at} is too far away to be stored")))
 }
@@ -368,14 +368,14 @@ fn integer(count: u64) -> Result<i64> {
     i64::try_from(count).map_err(|error| Error::decode(format!("{count} is too large to be stored")).with_source(error))
 }
 
-fn unopened(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(crate) fn unopened(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::config("the SQLite file cannot be opened")
         .with_operation("store")
         .with_help("check the path and its permissions")
         .with_source(error)
 }
 
-fn failed(error: rusqlite::Error) -> Error {
+pub(crate) fn failed(error: rusqlite::Error) -> Error {
     let kind = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => ErrorKind::Unavailable,
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::ReadOnly) => ErrorKind::Config,

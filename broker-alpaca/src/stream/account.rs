@@ -1,0 +1,192 @@
+//! `trade_updates`: what happens to the orders of the account.
+
+use async_trait::async_trait;
+use broker_core::live::{Feed, Pulse, Signal, Source};
+use broker_core::model::{Event, Subscription};
+use broker_core::seam::Frame;
+use broker_core::{AccountId, Error, ErrorKind, Result};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Heard, heard, pulse, socket};
+use crate::broker::AlpacaBroker;
+use crate::config::Credentials;
+use crate::map;
+use crate::wire;
+use crate::wire::stream::{AuthorizationJson, EnvelopeJson, ListeningJson, TradeUpdateJson};
+
+const STREAM: &str = "trade_updates";
+
+/// The feed of one account.
+pub(super) struct TradeUpdates {
+    broker: AlpacaBroker,
+    account: AccountId,
+    covers: Subscription,
+}
+
+/// Shows no key.
+impl std::fmt::Debug for TradeUpdates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TradeUpdates({})", self.account)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SignIn<'a> {
+    Key {
+        action: &'a str,
+        key: &'a str,
+        secret: &'a str,
+    },
+    Token {
+        action: &'a str,
+        data: Token<'a>,
+    },
+}
+
+#[derive(Serialize)]
+struct Token<'a> {
+    oauth_token: &'a str,
+}
+
+#[derive(Serialize)]
+struct Listen {
+    action: &'static str,
+    data: Streams,
+}
+
+#[derive(Serialize)]
+struct Streams {
+    streams: [&'static str; 1],
+}
+
+impl TradeUpdates {
+    pub(super) fn new(broker: &AlpacaBroker, subscription: &Subscription) -> Result<Self> {
+        // All of them were checked to be the one account of the key.
+        let [account, ..] = subscription.accounts.as_slice() else {
+            return Err(Error::invalid("the subscription names no account"));
+        };
+        let account = account.clone();
+        let mut covers = subscription.clone();
+        covers.accounts = vec![account.clone()];
+        covers.quotes.clear();
+        Ok(Self {
+            broker: broker.clone(),
+            account,
+            covers,
+        })
+    }
+
+    fn sign_in(&self) -> Result<Frame> {
+        match self.broker.credentials() {
+            Credentials::Key { id, secret } => text(&SignIn::Key {
+                action: "auth",
+                key: id.expose_secret(),
+                secret: secret.expose_secret(),
+            }),
+            Credentials::OAuth(token) => text(&SignIn::Token {
+                action: "authenticate",
+                data: Token {
+                    oauth_token: token.expose_secret(),
+                },
+            }),
+        }
+    }
+
+    fn update(&self, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
+        let update: TradeUpdateJson<'_> = wire::decode(data.get())?;
+        // The fill first: an order that is filled further than its fills say looks like a hole.
+        let records = map::update::records(&update, &self.account)?;
+        out.extend(records.into_iter().map(|one| told(Event::Record(Box::new(one)))));
+        let orders = map::order::group(&update.order, &self.account)?;
+        out.extend(orders.into_iter().map(|order| told(Event::Order(Box::new(order)))));
+        Ok(())
+    }
+}
+
+fn told(event: Event) -> Signal {
+    Signal::Event(event)
+}
+
+fn text(message: &impl Serialize) -> Result<Frame> {
+    let text = serde_json::to_string(message);
+    text.map(Frame::Text)
+        .map_err(|_| Error::config("the sign-in message cannot be written"))
+}
+
+#[async_trait]
+impl Feed for TradeUpdates {
+    fn name(&self) -> &'static str {
+        STREAM
+    }
+
+    fn covers(&self) -> &Subscription {
+        &self.covers
+    }
+
+    async fn open(&mut self) -> Result<Source> {
+        Ok(Source::Socket {
+            request: socket(&self.broker, &self.broker.rest().trading, "/stream")?,
+            first: vec![self.sign_in()?],
+        })
+    }
+
+    fn read(&mut self, frame: &Frame, out: &mut Vec<Signal>) -> Result<()> {
+        let text = match heard(frame)? {
+            Heard::Text(text) => text,
+            Heard::Beat => {
+                out.push(Signal::Beat);
+                return Ok(());
+            }
+            Heard::Closed(signal) => {
+                out.push(signal);
+                return Ok(());
+            }
+        };
+        let envelope: EnvelopeJson<'_> = wire::decode(text)?;
+        match envelope.stream.get() {
+            STREAM => self.update(envelope.data, out)?,
+            "authorization" => {
+                let answer: AuthorizationJson<'_> = wire::decode(envelope.data.get())?;
+                out.push(match answer.status.get() {
+                    "authorized" => Signal::Send(listen()?),
+                    word => refused(ErrorKind::Auth, &format!("the stream answered {word:?} to our key")),
+                });
+            }
+            "listening" => {
+                let answer: ListeningJson<'_> = wire::decode(envelope.data.get())?;
+                let listens = answer.streams.iter().any(|name| name.get() == STREAM);
+                // A stream that is refused is only left out of the answer.
+                out.push(match listens {
+                    true => Signal::Ready,
+                    false => refused(ErrorKind::Permission, "the key may not listen to trade_updates"),
+                });
+            }
+            // Streams that Alpaca adds later tell nothing that was asked for.
+            _ => out.push(Signal::Beat),
+        }
+        Ok(())
+    }
+
+    fn pulse(&self) -> Pulse {
+        pulse()
+    }
+}
+
+fn listen() -> Result<Frame> {
+    text(&Listen {
+        action: "listen",
+        data: Streams { streams: [STREAM] },
+    })
+}
+
+fn refused(kind: ErrorKind, message: &str) -> Signal {
+    Signal::Closed {
+        error: Error::new(kind)
+            .with_message(message)
+            .with_help("check that the key belongs to this environment: paper and live have keys of their own"),
+        fatal: true,
+    }
+}
