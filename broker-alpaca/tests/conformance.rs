@@ -1,4 +1,4 @@
-//! The contracts of the read side, case by case: over the simulation itself, over the client and the wire venue in
+//! The contracts of every role, case by case: over the simulation itself, over the client and the wire venue in
 //! memory, and over real sockets. Where there are published documents, each exchange of the runs is checked, too.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::{CandleQuery, Interval, Window};
-use broker_core::seam::{MemoryTransport as Unplugged, SeededRng, VirtualRuntime};
+use broker_core::net::NetTransport;
+use broker_core::seam::{MemoryTransport as Unplugged, OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, Context, Cursor, Error, HistoryQuery, InstrumentId, InstrumentQuery, OrderQuery, OrderRef,
     OrderRequest, Side,
 };
 use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
 use broker_sim::{Engine, HistoryPlan, SimBroker};
-use broker_testkit::conformance::{Report, Setup, read::CASES, run};
+use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
 use chrono::{DateTime, Duration, Utc};
 use documents::{Documents, Watched};
 
@@ -50,6 +51,16 @@ fn setup(account: &AccountId, mut order: OrderRef) -> Setup {
         .with_instrument("AAPL".into(), "AAPL".into())
         .with_order(order)
         .with_candles(candles)
+        .with_trade(shares())
+}
+
+/// Ford trades at about 12 dollars.
+fn shares() -> TradeSetup {
+    let qty = |text: &str| text.parse().unwrap();
+    let price = |text: &str| text.parse().unwrap();
+    TradeSetup::new("F".into(), "F".into(), qty("2"), price("6.00"), price("24.00"))
+        .with_too_much(qty("50000000"))
+        .with_partly(qty("2000"), price("24.00"))
 }
 
 /// All pass but those that the account gives nothing for, each with its reason.
@@ -57,7 +68,7 @@ fn assert_all(shell: &str, report: &Report, skipped: &[(&str, &str)]) {
     println!("{shell}: {report}");
     assert!(report.failed.is_empty(), "{shell}: {report}");
     assert_eq!(report.skipped, skipped, "{shell}");
-    assert_eq!(report.passed.len(), CASES.len() - skipped.len(), "{shell}");
+    assert_eq!(report.passed.len(), names().len() - skipped.len(), "{shell}");
 }
 
 #[test]
@@ -80,6 +91,7 @@ fn watched() -> (Watched<AlpacaVenue>, Arc<Mutex<Option<Documents>>>, Setup) {
         .engine(engine, account)
         .trading_limits(Vec::new())
         .data_limits(Vec::new())
+        .walking_markets()
         .build()
         .unwrap();
     let setup = setup(&venue.account_id(), order);
@@ -167,12 +179,13 @@ async fn the_rest(broker: &AlpacaBroker, setup: &Setup) {
 #[tokio::test]
 async fn the_client_over_real_sockets() {
     let (venue, documents, setup) = watched();
-    // The venue's time stands still a minute after the history's end, whatever the machine's clock says.
-    let standing = VirtualRuntime::starting_at(end() + Duration::minutes(1));
-    let server = LoopbackServer::start(share(venue), Arc::new(standing.clock()))
-        .await
-        .unwrap();
+    // Both sides begin a minute after the history's end, whatever the machine's clock says.
+    let clock = Arc::new(SystemClock::starting_at(end() + Duration::minutes(1)));
+    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
+    let transport = Arc::new(NetTransport::new().unwrap());
+    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
     let config = config()
+        .with_context(context)
         .with_base_url(server.url().parse().unwrap())
         .with_requests_per_minute(1_000_000)
         .with_data_requests_per_minute(1_000_000);

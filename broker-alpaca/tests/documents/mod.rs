@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use broker_sim::wire::{Venue, WireAnswer, WireRequest};
+use broker_core::seam::Frame;
+use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
 use broker_testkit::fixtures::corpus;
 use broker_testkit::openapi::{Document, ProblemKind};
 use chrono::{DateTime, Utc};
@@ -193,6 +194,22 @@ impl<V: Venue> Venue for Watched<V> {
             documents.check(request, &answer);
         }
         answer
+    }
+
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        self.venue.upgrade(request, socket, now)
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        self.venue.frame(socket, frame, now);
+    }
+
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        self.venue.pushed(now)
+    }
+
+    fn wake_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.venue.wake_at(now)
     }
 }
 
