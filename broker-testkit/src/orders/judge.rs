@@ -36,7 +36,9 @@ pub(super) fn judge(
             Told::Refused(error) => {
                 report.refused += 1;
                 // How the core says that lookups proved it, not the venue's answer.
-                let by_proof = error.kind() == ErrorKind::Unavailable && error.delivery() == Delivery::Answered;
+                let by_proof = error.kind() == ErrorKind::Unavailable
+                    && error.delivery() == Delivery::Answered
+                    && error.status().is_none();
                 if by_proof {
                     proven(broker, report);
                 }
