@@ -25,7 +25,8 @@ impl Failing {
 
     /// From now on so many calls work, and then one does not.
     pub(super) fn fail_at(&self, call: u64) {
-        self.left.store(i64::try_from(call).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.left
+            .store(i64::try_from(call).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// Whether it failed by now.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::seam::{BoxFuture, Clock};
-use broker_core::{
-    Broker, BrokerExt, ClientOrderId, Delivery, IntentJournal, Placement, Recovery, Result, Settled,
-};
+use broker_core::{Broker, BrokerExt, ClientOrderId, Delivery, IntentJournal, Placement, Recovery, Result, Settled};
 use futures_util::future::{join, select};
 
 use super::CrashReport;
@@ -74,7 +72,10 @@ impl<'a> Run<'a> {
                 self.damage(Damage::SentAfterDrop, "an order that was given up");
             }
             if !self.open().is_empty() {
-                self.damage(Damage::Journal, "given up before the first byte, and still written down");
+                self.damage(
+                    Damage::Journal,
+                    "given up before the first byte, and still written down",
+                );
             }
         } else if self.is_bounded(&*broker) && !self.open().is_empty() {
             self.damage(Damage::Unresolved, "dropped after the first byte, and not settled");
@@ -141,7 +142,10 @@ impl<'a> Run<'a> {
         runtime.block_on(runtime.clock().sleep(ARRIVED));
         let last = self.recover(&*later);
         if ids(&last) != in_doubt(&recovered) {
-            self.damage(Damage::Journal, "a second recover tells of something else than what stayed in doubt");
+            self.damage(
+                Damage::Journal,
+                "a second recover tells of something else than what stayed in doubt",
+            );
         }
         let known = recovered.into_iter().filter(|one| one.settled.is_settled());
         let all = known.chain(last).collect();
@@ -183,7 +187,9 @@ impl<'a> Run<'a> {
         let (result, (open, recovered)) = self.stage.world().runtime.block_on(join(placing, beside));
         self.told(&result);
         match recovered {
-            Ok(recovered) if open.is_empty() || recovered.is_empty() => self.report.alive += u64::from(!open.is_empty()),
+            Ok(recovered) if open.is_empty() || recovered.is_empty() => {
+                self.report.alive += u64::from(!open.is_empty())
+            }
             Ok(_) => self.damage(Damage::Journal, "recover took what is alive"),
             Err(error) => self.damage(Damage::Failed, &format!("recover: {error}")),
         }
@@ -241,7 +247,10 @@ impl<'a> Run<'a> {
                 self.damage(Damage::FalseDead, &format!("an error, but it was sent: {error}"));
             }
             Err(error) if error.delivery() != Delivery::NotSent => {
-                self.damage(Damage::Failed, &format!("an error that does not say that nothing was sent: {error}"));
+                self.damage(
+                    Damage::Failed,
+                    &format!("an error that does not say that nothing was sent: {error}"),
+                );
             }
             Ok(Placement::Accepted(_) | Placement::InDoubt(_) | Placement::Rejected(_)) | Err(_) => {}
         }
@@ -252,7 +261,10 @@ impl<'a> Run<'a> {
         self.stage.world().runtime.run_until_idle();
         let truth = self.stage.truth();
         let of = |id: &ClientOrderId| -> Vec<&KnownOrder> {
-            truth.iter().filter(|order| order.client_id.as_ref() == Some(id)).collect()
+            truth
+                .iter()
+                .filter(|order| order.client_id.as_ref() == Some(id))
+                .collect()
         };
         let ever: Vec<_> = self.ledger.ever().keys().cloned().collect();
         for id in &ever {
@@ -316,7 +328,9 @@ impl<'a> Run<'a> {
 
     fn damage(&mut self, damage: Damage, what: &str) {
         let (script, point) = (self.script, &self.point);
-        self.report.damages.add(damage, || format!("{script:?}, {point}: {what}"));
+        self.report
+            .damages
+            .add(damage, || format!("{script:?}, {point}: {what}"));
     }
 }
 

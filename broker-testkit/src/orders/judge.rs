@@ -50,7 +50,8 @@ pub(super) fn judge(
             Told::Unsent(error) => {
                 report.unsent += 1;
                 if error.delivery() != Delivery::NotSent {
-                    let what = || format!("an error instead of a placement does not say that nothing was sent: {error}");
+                    let what =
+                        || format!("an error instead of a placement does not say that nothing was sent: {error}");
                     report.damages.add(Damage::Failed, what);
                 }
             }
@@ -88,13 +89,17 @@ fn alive(order: &Order, by_id: &BTreeMap<&OrderId, &KnownOrder>, report: &mut Or
 /// Where nothing bounds the arrival, nobody can know that an order never comes.
 fn proven(broker: &dyn Broker, report: &mut OrdersReport) {
     if broker.capabilities().orders.latest_arrival.is_none() {
-        report
-            .damages
-            .add(Damage::Unproven, || "the arrival of a request has no bound here".to_owned());
+        report.damages.add(Damage::Unproven, || {
+            "the arrival of a request has no bound here".to_owned()
+        });
     }
 }
 
-type Known<'a> = (&'a [KnownOrder], &'a BTreeSet<ClientOrderId>, &'a BTreeSet<ClientOrderId>);
+type Known<'a> = (
+    &'a [KnownOrder],
+    &'a BTreeSet<ClientOrderId>,
+    &'a BTreeSet<ClientOrderId>,
+);
 
 fn by_intent(
     stage: &dyn Stage,
@@ -119,19 +124,31 @@ fn by_intent(
         }
         let lives = orders.iter().any(|order| order.is_alive());
         if open.contains(*id) {
-            report.damages.add(Damage::Unresolved, || format!("{id} is at the venue"));
+            report
+                .damages
+                .add(Damage::Unresolved, || format!("{id} is at the venue"));
         } else if lives && !accepted.contains(*id) {
             report.damages.add(Damage::FalseDead, || id.to_string());
         }
     }
     for (id, sends) in sends(stage) {
         let Some(replaces) = ever.get(&id) else {
-            report.damages.add(Damage::Journal, || format!("{id} was sent and never written down"));
+            report
+                .damages
+                .add(Damage::Journal, || format!("{id} was sent and never written down"));
             continue;
         };
         if sends.unrefused > 1 && (*replaces || !facts.resend_is_safe) {
             let what = || format!("{id} was sent {} times", sends.unrefused);
             report.damages.add(Damage::BlindResend, what);
+        }
+    }
+    if facts.resend_is_safe {
+        // They were sent once more, in a world that was whole again. Replacements never are.
+        for id in open.iter().filter(|id| ever.get(*id) == Some(&false)) {
+            report
+                .damages
+                .add(Damage::Unresolved, || format!("{id} was sent again and is still open"));
         }
     }
     if facts.latest_arrival.is_some() {

@@ -38,8 +38,22 @@ pub(super) fn everything(words: &VenueWords) -> Vec<Row> {
         ("fin after", 13, Fault::Fin { handled: true }),
         ("body cut", 12, Fault::CutBody(20)),
         ("body stalled", 6, Fault::StallBody(20)),
-        ("slow drip", 8, Fault::SlowDrip { piece: 64, every: second(1) / 10 }),
-        ("slow drip, past the time-out", 5, Fault::SlowDrip { piece: 8, every: second(2) }),
+        (
+            "slow drip",
+            8,
+            Fault::SlowDrip {
+                piece: 64,
+                every: second(1) / 10,
+            },
+        ),
+        (
+            "slow drip, past the time-out",
+            5,
+            Fault::SlowDrip {
+                piece: 8,
+                every: second(2),
+            },
+        ),
         ("JSON truncated", 12, Fault::TruncatedJson),
         ("page with 200", 12, Fault::Html200),
         ("nothing with 200", 12, Fault::Empty200),

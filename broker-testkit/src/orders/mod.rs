@@ -120,7 +120,7 @@ impl fmt::Display for OrdersReport {
 
 /// Bans and refusals are over by then, and requests that were held up have arrived.
 const HEALING: Duration = Duration::from_secs(180);
-const SETTLE_ROUNDS: u32 = 4;
+const SETTLE_ROUNDS: u32 = 2;
 /// Few enough that their lookups do not wait for each other at the limiter until their time is over.
 const SETTLED_AT_ONCE: usize = 8;
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(30);
@@ -167,7 +167,9 @@ pub fn orders_campaign(stage: &dyn Stage, plan: OrdersPlan) -> OrdersReport {
         settle_all(&*broker, told).await
     });
     report.elapsed = clock.elapsed().saturating_sub(started);
-    let unsettled = world.runtime.block_on(broker.context().journal().unsettled(&broker.id()));
+    let unsettled = world
+        .runtime
+        .block_on(broker.context().journal().unsettled(&broker.id()));
     judge::judge(stage, &*broker, &journal, told, unsettled, &mut report);
     report
 }

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use broker_core::journal::Mark;
 use broker_core::model::OrderChange;
-use broker_core::{
-    AccountId, CancelOutcome, Delivery, Error, Gate, Intent, Order, OrderRef, Result, Trading,
-};
+use broker_core::{AccountId, CancelOutcome, Delivery, Error, Gate, Intent, Order, OrderRef, Result, Trading};
 
 use super::{Planted, PlantedBug};
 

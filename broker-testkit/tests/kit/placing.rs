@@ -106,7 +106,11 @@ fn recover_leaves_alone_what_is_settled_while_it_begins() {
     assert!(matches!(warm, Ok(Placement::Accepted(_))));
     // The venue refuses a sell of more than it lets anybody sell; the refusal comes while `recover` asks for the
     // accounts.
-    let too_large = OrderRequest::market("KO".parse().unwrap(), broker_core::Side::Buy, "999000000".parse().unwrap());
+    let too_large = OrderRequest::market(
+        "KO".parse().unwrap(),
+        broker_core::Side::Buy,
+        "999000000".parse().unwrap(),
+    );
     let accounts = When::always().path("/accounts");
     let plan = FaultPlan::none().rule(accounts, Fault::DelayAnswer(Duration::from_secs(1)));
     stage.world().faults.set(plan);

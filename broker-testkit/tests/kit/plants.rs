@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use broker_core::seam::Rng;
 use broker_core::model::OrderChange;
+use broker_core::seam::Rng;
 use broker_core::{AccountId, Broker, OrderRequest};
 use broker_testkit::crash::{CrashReport, crash_campaign};
 use broker_testkit::damage::Damage;

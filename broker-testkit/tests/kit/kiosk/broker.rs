@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::Method;
 use async_trait::async_trait;
 use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
 use broker_core::http::{Call, Http, OpClass};
@@ -13,7 +14,6 @@ use broker_core::model::{
     PositionMode,
 };
 use broker_core::*;
-use ::http::Method;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -59,9 +59,7 @@ impl Kiosk {
         params: &[(&'static str, String)],
     ) -> Result<T> {
         let call = self.call(op, OpClass::Read, Method::GET, path);
-        let call = params
-            .iter()
-            .fold(call, |call, (name, value)| call.param(name, value));
+        let call = params.iter().fold(call, |call, (name, value)| call.param(name, value));
         self.0.http.run(call, decode::<T>).await
     }
 
@@ -101,7 +99,12 @@ fn capabilities() -> Capabilities {
         environments: vec![Environment::Paper],
         asset_classes: vec![AssetClass::Stock],
         orders: OrderFacts {
-            kinds: vec![OrderKind::Market, OrderKind::Limit, OrderKind::Stop, OrderKind::StopLimit],
+            kinds: vec![
+                OrderKind::Market,
+                OrderKind::Limit,
+                OrderKind::Stop,
+                OrderKind::StopLimit,
+            ],
             groups: vec![Group::Bracket],
             times_in_force: vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc],
             fractional_qty: false,
@@ -282,7 +285,9 @@ impl Broker for Kiosk {
             ("until", until.to_rfc3339()),
             start(from)?,
         ];
-        page(self.read("orders", "/orders", &params).await?, |json: OrderJson| json.into())
+        page(self.read("orders", "/orders", &params).await?, |json: OrderJson| {
+            json.into()
+        })
     }
 
     async fn history(&self, query: &HistoryQuery, from: Option<&Cursor>) -> Result<Page<Record>> {
@@ -323,8 +328,7 @@ impl Trading for Kiosk {
             client_id: intent.id.clone(),
             request: intent.request.clone(),
         });
-        self.send("place", Method::POST, "/orders", body, intent, gate)
-            .await
+        self.send("place", Method::POST, "/orders", body, intent, gate).await
     }
 
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {

@@ -48,7 +48,9 @@ fn price(cents: i64) -> Price {
 fn intent_of(method: &str, path: &str, body: &str) -> Option<ClientOrderId> {
     match (method, path) {
         ("POST", "/orders") => serde_json::from_str::<PlaceJson>(body).ok().map(|json| json.client_id),
-        ("PATCH", "/order") => serde_json::from_str::<ReplaceJson>(body).ok().map(|json| json.client_id),
+        ("PATCH", "/order") => serde_json::from_str::<ReplaceJson>(body)
+            .ok()
+            .map(|json| json.client_id),
         _ => None,
     }
 }
@@ -81,7 +83,11 @@ impl Stage for KioskStage {
         let qty: Qty = (rng.below(20) + 1).to_string().parse().unwrap();
         let off = 100 + i64::try_from(rng.below(300)).unwrap();
         let (below, above) = (price(10_000 - off), price(10_000 + off));
-        let (better, worse) = if side == Side::Buy { (below, above) } else { (above, below) };
+        let (better, worse) = if side == Side::Buy {
+            (below, above)
+        } else {
+            (above, below)
+        };
         match rng.below(10) {
             0..3 => OrderRequest::market(symbol, side, qty),
             3..6 => OrderRequest::limit(symbol, side, qty, better),

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use broker_core::{
-    AccountId, ClientOrderId, Currency, InstrumentId, Money, Order, OrderId, Price, Qty, Record,
-};
+use broker_core::{AccountId, ClientOrderId, Currency, InstrumentId, Money, Order, OrderId, Price, Qty, Record};
 use broker_sim::wire::{Admission, Venue, WireAnswer, WireLimit, WireLimiter, WireRequest};
 use broker_sim::{AccountSpec, Calendar, Catalogue, ClientIdPolicy, Engine, Rules, SimReject};
 use chrono::{DateTime, Utc};
@@ -135,7 +133,9 @@ impl KioskVenue {
             }])),
             ("GET", "/balances") => {
                 let cash = self.engine.account(&account).map_err(rejected)?.cash_of(Currency::USD);
-                Ok(ok(&CashJson { total: Price::new(cash) }))
+                Ok(ok(&CashJson {
+                    total: Price::new(cash),
+                }))
             }
             ("GET", "/positions") => self.positions(&account),
             ("GET", "/instruments") => Ok(ok(&self.engine.instruments().collect::<Vec<_>>())),
@@ -199,7 +199,11 @@ impl KioskVenue {
     fn orders(&self, request: &WireRequest, account: &AccountId, now: DateTime<Utc>) -> Result<WireAnswer, WireAnswer> {
         let (since, until) = window(request)?;
         let state = request.param("state").unwrap_or("all");
-        let all = self.engine.orders(account).map_err(rejected)?.map(|order| order.order());
+        let all = self
+            .engine
+            .orders(account)
+            .map_err(rejected)?
+            .map(|order| order.order());
         let wanted = all.filter(|order| {
             let fits = match state {
                 "open" => !order.status.is_final(),
@@ -237,7 +241,12 @@ impl KioskVenue {
         Ok(ok(&positions.into_iter().map(row).collect::<Vec<_>>()))
     }
 
-    fn cancel(&mut self, request: &WireRequest, account: &AccountId, now: DateTime<Utc>) -> Result<WireAnswer, WireAnswer> {
+    fn cancel(
+        &mut self,
+        request: &WireRequest,
+        account: &AccountId,
+        now: DateTime<Utc>,
+    ) -> Result<WireAnswer, WireAnswer> {
         let id = match (request.param("id"), request.param("client_id")) {
             (Some(id), _) => id.into(),
             _ => self.find(request, account, now)?.id,
