@@ -36,7 +36,9 @@ pub(super) fn judge(
             Told::Refused(error) => {
                 report.refused += 1;
                 // How the core says that lookups proved it, not the venue's answer.
-                let by_proof = error.kind() == ErrorKind::Unavailable && error.delivery() == Delivery::Answered;
+                let by_proof = error.kind() == ErrorKind::Unavailable
+                    && error.delivery() == Delivery::Answered
+                    && error.status().is_none();
                 if by_proof {
                     proven(broker, report);
                 }
@@ -139,6 +141,14 @@ fn by_intent(
         if sends.unrefused > 1 && (*replaces || !facts.resend_is_safe) {
             let what = || format!("{id} was sent {} times", sends.unrefused);
             report.damages.add(Damage::BlindResend, what);
+        }
+    }
+    if facts.resend_is_safe {
+        // They were sent once more, in a world that was whole again. Replacements never are.
+        for id in open.iter().filter(|id| ever.get(*id) == Some(&false)) {
+            report
+                .damages
+                .add(Damage::Unresolved, || format!("{id} was sent again and is still open"));
         }
     }
     if facts.latest_arrival.is_some() {

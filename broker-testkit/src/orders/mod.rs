@@ -120,7 +120,9 @@ impl fmt::Display for OrdersReport {
 
 /// Bans and refusals are over by then, and requests that were held up have arrived.
 const HEALING: Duration = Duration::from_secs(180);
-const SETTLE_ROUNDS: u32 = 4;
+const SETTLE_ROUNDS: u32 = 2;
+/// Few enough that their lookups do not wait for each other at the limiter until their time is over.
+const SETTLED_AT_ONCE: usize = 8;
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(30);
 /// Of a hundred requests so many must be harmed, at least.
 const LEAST_HARM: u64 = 20;
@@ -172,7 +174,8 @@ pub fn orders_campaign(stage: &dyn Stage, plan: OrdersPlan) -> OrdersReport {
     report
 }
 
-/// Settles tickets in rounds, until none is left or no more can be known.
+/// Settles tickets in rounds, until none is left or no more can be known; what is open then is sent again where that
+/// is safe.
 async fn settle_all(broker: &dyn Broker, told: Vec<Told>) -> Vec<Told> {
     let (mut done, mut open) = (Vec::with_capacity(told.len()), Vec::new());
     for one in told {
@@ -189,7 +192,7 @@ async fn settle_all(broker: &dyn Broker, told: Vec<Told>) -> Vec<Told> {
             broker.context().clock().sleep(BETWEEN_ROUNDS).await;
         }
         let settling = stream::iter(std::mem::take(&mut open)).map(|ticket: Ticket| broker.settle(ticket));
-        let settled: Vec<_> = settling.buffered(64).collect().await;
+        let settled: Vec<_> = settling.buffered(SETTLED_AT_ONCE).collect().await;
         for one in settled {
             match one {
                 Ok(Settled::InDoubt(ticket)) => open.push(ticket),
@@ -200,7 +203,13 @@ async fn settle_all(broker: &dyn Broker, told: Vec<Told>) -> Vec<Told> {
             }
         }
     }
-    done.extend(open.into_iter().map(Told::Open));
+    for ticket in open {
+        let safe = broker.capabilities().orders.resend_is_safe && ticket.intent().replaces.is_none();
+        done.push(match safe {
+            true => trader::placed(broker.resend(ticket).await),
+            false => Told::Open(ticket),
+        });
+    }
     done
 }
 

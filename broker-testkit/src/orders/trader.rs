@@ -79,7 +79,7 @@ impl<'a> Trader<'a> {
     }
 }
 
-fn placed(result: Result<Placement, Error>) -> Told {
+pub(super) fn placed(result: Result<Placement, Error>) -> Told {
     match result {
         Ok(Placement::Accepted(order)) => Told::Accepted(order),
         Ok(Placement::Rejected(error)) => Told::Refused(error),
