@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::{Level, OrderChange, StopExit};
-use broker_core::seam::{Rng, VirtualRuntime};
+use broker_core::seam::{Clock, Rng, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, ClientOrderId, Currency, InstrumentId, Money, OrderRequest, Price, Qty, Side, TimeInForce,
 };
@@ -25,6 +26,9 @@ use rust_decimal::Decimal;
 
 const ORDERS: u64 = 10_000;
 const SYMBOLS: [&str; 3] = ["AAPL", "MSFT", "KO"];
+/// Bids between which the market moves, in cents.
+const BIDS: [i64; 4] = [10_000, 10_500, 10_000, 9_500];
+const ORDERS_A_STEP: usize = 40;
 /// What the real service needs at most is a second; the facts say so.
 const LAG: Duration = Duration::from_millis(900);
 
@@ -32,6 +36,7 @@ struct AlpacaStage {
     world: World,
     venue: Arc<Mutex<AlpacaVenue>>,
     bug: Option<PlantedBug>,
+    asked: AtomicUsize,
 }
 
 impl AlpacaStage {
@@ -51,6 +56,17 @@ impl AlpacaStage {
             world: World::new(VirtualRuntime::starting_at(now), venue.clone()),
             venue,
             bug: None,
+            asked: AtomicUsize::new(0),
+        }
+    }
+
+    /// The market moves a step every so many orders, so that those at work trade.
+    fn step(&self) {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if asked.is_multiple_of(ORDERS_A_STEP) {
+            let now = self.world.runtime.clock().now();
+            let bid = BIDS[asked / ORDERS_A_STEP % BIDS.len()];
+            quote(self.venue.lock().unwrap().engine_mut(), bid, now);
         }
     }
 
@@ -73,14 +89,23 @@ fn engine(seed: u64, now: DateTime<Utc>) -> Engine {
         .unwrap();
     let cash = Money::new(1_000_000_000.into(), Currency::USD);
     engine.deposit(&"A1".into(), cash, now).unwrap();
-    let size: Qty = "100000".parse().unwrap();
+    quote(&mut engine, BIDS[0], now);
     for symbol in SYMBOLS {
-        let (bid, ask) = (Some(price(10_000)), Some(price(10_002)));
+        // Enough that no sell asks for more than is there: a refusal of a second send would prove nothing of the first.
+        let held = OrderRequest::market(symbol.into(), Side::Buy, "200000".parse().unwrap());
+        engine.place(&"A1".into(), &held, None, now).unwrap();
+    }
+    engine
+}
+
+fn quote(engine: &mut Engine, bid: i64, now: DateTime<Utc>) {
+    let size: Qty = "1000000".parse().unwrap();
+    for symbol in SYMBOLS {
+        let (bid, ask) = (Some(price(bid)), Some(price(bid + 2)));
         engine
             .set_quote(&InstrumentId::from(symbol), bid, ask, (size, size), now)
             .unwrap();
     }
-    engine
 }
 
 fn price(cents: i64) -> Price {
@@ -123,6 +148,7 @@ impl Stage for AlpacaStage {
     }
 
     fn request(&self, rng: &dyn Rng) -> OrderRequest {
+        self.step();
         let symbol = SYMBOLS[usize::try_from(rng.below(3)).unwrap()].parse().unwrap();
         let side = if rng.below(2) == 0 { Side::Buy } else { Side::Sell };
         let qty: Qty = (rng.below(20) + 1).to_string().parse().unwrap();
