@@ -100,7 +100,10 @@ impl Book {
             None => self.others.take(key).unwrap_or_default(),
         };
         // What was filled before the subscription is not delivered, so it cannot be missed.
-        let was_before = way.first || order.created_at.is_none_or(|at| way.since.is_none_or(|since| at < since));
+        let was_before = way.first
+            || order
+                .created_at
+                .is_none_or(|at| way.since.is_none_or(|since| at < since));
         tally.take(order, was_before, tick);
         let is_short = tally.is_short();
         if tally.is_final && !is_short {
@@ -214,7 +217,9 @@ impl Book {
                 self.others.put(*key, done.tally);
             }
         }
-        let names = given_up.iter().map(|(_, _, id)| format!("fills of order {id}: the history does not tell them"));
+        let names = given_up
+            .iter()
+            .map(|(_, _, id)| format!("fills of order {id}: the history does not tell them"));
         names.collect()
     }
 

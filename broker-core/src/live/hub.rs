@@ -103,7 +103,8 @@ impl Hub {
             return Offered::Taken(Call::Nothing);
         }
         let needed = core.needed(self.clock.now(), self.look_back);
-        core.offer(event, way, self.clock.now(), needed).unwrap_or(Offered::Full)
+        core.offer(event, way, self.clock.now(), needed)
+            .unwrap_or(Offered::Full)
     }
 
     /// An event of the read side: it waits for room. Never `Full`.

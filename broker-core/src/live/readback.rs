@@ -116,7 +116,11 @@ impl Readback {
         }
         sink.end(read).await;
         Ok(Done {
-            complete: if sink.is_barred() { self.from } else { self.complete(now) },
+            complete: if sink.is_barred() {
+                self.from
+            } else {
+                self.complete(now)
+            },
             asked: way.asked.unwrap_or_default(),
         })
     }

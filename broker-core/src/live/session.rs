@@ -188,10 +188,14 @@ impl<'a> Session<'a> {
         let now = self.clock.elapsed();
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_due(self.handshake) {
-            return Err(End::lost(unavailable("the venue did not confirm the subscription in time")));
+            return Err(End::lost(unavailable(
+                "the venue did not confirm the subscription in time",
+            )));
         }
         if now >= self.heard + self.pulse.silence {
-            return Err(End::lost(unavailable("the connection is dead: nothing came for too long")));
+            return Err(End::lost(unavailable(
+                "the connection is dead: nothing came for too long",
+            )));
         }
         if self.may_read() {
             if is_due(self.looks.due()) {

@@ -128,7 +128,8 @@ impl Sink {
             clock.sleep(grace).await;
         }
         let hub = Arc::clone(&self.hub);
-        self.held.retain(|(event, way)| hub.guard(|guard| guard.is_news(event, *way)));
+        self.held
+            .retain(|(event, way)| hub.guard(|guard| guard.is_news(event, *way)));
         if !self.lost.is_empty() || !self.held.is_empty() {
             self.open().await;
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod conformance;
+mod flawed;
 mod history;
 mod roles;
 mod toy;
