@@ -7,7 +7,7 @@ use broker_core::model::{CandleQuery, Interval};
 use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
 use broker_core::{BrokerExt, OrderId, OrderRef, Placement};
 use broker_testkit::conformance::read::CASES;
-use broker_testkit::conformance::{Report, Setup, run, run_cases};
+use broker_testkit::conformance::{Report, Setup, TradeSetup, run, run_cases};
 use broker_testkit::stage::{Process, Stage};
 
 use crate::kiosk::stage::KioskStage;
@@ -155,7 +155,14 @@ fn a_third_party_broker_passes_by_implementing_the_traits_alone() {
     runtime.block_on(clock.sleep(Duration::from_secs(5)));
     let setup = Setup::new(&stage.account(), began, clock.now())
         .with_instrument("KO".into(), "KO".into())
-        .with_order(known.unwrap());
+        .with_order(known.unwrap())
+        .with_trade(TradeSetup::new(
+            "KO".into(),
+            "KO".into(),
+            "2".parse().unwrap(),
+            "50.00".parse().unwrap(),
+            "200.00".parse().unwrap(),
+        ));
     let report = runtime.block_on(run(&*broker, &setup));
     assert!(report.failed.is_empty(), "{report}");
     // What it has no side for, and nothing else.
