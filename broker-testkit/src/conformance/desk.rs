@@ -67,6 +67,9 @@ impl<'a> Desk<'a> {
 
     /// Cancels all orders, then closes the position.
     async fn clear(&self) -> Result<(), Failed> {
+        // What was placed a moment ago may not be listed yet.
+        let lag = self.broker.capabilities().orders.visibility_lag;
+        self.broker.context().clock().sleep(lag).await;
         if !self.open_orders().await?.is_empty() {
             self.trading.cancel_all(&self.setup.account).await?;
             self.until_none_is_open().await?;

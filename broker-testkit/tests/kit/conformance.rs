@@ -136,7 +136,7 @@ fn what_cannot_be_checked_is_skipped_aloud() {
 
 #[test]
 fn a_third_party_broker_passes_by_implementing_the_traits_alone() {
-    let stage = KioskStage::new(3);
+    let stage = KioskStage::quiet();
     let runtime = &stage.world().runtime;
     let clock = runtime.clock();
     let broker = stage.connect(&Process {
@@ -156,16 +156,28 @@ fn a_third_party_broker_passes_by_implementing_the_traits_alone() {
     let setup = Setup::new(&stage.account(), began, clock.now())
         .with_instrument("KO".into(), "KO".into())
         .with_order(known.unwrap())
-        .with_trade(TradeSetup::new(
-            "KO".into(),
-            "KO".into(),
-            "2".parse().unwrap(),
-            "50.00".parse().unwrap(),
-            "200.00".parse().unwrap(),
-        ));
+        .with_trade(
+            TradeSetup::new(
+                "KO".into(),
+                "KO".into(),
+                "2".parse().unwrap(),
+                "50.00".parse().unwrap(),
+                "200.00".parse().unwrap(),
+            )
+            .with_too_much("50000000".parse().unwrap()),
+        );
     let report = runtime.block_on(run(&*broker, &setup));
     assert!(report.failed.is_empty(), "{report}");
-    // What it has no side for, and nothing else.
+    // What it cannot do, and nothing else; its venue takes all that the account can pay, and has no least value.
     let reasons: BTreeSet<_> = report.skipped.iter().map(|(_, why)| *why).collect();
-    assert_eq!(reasons, BTreeSet::from(["the broker has no market data"]), "{report}");
+    let others: BTreeSet<_> = reasons
+        .into_iter()
+        .filter(|why| !why.starts_with("the broker"))
+        .collect();
+    let expected = [
+        "the account has nothing to check it with",
+        "the setup names no order that fills in part",
+    ];
+    assert_eq!(others, BTreeSet::from(expected), "{report}");
+    assert!(report.passed.len() >= 85, "{report}");
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod conformance;
-
 mod crash;
 mod flawed;
 mod history;

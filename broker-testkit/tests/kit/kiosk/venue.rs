@@ -43,10 +43,7 @@ impl KioskVenue {
             listing.calendar = Calendar::Always;
             catalogue.with(listing)
         });
-        let mut rules = Rules::default();
-        rules.client_ids = ClientIdPolicy::None;
-        rules.partial_per_mille = 100;
-        let mut engine = Engine::new(seed, &catalogue, now).with_rules(rules);
+        let mut engine = Engine::new(seed, &catalogue, now).with_rules(rules(100));
         engine.keep_events(false);
         let account = AccountId::from(ACCOUNT);
         engine
@@ -68,6 +65,7 @@ impl KioskVenue {
     /// Quotes that stay where they are.
     pub(crate) fn quiet(mut self) -> Self {
         self.moves = false;
+        self.engine = self.engine.with_rules(rules(0));
         self
     }
 
@@ -313,4 +311,11 @@ pub(crate) fn error_body(code: &str, message: &str) -> String {
         code: code.to_owned(),
         message: message.to_owned(),
     })
+}
+
+fn rules(partial_per_mille: u64) -> Rules {
+    let mut rules = Rules::default();
+    rules.client_ids = ClientIdPolicy::None;
+    rules.partial_per_mille = partial_per_mille;
+    rules
 }
