@@ -14,10 +14,10 @@ use broker_core::net::NetTransport;
 use broker_core::seam::{MemoryTransport as Unplugged, OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, Context, Cursor, Error, HistoryQuery, InstrumentId, InstrumentQuery, OrderQuery, OrderRef,
-    OrderRequest, Side,
+    OrderRequest, Qty, Side,
 };
 use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
-use broker_sim::{Engine, HistoryPlan, SimBroker};
+use broker_sim::{Catalogue, Engine, HistoryPlan, Listing, SimBroker};
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
 use chrono::{DateTime, Duration, Utc};
 use documents::{Documents, Watched};
@@ -36,6 +36,7 @@ fn lived() -> (Engine, AccountId, OrderRef) {
         .with_tie(130)
         .build()
         .unwrap();
+    engine.list(fractional());
     let request = OrderRequest::limit("SPY".into(), Side::Buy, "3".parse().unwrap(), "100.00".parse().unwrap())
         .with_client_id("resting-1".into());
     let order = engine.place(&account, &request, None, end()).unwrap();
@@ -77,11 +78,22 @@ const SKIPPED: [(&str, &str); 7] = [
     ("too_small_a_value_is_refused_unsent", NOTHING),
 ];
 
-/// Ford trades at about 12 dollars.
+/// A share of about 12 dollars that can be had in parts.
+fn fractional() -> Listing {
+    let mut listing = Catalogue::standard().get(&"F".into()).unwrap().clone();
+    listing.instrument.id = "PART".into();
+    listing.instrument.symbol = "PART".into();
+    let smallest: Qty = "0.000000001".parse().unwrap();
+    (listing.instrument.lot, listing.instrument.min_qty) = (Some(smallest.get()), Some(smallest));
+    listing
+}
+
 fn shares() -> TradeSetup {
     let qty = |text: &str| text.parse().unwrap();
     let price = |text: &str| text.parse().unwrap();
-    TradeSetup::new("F".into(), "F".into(), qty("2"), price("6.00"), price("24.00"))
+    TradeSetup::new("PART".into(), "PART".into(), qty("2"), price("6.00"), price("24.00"))
+        .with_fraction(qty("0.5"))
+        .with_notional(qty("100"))
         .with_too_much(qty("50000000"))
         .with_partly(qty("2000"), price("24.00"))
 }
@@ -103,13 +115,8 @@ fn the_simulation() {
     let unplugged = Unplugged::new(|_| Err(Error::config("the simulation asks nobody")));
     let context = Context::new(clock.clone(), rng, clock, Arc::new(unplugged));
     let broker = SimBroker::new(engine, context);
-    let report = runtime.block_on(run(&broker, &setup(&account, order).with_trade(shares())));
-    let fraction = "the broker takes no fractions, or the setup names none";
-    let money = "the broker takes no money for a quantity, or the setup names none";
+    let report = runtime.block_on(run(&broker, &setup(&account, order)));
     let skipped = [
-        // Shares of the simulation are sold in whole ones.
-        ("a_fraction_is_kept_and_fills", fraction),
-        ("money_for_a_quantity_is_kept_and_fills", money),
         // It lacks nothing.
         ("a_kind_that_it_lacks_is_unsupported_unsent", NOTHING),
         ("a_group_that_it_lacks_is_unsupported_unsent", NOTHING),

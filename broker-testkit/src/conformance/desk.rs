@@ -41,9 +41,10 @@ pub(super) async fn at_desk(
     case: for<'a> fn(&'a Desk<'a>) -> BoxFuture<'a, Outcome>,
 ) -> Outcome {
     let desk = Desk::open(broker, setup).await?;
-    desk.clear().await?;
+    let unclear = |Failed(why)| Failed(format!("the account cannot be cleared: {why}"));
+    desk.clear().await.map_err(unclear)?;
     let outcome = case(&desk).await;
-    let cleared = desk.clear().await;
+    let cleared = desk.clear().await.map_err(unclear);
     let outcome = outcome?;
     cleared?;
     Ok(outcome)

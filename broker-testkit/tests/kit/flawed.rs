@@ -188,7 +188,10 @@ impl Trading for Flawed {
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
         match self.flaw {
             Flaw::CancelDoesNothing => self.inner.order(order).await.map(|_| ()),
-            Flaw::UnknownCancelTaken => Ok(self.inner.cancel(order).await.unwrap_or_default()),
+            Flaw::UnknownCancelTaken => {
+                let _ = self.inner.cancel(order).await;
+                Ok(())
+            }
             _ => self.inner.cancel(order).await,
         }
     }
