@@ -29,6 +29,8 @@ pub mod bad_input;
 
 pub mod canary;
 
+pub mod clock;
+
 pub mod conformance;
 
 pub mod crash;
