@@ -55,7 +55,13 @@ async fn run() -> Outcome<()> {
     let second = desk.buy("189.00").await?;
     desk.watch("the loss", |seen| seen.losses == 1).await?;
     venue.quote(SYMBOL, price("188.90")?, price("189.00")?, "100".parse()?)?;
-    println!("nobody hears that the market falls to 189.00, and that the order fills");
+    let position = desk.broker.positions(&desk.account).await?.remove(0);
+    println!(
+        "the market falls, and the account has {} shares; its stream is silent",
+        position.qty
+    );
+    desk.watch("the quote, which has a stream of its own", |seen| seen.quotes == 2)
+        .await?;
     venue.faults().set(FaultPlan::none());
     desk.watch("the end of the gap", |seen| seen.recoveries == 1).await?;
 
