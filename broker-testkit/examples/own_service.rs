@@ -231,7 +231,8 @@ mod tests {
         let stage = Stage::new(FaultPlan::none());
         stage.runtime.block_on(async {
             let hour = stage.runtime.clock().sleep(Duration::from_secs(3_600));
-            let end = select(pin!(stage.service.run()), hour).await;
+            let run = pin!(stage.service.run());
+            let end = select(run, hour).await;
             assert!(matches!(end, Either::Right(_)), "it bought");
         });
         assert_eq!(stage.sent(), 0);
