@@ -166,6 +166,7 @@ mod tests {
     struct Stage {
         runtime: VirtualRuntime,
         venue: Arc<Mutex<AlpacaVenue>>,
+        faults: Faults,
         recorder: Recorder,
         service: DipBuyer,
     }
@@ -176,9 +177,9 @@ mod tests {
             let (clock, rng) = (Arc::new(runtime.clock()), Arc::new(SeededRng::new(1)));
             let venue = share(AlpacaVenue::builder().starts_at(noon()).build().unwrap());
             quote(&venue, "190.00", noon()).unwrap();
-            let recorder = Recorder::new();
+            let (faults, recorder) = (Faults::new(plan), Recorder::new());
             let transport = MemoryTransport::new(Arc::clone(&venue) as _, clock.clone(), rng.clone(), clock.clone())
-                .with_faults(Faults::new(plan))
+                .with_faults(faults.clone())
                 .with_recorder(recorder.clone());
             let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
             let config = AlpacaConfig::new(AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY).with_context(context);
@@ -187,6 +188,7 @@ mod tests {
             Self {
                 runtime,
                 venue,
+                faults,
                 recorder,
                 service,
             }
@@ -259,16 +261,8 @@ mod tests {
         assert_eq!(bought(&fills), [("10".to_owned(), "188.9".to_owned())]);
         assert_eq!(stage.sent(), 1);
         assert_eq!(stage.venue.lock().unwrap().orders().len(), 1);
-        let faults: Vec<_> = stage
-            .recorder
-            .requests()
-            .iter()
-            .filter_map(|request| request.fault)
-            .collect();
-        assert!(
-            faults.contains(&"drop_answer") && faults.contains(&"reset"),
-            "{faults:?}"
-        );
+        let hit: Vec<_> = stage.faults.counts().into_keys().collect();
+        assert_eq!(hit, ["drop_answer", "frame_reset", "reset"]);
     }
 
     #[test]
