@@ -160,10 +160,12 @@ fn the_client_in_memory() {
     let report = runtime.block_on(run(&broker, &setup));
     assert_all("the client in memory", &report, &SKIPPED);
     runtime.block_on(the_rest(&broker, &setup));
+    runtime.run_until_idle();
+    assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
     let documents = documents.lock().unwrap();
     let Some(documents) = documents.as_ref() else { return };
     documents.assert_clean();
-    assert_eq!(documents.exchanges, recorder.sent());
+    assert_eq!(documents.exchanges + recorder.sockets().len(), recorder.sent());
     let asked: Vec<_> = documents.endpoints.iter().map(String::as_str).collect();
     assert_eq!(asked, ENDPOINTS);
 }
@@ -241,10 +243,10 @@ async fn the_client_over_real_sockets() {
     let broker = AlpacaBroker::new(config).unwrap();
     let report = run(&broker, &setup).await;
     assert_all("the client over real sockets", &report, &SKIPPED);
-    let sent = server.recorder().sent();
+    let (sent, sockets) = (server.recorder().sent(), server.recorder().sockets().len());
     server.shutdown().await;
     let documents = documents.lock().unwrap();
     let Some(documents) = documents.as_ref() else { return };
     documents.assert_clean();
-    assert_eq!(documents.exchanges, sent);
+    assert_eq!(documents.exchanges + sockets, sent);
 }

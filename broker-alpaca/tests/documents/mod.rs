@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 /// What answers have that the document lacks: a path, where in the answer, what is said about it, and the recorded
 /// answer that shows it. Dates of activities are called date-times there and are dates; the exchange of a coin is
 /// called something else in each source, and never one of the document's words.
-const BEYOND: [(&str, &str, &str, &str); 10] = [
+const BEYOND: [(&str, &str, &str, &str); 11] = [
     ("/v2/orders", ".subtag", "no such field", "order_equity_accepted.json"),
     ("/v2/orders", ".source", "no such field", "order_equity_accepted.json"),
     (
@@ -24,6 +24,12 @@ const BEYOND: [(&str, &str, &str, &str); 10] = [
         ".body",
         "no such field",
         "cancel_all_207_with_bodies.json",
+    ),
+    (
+        "/v2/orders",
+        ".expires_at",
+        "no such field",
+        "order_mleg_filled_nested_legs.json",
     ),
     (
         "/v2/positions",
