@@ -16,8 +16,8 @@ use url::Url;
 use super::carrier::{connect, lost, within};
 use super::client::{cause, place, unconnected};
 use crate::error::{Delivery, Error, ErrorKind, Result};
-use crate::http::{Reply, status_error};
-use crate::seam::{Carrier, Frame, Timeouts};
+use crate::http::{Reply, retry_after, status_error};
+use crate::seam::{Carrier, Clock, Frame, SystemClock, Timeouts};
 
 /// The library's own is 128 KiB a socket, too much for a thousand of them.
 const BUFFER: usize = 8 << 10;
@@ -118,7 +118,11 @@ fn refused(error: tungstenite::Error, at: &str) -> Error {
                 headers: parts.headers,
                 body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
             };
-            status_error(&reply)
+            let error = status_error(&reply);
+            match retry_after(&reply.headers, SystemClock::new().now()) {
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
+            }
         }
         tungstenite::Error::Tls(error) => unconnected(at, &cause(&error)),
         error => unupgraded(at, &cause(&error)),

@@ -91,6 +91,34 @@ fn parse(head: &[u8], peer: &str) -> Option<(WireRequest, bool)> {
 
 /// The head of an answer as bytes, and its body as it may be sent: an answer to `HEAD` has none.
 pub(super) fn render(answer: &WireAnswer, head_only: bool, keeps: bool, now: DateTime<Utc>) -> (Bytes, Bytes) {
+    let mut head = start(answer, now);
+    if !matches!(answer.status, 204 | 304) {
+        let _ = write!(head, "content-length: {}\r\n", answer.body.len());
+    }
+    let connection = if keeps { "keep-alive" } else { "close" };
+    let _ = write!(head, "connection: {connection}\r\n\r\n");
+    let bare = head_only || matches!(answer.status, 204 | 304);
+    let body = if bare { Bytes::new() } else { answer.body.clone() };
+    (head.into(), body)
+}
+
+/// The head of an answer whose body comes in chunks, the last of its connection.
+pub(super) fn render_chunked(answer: &WireAnswer, now: DateTime<Utc>) -> Bytes {
+    let mut head = start(answer, now);
+    head.push_str("transfer-encoding: chunked\r\nconnection: close\r\n\r\n");
+    head.into()
+}
+
+/// One chunk of a body; one without bytes would end it.
+pub(super) fn chunk(bytes: &Bytes) -> Bytes {
+    let mut chunk = BytesMut::from(format!("{:x}\r\n", bytes.len()).as_bytes());
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk.freeze()
+}
+
+/// The status line and the headers but for those of the connection.
+fn start(answer: &WireAnswer, now: DateTime<Utc>) -> String {
     let reason = http::StatusCode::from_u16(answer.status)
         .ok()
         .and_then(|status| status.canonical_reason())
@@ -104,14 +132,7 @@ pub(super) fn render(answer: &WireAnswer, head_only: bool, keeps: bool, now: Dat
     if answer.header("date").is_none() {
         let _ = write!(head, "date: {}\r\n", now.format("%a, %d %b %Y %H:%M:%S GMT"));
     }
-    if !matches!(answer.status, 204 | 304) {
-        let _ = write!(head, "content-length: {}\r\n", answer.body.len());
-    }
-    let connection = if keeps { "keep-alive" } else { "close" };
-    let _ = write!(head, "connection: {connection}\r\n\r\n");
-    let bare = head_only || matches!(answer.status, 204 | 304);
-    let body = if bare { Bytes::new() } else { answer.body.clone() };
-    (head.into(), body)
+    head
 }
 
 #[cfg(test)]

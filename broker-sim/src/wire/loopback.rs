@@ -3,26 +3,33 @@
 use std::fmt::{self, Debug};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::seam::Clock;
+use broker_core::seam::{Clock, SeededRng};
 use broker_core::{Error, ErrorKind, Result};
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::WriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::desk::{Back, Desk};
-use super::fault::Faults;
+use super::desk::{Back, Desk, Line};
+use super::flow::{Flow, Piece};
 use super::http1::{self, Incoming};
+use super::lane::Ways;
 use super::message::WireAnswer;
+use super::plan::Faults;
 use super::record::Recorder;
+use super::socket;
+use super::timekeeper;
 use super::venue::SharedVenue;
 
 /// A venue on a port of 127.0.0.1 that the system chooses. Dropping it stops it.
 ///
-/// Upgrades to sockets are answered as plain requests: sockets are opened in memory only.
+/// It speaks HTTP/1.1 and WebSocket, and sends bodies that go on in chunks.
 ///
 /// Damage is real: connections are reset (RST) and closed (FIN), bodies cut, stalled and dripped on the wire itself.
 pub struct LoopbackServer {
@@ -51,7 +58,14 @@ impl LoopbackServer {
         desk.faults = faults.clone();
         desk.recorder = recorder.clone();
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, desk, clock));
+        tasks.spawn(keep_time(desk.clone(), Arc::clone(&clock)));
+        let ways = Ways {
+            clock,
+            rng: Arc::new(SeededRng::new(0)),
+            least: Duration::ZERO,
+            most: Duration::ZERO,
+        };
+        tasks.spawn(accept(listener, desk, ways));
         Ok(Self {
             address,
             faults,
@@ -96,8 +110,18 @@ fn unavailable(error: io::Error) -> Error {
     Error::new(ErrorKind::Unavailable).with_source(error)
 }
 
+/// Keeps the venue's appointments whenever a socket is open.
+async fn keep_time(desk: Desk, clock: Arc<dyn Clock>) {
+    loop {
+        timekeeper::keep(desk.clone(), Arc::clone(&clock)).await;
+        while !desk.has_sockets() {
+            desk.timekeeper.changed().await;
+        }
+    }
+}
+
 /// Takes connections until it is aborted; they end with it, because it owns them.
-async fn accept(listener: TcpListener, desk: Desk, clock: Arc<dyn Clock>) {
+async fn accept(listener: TcpListener, desk: Desk, ways: Ways) {
     let mut connections = JoinSet::new();
     loop {
         // A connection that failed before it was taken is the client's affair.
@@ -106,7 +130,7 @@ async fn accept(listener: TcpListener, desk: Desk, clock: Arc<dyn Clock>) {
                 stream,
                 peer: peer.ip().to_string(),
                 desk: desk.clone(),
-                clock: Arc::clone(&clock),
+                ways: ways.clone(),
             };
             connections.spawn(connection.run());
         }
@@ -119,12 +143,20 @@ struct Connection {
     /// The address without the port: who shares a limit by address.
     peer: String,
     desk: Desk,
-    clock: Arc<dyn Clock>,
+    ways: Ways,
+}
+
+/// How an answer must look.
+struct Asked {
+    head_only: bool,
+    keeps: bool,
+    /// What proves to the client that its upgrade was understood.
+    accepts: Option<String>,
 }
 
 /// How a connection goes on after an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     Keep,
     Close,
     Reset,
@@ -132,12 +164,12 @@ enum Then {
 }
 
 impl Connection {
-    async fn run(mut self) {
+    async fn run(self) {
         // An error of the socket means that the client is gone.
         let _ = self.talk().await;
     }
 
-    async fn talk(&mut self) -> io::Result<()> {
+    async fn talk(mut self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
         let mut buffer = BytesMut::new();
         loop {
@@ -146,12 +178,19 @@ impl Connection {
                 Incoming::Refused(status) => return self.write(&WireAnswer::empty(status), false, false).await,
                 Incoming::End => return Ok(()),
             };
-            let head_only = request.method == "HEAD";
-            let passage = self.desk.accept(request, self.clock.now());
+            let asked = Asked {
+                head_only: request.method == "HEAD",
+                accepts: socket::acceptance(&request),
+                keeps,
+            };
+            if request.is_upgrade() && asked.accepts.is_none() {
+                return self.write(&WireAnswer::empty(400), false, false).await;
+            }
+            let passage = self.desk.accept(request, self.ways.clock.now());
             self.wait(passage.hold_up()).await;
-            let outcome = self.desk.serve(passage, self.clock.now());
+            let outcome = self.desk.serve(passage, &self.ways);
             self.wait(outcome.delay).await;
-            match self.send(outcome.back, head_only, keeps).await? {
+            match self.send(outcome.back, asked, &mut buffer).await? {
                 Then::Keep => {}
                 Then::Close => return self.stream.shutdown().await,
                 Then::Reset => return self.stream.set_zero_linger(),
@@ -160,7 +199,8 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, back: Back, head_only: bool, keeps: bool) -> io::Result<Then> {
+    async fn send(&mut self, back: Back, asked: Asked, buffer: &mut BytesMut) -> io::Result<Then> {
+        let Asked { head_only, keeps, .. } = asked;
         let then = if keeps { Then::Keep } else { Then::Close };
         match back {
             Back::Whole(answer) => {
@@ -176,10 +216,23 @@ impl Connection {
                 Ok(Then::Hang)
             }
             Back::Dripped { answer, piece, every } => {
-                let (head, body) = http1::render(&answer, head_only, keeps, self.clock.now());
+                let (head, body) = http1::render(&answer, head_only, keeps, self.ways.clock.now());
                 self.stream.write_all(&head).await?;
                 self.drip(body, piece, every).await?;
                 Ok(then)
+            }
+            Back::Flowing(answer, ..) if head_only => {
+                let head = http1::render_chunked(&answer, self.ways.clock.now());
+                self.stream.write_all(&head).await?;
+                Ok(Then::Close)
+            }
+            Back::Flowing(answer, flow, line) => self.flow(&answer, flow, line).await,
+            Back::Opened(opening) => {
+                let accepts = asked.accepts.unwrap_or_default();
+                let head = socket::head(&accepts);
+                self.stream.write_all(head.as_bytes()).await?;
+                let part = std::mem::take(buffer).to_vec();
+                socket::talk(&mut self.stream, part, opening, Arc::clone(&self.ways.clock)).await
             }
             Back::Silence => Ok(Then::Hang),
             Back::Reset => Ok(Then::Reset),
@@ -187,8 +240,25 @@ impl Connection {
         }
     }
 
+    /// A body that goes on, until it ends or the client goes away; then the line tells the venue.
+    async fn flow(&mut self, answer: &WireAnswer, flow: Flow, line: Line) -> io::Result<Then> {
+        let head = http1::render_chunked(answer, self.ways.clock.now());
+        self.stream.write_all(&head).await?;
+        let (mut reader, mut writer) = self.stream.split();
+        let left = async move {
+            let mut rest = [0; 256];
+            while reader.read(&mut rest).await? > 0 {}
+            Ok(Then::Close)
+        };
+        let then = match select(pin!(write_chunks(&mut writer, flow)), pin!(left)).await {
+            Either::Left((then, _)) | Either::Right((then, _)) => then,
+        };
+        drop(line);
+        then
+    }
+
     async fn write(&mut self, answer: &WireAnswer, head_only: bool, keeps: bool) -> io::Result<()> {
-        let (head, body) = http1::render(answer, head_only, keeps, self.clock.now());
+        let (head, body) = http1::render(answer, head_only, keeps, self.ways.clock.now());
         let mut whole = BytesMut::with_capacity(head.len() + body.len());
         whole.extend_from_slice(&head);
         whole.extend_from_slice(&body);
@@ -197,14 +267,14 @@ impl Connection {
 
     /// The head, with the length of the whole body, and the first bytes of the body.
     async fn write_part(&mut self, answer: &WireAnswer, head_only: bool, at: usize) -> io::Result<()> {
-        let (head, body) = http1::render(answer, head_only, true, self.clock.now());
+        let (head, body) = http1::render(answer, head_only, true, self.ways.clock.now());
         self.stream.write_all(&head).await?;
         self.stream.write_all(&body[..at.min(body.len())]).await
     }
 
     async fn drip(&mut self, mut body: Bytes, piece: usize, every: Duration) -> io::Result<()> {
         while !body.is_empty() {
-            self.clock.sleep(every).await;
+            self.ways.clock.sleep(every).await;
             let next = body.split_to(piece.min(body.len()));
             self.stream.write_all(&next).await?;
         }
@@ -220,7 +290,21 @@ impl Connection {
 
     async fn wait(&self, wait: Duration) {
         if !wait.is_zero() {
-            self.clock.sleep(wait).await;
+            self.ways.clock.sleep(wait).await;
+        }
+    }
+}
+
+async fn write_chunks(writer: &mut WriteHalf<'_>, mut flow: Flow) -> io::Result<Then> {
+    loop {
+        match flow.next().await {
+            Piece::Bytes(bytes) => writer.write_all(&http1::chunk(&bytes)).await?,
+            Piece::End => {
+                writer.write_all(b"0\r\n\r\n").await?;
+                return Ok(Then::Close);
+            }
+            Piece::Cut => return Ok(Then::Close),
+            Piece::Reset => return Ok(Then::Reset),
         }
     }
 }

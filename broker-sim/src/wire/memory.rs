@@ -6,31 +6,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::seam::{Answer, AnswerBody, Carrier, Clock, Frame, OpenRequest, Request, Rng, Spawn, Transport};
+use broker_core::seam::{Answer, AnswerBody, Carrier, Clock, OpenRequest, Request, Rng, Spawn, Timeouts, Transport};
 use broker_core::{Delivery, Error, ErrorKind, Result};
 use bytes::Bytes;
+use chrono::{DateTime, NaiveDateTime, Utc};
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use super::carrier::{MemoryCarrier, Uplink};
 use super::desk::{Back, Desk, Outcome};
-use super::fault::Faults;
+use super::flow::{Flow, Piece};
+use super::lane::Ways;
 use super::message::{WireAnswer, WireRequest};
+use super::plan::Faults;
 use super::record::Recorder;
-use super::venue::{SharedVenue, SocketId};
+use super::timekeeper;
+use super::venue::SharedVenue;
 
 /// A [`Transport`] that ends at a venue in the same process.
 ///
 /// A request travels on a task of its own, as bytes that have left do: a caller that gives up does not stop it. An
 /// answer that never comes is an error once the request's total time is over; all other time-outs are the
-/// pipeline's. Frames of sockets arrive at once, and faults hit requests only.
+/// pipeline's. The request that opens a socket can be hit as any other.
+///
+/// Frames take their time as requests do, each way in the order of sending. Dropping a socket, or the body of an answer
+/// that goes on, closes it: the venue hears of it one way later, behind the frames that are under way.
 #[derive(Clone)]
 pub struct MemoryTransport {
     desk: Desk,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+    ways: Ways,
     spawn: Arc<dyn Spawn>,
-    latency: (Duration, Duration),
     /// Host names that resolve; empty is all.
     hosts: BTreeSet<String>,
 }
@@ -41,12 +46,16 @@ const USUAL_LATENCY: (Duration, Duration) = (Duration::from_millis(5), Duration:
 impl MemoryTransport {
     /// A transport to this venue: any host name leads there, nothing goes wrong, 5 to 20 ms each way.
     pub fn new(venue: SharedVenue, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, spawn: Arc<dyn Spawn>) -> Self {
+        let (least, most) = USUAL_LATENCY;
         Self {
             desk: Desk::new(venue),
-            clock,
-            rng,
+            ways: Ways {
+                clock,
+                rng,
+                least,
+                most,
+            },
             spawn,
-            latency: USUAL_LATENCY,
             hosts: BTreeSet::new(),
         }
     }
@@ -54,7 +63,8 @@ impl MemoryTransport {
     /// Another latency: each way takes from `least` to `most`.
     #[must_use]
     pub fn with_latency(mut self, least: Duration, most: Duration) -> Self {
-        self.latency = (least, most.max(least));
+        self.ways.least = least;
+        self.ways.most = most.max(least);
         self
     }
 
@@ -89,51 +99,61 @@ impl MemoryTransport {
         &self.desk.recorder
     }
 
-    fn one_way(&self) -> Duration {
-        let (least, most) = self.latency;
-        let spread = u64::try_from((most - least).as_micros()).unwrap_or(u64::MAX);
-        least + Duration::from_micros(self.rng.below(spread.saturating_add(1)))
-    }
-
     /// Fails unless the host resolves; the request is recorded as not sent.
     fn resolve(&self, host: Option<&str>, request: &WireRequest) -> Result<()> {
         if self.hosts.is_empty() || host.is_some_and(|host| self.hosts.contains(host)) {
             return Ok(());
         }
-        self.desk.unreachable(request, self.clock.now());
+        self.desk.unreachable(request, self.ways.clock.now());
         Err(unreachable("no such host"))
     }
 
     /// Sets the request on its way. The task goes on when the receiver is dropped.
     fn dispatch(&self, request: WireRequest) -> Result<oneshot::Receiver<Outcome>> {
-        let passage = self.desk.accept(request, self.clock.now());
+        let passage = self.desk.accept(request, self.ways.clock.now());
         if passage.is_refused() {
             return Err(unreachable("connection refused"));
         }
-        let (there, back) = (self.one_way() + passage.hold_up(), self.one_way());
-        let (desk, clock) = (self.desk.clone(), Arc::clone(&self.clock));
+        let (there, back) = (self.ways.one_way() + passage.hold_up(), self.ways.one_way());
+        let (desk, ways, spawn) = (self.desk.clone(), self.ways.clone(), Arc::clone(&self.spawn));
         let (sender, receiver) = oneshot::channel();
         self.spawn.spawn(Box::pin(async move {
-            clock.sleep(there).await;
-            let outcome = desk.serve(passage, clock.now());
-            clock.sleep(back + outcome.delay).await;
+            ways.clock.sleep(there).await;
+            let outcome = desk.serve(passage, &ways);
+            keep_time(&desk, &ways, &*spawn);
+            ways.clock.sleep(back + outcome.delay).await;
             // Nobody waits any more when the caller gave up.
             let _ = sender.send(outcome);
         }));
         Ok(receiver)
     }
+
+    /// Silence, until the caller's time is over.
+    async fn wait_in_vain(&self, started: Duration, patience: Duration) -> Error {
+        let passed = self.ways.clock.elapsed().saturating_sub(started);
+        self.ways.clock.sleep(patience.saturating_sub(passed)).await;
+        lost("no answer in time")
+    }
+}
+
+/// As long as a socket is open the venue's appointments are kept.
+fn keep_time(desk: &Desk, ways: &Ways, spawn: &dyn Spawn) {
+    if desk.has_sockets() && desk.timekeeper.is_wanted() {
+        let keeper = timekeeper::keep(desk.clone(), Arc::clone(&ways.clock));
+        spawn.spawn(Box::pin(keeper));
+    }
 }
 
 impl Debug for MemoryTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemoryTransport({:?})", self.latency)
+        write!(f, "MemoryTransport({:?} to {:?})", self.ways.least, self.ways.most)
     }
 }
 
 #[async_trait]
 impl Transport for MemoryTransport {
     async fn send(&self, request: Request) -> Result<Answer> {
-        let started = self.clock.elapsed();
+        let started = self.ways.clock.elapsed();
         let total = request.timeouts.total;
         let wire = wire_request(&request.http);
         self.resolve(request.http.uri().host(), &wire)?;
@@ -143,21 +163,28 @@ impl Transport for MemoryTransport {
             Back::Cut(answer, at) => head(&answer, cut(&answer.body, at)),
             Back::Stalled(answer, at) => head(&answer, stalled(&answer.body, at)),
             Back::Dripped { answer, piece, every } => {
-                let body = dripped(answer.body.clone(), piece, every, Arc::clone(&self.clock));
+                let body = dripped(answer.body.clone(), piece, every, Arc::clone(&self.ways.clock));
                 head(&answer, body)
             }
-            Back::Silence => {
-                let passed = self.clock.elapsed().saturating_sub(started);
-                self.clock.sleep(total.saturating_sub(passed)).await;
-                Err(lost("no answer in time"))
+            Back::Flowing(answer, flow, line) => {
+                let uplink = Uplink::start(line, self.ways.clone(), &*self.spawn);
+                endless_head(&answer, flowing(flow, uplink))
             }
+            Back::Silence => Err(self.wait_in_vain(started, total).await),
             Back::Reset => Err(lost("connection reset")),
             Back::Fin => Err(lost("connection closed before an answer")),
+            Back::Opened(_) => Err(Error::new(ErrorKind::Protocol).with_message("a socket was opened, not asked for")),
         }
     }
 
     async fn open(&self, request: OpenRequest) -> Result<Box<dyn Carrier>> {
-        let OpenRequest::WebSocket { url, headers, .. } = request else {
+        let started = self.ways.clock.elapsed();
+        let OpenRequest::WebSocket {
+            url,
+            headers,
+            largest_message,
+        } = request
+        else {
             return Err(Error::unsupported("byte pipes of a venue in memory"));
         };
         let target = match url.query() {
@@ -166,52 +193,23 @@ impl Transport for MemoryTransport {
         };
         let mut wire = WireRequest::new("GET", &target, "memory");
         wire.headers = wire_headers(&headers, url.host_str());
+        let wire = wire
+            .with_header("connection", "Upgrade")
+            .with_header("upgrade", "websocket");
         self.resolve(url.host_str(), &wire)?;
-        self.clock.sleep(self.one_way()).await;
-        let taken = self.desk.upgrade(&wire, self.clock.now());
-        self.clock.sleep(self.one_way()).await;
-        let (id, frames) = taken.map_err(|answer| refused(&answer))?;
-        Ok(Box::new(MemoryCarrier {
-            id,
-            frames,
-            desk: self.desk.clone(),
-            clock: Arc::clone(&self.clock),
-        }))
-    }
-}
-
-/// A socket of a venue in memory.
-struct MemoryCarrier {
-    id: SocketId,
-    frames: UnboundedReceiver<Frame>,
-    desk: Desk,
-    clock: Arc<dyn Clock>,
-}
-
-#[async_trait]
-impl Carrier for MemoryCarrier {
-    async fn receive(&mut self) -> Option<Result<Frame>> {
-        self.frames.recv().await.map(Ok)
-    }
-
-    async fn send(&mut self, frame: Frame) -> Result<()> {
-        if self.frames.is_closed() {
-            return Err(lost("the socket is closed"));
+        let outcome = self.dispatch(wire)?.await.map_err(|_| lost("the venue is gone"))?;
+        match outcome.back {
+            Back::Opened(opening) => {
+                let uplink = Uplink::start(opening.line, self.ways.clone(), &*self.spawn);
+                Ok(Box::new(MemoryCarrier::new(opening.inbox, uplink, largest_message)))
+            }
+            Back::Whole(answer) | Back::Dripped { answer, .. } | Back::Flowing(answer, ..) => {
+                Err(refused(&answer, self.ways.clock.now()))
+            }
+            Back::Silence | Back::Stalled(..) => Err(self.wait_in_vain(started, Timeouts::READ.read).await),
+            Back::Reset => Err(lost("connection reset")),
+            Back::Fin | Back::Cut(..) => Err(lost("connection closed before an answer")),
         }
-        self.desk.frame(self.id, frame, self.clock.now());
-        Ok(())
-    }
-}
-
-impl Drop for MemoryCarrier {
-    fn drop(&mut self) {
-        self.desk.frame(self.id, Frame::Close(None), self.clock.now());
-    }
-}
-
-impl Debug for MemoryCarrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemoryCarrier({})", self.id.0)
     }
 }
 
@@ -235,15 +233,35 @@ fn wire_headers(headers: &http::HeaderMap, host: Option<&str>) -> Vec<(String, S
 }
 
 fn head(answer: &WireAnswer, body: AnswerBody) -> Result<Answer> {
+    let mut whole = endless_head(answer, body)?;
+    let length = http::HeaderValue::from(answer.body.len());
+    whole.http.headers_mut().append(http::header::CONTENT_LENGTH, length);
+    Ok(whole)
+}
+
+/// The head of a body whose length is not known.
+fn endless_head(answer: &WireAnswer, body: AnswerBody) -> Result<Answer> {
     let mut head = http::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         head = head.header(name, value);
     }
     let http = head
-        .header(http::header::CONTENT_LENGTH, answer.body.len())
         .body(body)
         .map_err(|error| Error::new(ErrorKind::Protocol).with_source(error))?;
     Ok(Answer { http })
+}
+
+/// A body that goes on; the uplink lasts as long as it is listened to.
+fn flowing(flow: Flow, uplink: Uplink) -> AnswerBody {
+    Box::pin(stream::unfold(Some((flow, uplink)), |state| async move {
+        let (mut flow, uplink) = state?;
+        match flow.next().await {
+            Piece::Bytes(bytes) => Some((Ok(bytes), Some((flow, uplink)))),
+            Piece::End => None,
+            Piece::Cut => Some((Err(lost("connection closed within the answer")), None)),
+            Piece::Reset => Some((Err(lost("connection reset")), None)),
+        }
+    }))
 }
 
 fn piece(body: Bytes) -> AnswerBody {
@@ -284,22 +302,41 @@ fn unreachable(what: &str) -> Error {
         .with_message(what)
 }
 
-fn lost(what: &str) -> Error {
+pub(super) fn lost(what: &str) -> Error {
     Error::new(ErrorKind::Unavailable)
         .with_delivery(Delivery::Unknown)
         .with_message(what)
 }
 
-/// A socket that the venue refused.
-fn refused(answer: &WireAnswer) -> Error {
+/// A socket that the venue refused: the same kinds as on the network.
+fn refused(answer: &WireAnswer, now: DateTime<Utc>) -> Error {
     let kind = match answer.status {
-        401 | 403 => ErrorKind::Auth,
-        404 => ErrorKind::NotFound,
-        429 => ErrorKind::RateLimited,
-        _ => ErrorKind::Unavailable,
+        401 => ErrorKind::Auth,
+        403 | 451 => ErrorKind::Permission,
+        404 | 410 => ErrorKind::NotFound,
+        408 | 425 => ErrorKind::Unavailable,
+        418 | 429 => ErrorKind::RateLimited,
+        300..=399 => ErrorKind::Protocol,
+        400..=499 => ErrorKind::InvalidRequest,
+        501 | 505 => ErrorKind::Unknown,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unknown,
     };
-    Error::new(kind)
+    let error = Error::new(kind)
         .with_delivery(Delivery::Answered)
         .with_status(answer.status)
-        .with_message(String::from_utf8_lossy(&answer.body))
+        .with_message(String::from_utf8_lossy(&answer.body));
+    match answer.header("retry-after").and_then(|hint| wait(hint, now)) {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    }
+}
+
+/// Seconds, or a date against this time.
+fn wait(hint: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = hint.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = NaiveDateTime::parse_from_str(hint, "%a, %d %b %Y %H:%M:%S GMT").ok()?;
+    Some((date.and_utc() - now).to_std().unwrap_or_default())
 }

@@ -58,6 +58,12 @@ impl WireRequest {
         find(&self.headers, name)
     }
 
+    /// Whether it asks for a WebSocket.
+    pub fn is_upgrade(&self) -> bool {
+        self.header("upgrade")
+            .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+    }
+
     /// The first query parameter of this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.pairs

@@ -2,7 +2,7 @@
 //!
 //! A [`Venue`] is one synchronous function from request to answer. It has two shells: [`MemoryTransport`] puts it
 //! behind the seam of the core, in virtual time or in tokio's; [`LoopbackServer`] puts it on a real socket of
-//! 127.0.0.1. Delay and damage live in the shells, never in the venue: a [`FaultPlan`] says as data what is to go
+//! 127.0.0.1. Requests, answers that do not end, and WebSockets go through both. Delay and damage live in the shells, never in the venue: a [`FaultPlan`] says as data what is to go
 //! wrong, and one seed makes the same things go wrong again. A [`Recorder`] keeps what came in and counts sends; a
 //! [`WireLimiter`] refuses and bans as brokers do.
 //!
@@ -30,22 +30,32 @@
 //! assert_eq!(answer.http.status(), 200);
 //! ```
 
+mod carrier;
 mod desk;
 mod fault;
+mod flow;
+mod frame_fault;
 mod http1;
+mod lane;
 mod limiter;
 mod loopback;
+mod mask;
 mod memory;
 mod message;
+mod plan;
 mod record;
+mod socket;
 #[cfg(test)]
 mod tests;
+mod timekeeper;
 mod venue;
 
-pub use fault::{Fault, FaultPlan, FaultRule, Faults, RetryHint, When};
+pub use fault::{Fault, FaultRule, RetryHint, When};
+pub use frame_fault::{FrameFault, FrameRule, FrameWhen};
 pub use limiter::{Admission, Counting, Standing, WireBan, WireLimit, WireLimiter};
 pub use loopback::LoopbackServer;
 pub use memory::MemoryTransport;
 pub use message::{WireAnswer, WireRequest};
-pub use record::{Fate, Recorded, Recorder};
+pub use plan::{FaultPlan, Faults};
+pub use record::{Fate, Recorded, RecordedSocket, Recorder};
 pub use venue::{SharedVenue, SocketId, Venue, share};

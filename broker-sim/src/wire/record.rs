@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use broker_core::seam::Frame;
 use chrono::{DateTime, Utc};
 
+use super::mask;
 use super::message::WireRequest;
+use super::venue::SocketId;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +48,22 @@ pub struct Recorded {
     pub fault: Option<&'static str>,
 }
 
-/// Keeps every request of a shell. Clones share the record.
+/// One socket, or the body of one answer that did not end, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedSocket {
+    /// Its number at its shell.
+    pub id: SocketId,
+    /// When it was opened.
+    pub at: DateTime<Utc>,
+    /// Path, still encoded.
+    pub path: String,
+    /// Frames that came in, and when, without the close. In their text the values of secret keys are masked.
+    pub frames: Vec<(DateTime<Utc>, Frame)>,
+    /// When it was closed, by whichever side.
+    pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// Keeps every request and every socket of a shell. Clones share the record.
 ///
 /// ```
 /// use broker_sim::wire::Recorder;
@@ -56,7 +74,16 @@ pub struct Recorded {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     requests: Arc<Mutex<Vec<Recorded>>>,
+    sockets: Arc<Mutex<Sockets>>,
     secret_headers: Arc<Vec<String>>,
+    secret_keys: Arc<Vec<String>>,
+}
+
+/// Numbered here, for several shells may share a record.
+#[derive(Debug, Default)]
+struct Sockets {
+    opened: u64,
+    all: BTreeMap<u64, RecordedSocket>,
 }
 
 /// Headers that carry secrets at the brokers of this family.
@@ -75,6 +102,9 @@ const SECRET_HEADERS: [&str; 12] = [
     "x-mbx-apikey",
 ];
 
+/// Keys whose values are secrets in the sign-in frames of the brokers of this family.
+const SECRET_KEYS: [&str; 4] = ["key", "oauth_token", "secret", "token"];
+
 impl Default for Recorder {
     fn default() -> Self {
         Self::new()
@@ -82,11 +112,13 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// An empty record that masks the headers which carry secrets at the brokers of this family.
+    /// An empty record that masks the headers and the keys of frames which carry secrets at the brokers of this family.
     pub fn new() -> Self {
         Self {
             requests: Arc::default(),
+            sockets: Arc::default(),
             secret_headers: Arc::new(SECRET_HEADERS.map(str::to_owned).to_vec()),
+            secret_keys: Arc::new(SECRET_KEYS.map(str::to_owned).to_vec()),
         }
     }
 
@@ -95,6 +127,14 @@ impl Recorder {
     pub fn with_secret_headers<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let more = names.into_iter().map(str::to_ascii_lowercase);
         self.secret_headers = Arc::new(self.secret_headers.iter().cloned().chain(more).collect());
+        self
+    }
+
+    /// Also masks the values of these JSON keys, whatever their case, in the text of frames.
+    #[must_use]
+    pub fn with_secret_keys<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let more = keys.into_iter().map(str::to_owned);
+        self.secret_keys = Arc::new(self.secret_keys.iter().cloned().chain(more).collect());
         self
     }
 
@@ -127,9 +167,21 @@ impl Recorder {
             .count()
     }
 
-    /// Forgets all requests. Not while one is under way: its fate would find no place.
+    /// Every socket so far, in the order of opening.
+    pub fn sockets(&self) -> Vec<RecordedSocket> {
+        self.lock_sockets().all.values().cloned().collect()
+    }
+
+    /// How many sockets are open now, as the venue sees it: what a client drops is open until the venue hears of it.
+    pub fn open_sockets(&self) -> usize {
+        let sockets = self.lock_sockets();
+        sockets.all.values().filter(|socket| socket.closed_at.is_none()).count()
+    }
+
+    /// Forgets all requests and all closed sockets. Not while a request is under way: its fate would find no place.
     pub fn clear(&self) {
         self.lock().clear();
+        self.lock_sockets().all.retain(|_, socket| socket.closed_at.is_none());
     }
 
     pub(super) fn is_secret(&self, header: &str) -> bool {
@@ -166,6 +218,35 @@ impl Recorder {
         }
     }
 
+    /// Writes a socket down; gives the place where its frames and its end are written.
+    pub(super) fn opened(&self, id: SocketId, path: &str, at: DateTime<Utc>) -> u64 {
+        let mut sockets = self.lock_sockets();
+        sockets.opened += 1;
+        let place = sockets.opened;
+        let socket = RecordedSocket {
+            id,
+            at,
+            path: path.to_owned(),
+            frames: Vec::new(),
+            closed_at: None,
+        };
+        sockets.all.insert(place, socket);
+        place
+    }
+
+    pub(super) fn frame(&self, place: u64, frame: &Frame, at: DateTime<Utc>) {
+        let frame = mask::frame(frame, &self.secret_keys);
+        if let Some(socket) = self.lock_sockets().all.get_mut(&place) {
+            socket.frames.push((at, frame));
+        }
+    }
+
+    pub(super) fn closed(&self, place: u64, at: DateTime<Utc>) {
+        if let Some(socket) = self.lock_sockets().all.get_mut(&place) {
+            socket.closed_at = Some(at);
+        }
+    }
+
     fn masked(&self, request: &WireRequest) -> Vec<(String, String)> {
         let mask = |(name, value): &(String, String)| {
             let shown = if self.is_secret(name) { "***" } else { value };
@@ -176,6 +257,10 @@ impl Recorder {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_sockets(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -222,5 +307,33 @@ mod tests {
         assert_eq!(values, ["***", "***", "*/*"]);
         assert_eq!((recorded.fate, recorded.status), (Fate::Handled, Some(200)));
         assert!(!format!("{recorder:?}").contains("hush"));
+    }
+
+    #[test]
+    fn sockets_are_kept_until_they_are_closed_and_forgotten() {
+        let recorder = Recorder::new().with_secret_keys(["pin"]);
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let (first, second) = (
+            recorder.opened(SocketId(1), "/a", at(1)),
+            recorder.opened(SocketId(1), "/b", at(2)),
+        );
+        recorder.frame(first, &Frame::Text(r#"{"key":"K","pin":12,"a":1}"#.into()), at(3));
+        recorder.closed(first, at(4));
+        assert_eq!(recorder.open_sockets(), 1);
+        let masked = Frame::Text(r#"{"key":"***","pin":"***","a":1}"#.into());
+        assert_eq!(
+            recorder.sockets()[0],
+            RecordedSocket {
+                id: SocketId(1),
+                at: at(1),
+                path: "/a".into(),
+                frames: vec![(at(3), masked)],
+                closed_at: Some(at(4)),
+            }
+        );
+        recorder.clear();
+        assert_eq!((recorder.sockets().len(), recorder.open_sockets()), (1, 1));
+        recorder.closed(second, at(5));
+        assert_eq!(recorder.open_sockets(), 0);
     }
 }

@@ -2,8 +2,8 @@ use std::io::ErrorKind as Io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_core::seam::{BoxFuture, Clock, Request, SeededRng, Spawn, Timeouts, Transport};
-use chrono::{DateTime, Utc};
+use broker_core::seam::{Request, SeededRng, SystemClock, Timeouts, TokioSpawn, Transport};
+use chrono::DateTime;
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,38 +13,17 @@ use crate::wire::{
     Fate, Fault, FaultPlan, Faults, LoopbackServer, MemoryTransport, When, WireLimit, WireLimiter, share,
 };
 
-/// A fixed time of day; waits are real ones.
-#[derive(Debug)]
-struct RealWaits;
-
-impl Clock for RealWaits {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "the shell on loopback waits in real time")]
-    fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(wait))
-    }
-}
-
-impl Spawn for RealWaits {
-    #[allow(clippy::disallowed_methods, reason = "the tasks of a test on tokio")]
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
-    }
+/// A clock whose time of day starts at 1970.
+pub(super) fn clock() -> Arc<SystemClock> {
+    Arc::new(SystemClock::starting_at(DateTime::UNIX_EPOCH))
 }
 
 /// The shell in memory is not bound to virtual time.
 #[tokio::test]
 async fn the_shell_in_memory_works_on_tokio() {
     let venue = share(Toy::default());
-    let clock = Arc::new(RealWaits);
-    let transport = MemoryTransport::new(venue.clone(), clock.clone(), Arc::new(SeededRng::new(1)), clock)
+    let rng = Arc::new(SeededRng::new(1));
+    let transport = MemoryTransport::new(venue.clone(), clock(), rng, Arc::new(TokioSpawn))
         .with_latency(Duration::ZERO, Duration::from_millis(1));
     let http = http::Request::post("https://toy.example/orders")
         .header("authorization", "Bearer good")
@@ -78,14 +57,14 @@ async fn a_venue_with_a_limiter_refuses_by_address() {
     assert_eq!(orders(&bench.venue), ["a"]);
 }
 
-struct Bench {
-    venue: Arc<Mutex<Toy>>,
-    server: LoopbackServer,
+pub(super) struct Bench {
+    pub(super) venue: Arc<Mutex<Toy>>,
+    pub(super) server: LoopbackServer,
 }
 
-async fn bench(faults: Faults) -> Bench {
+pub(super) async fn bench(faults: Faults) -> Bench {
     let venue = share(Toy::default());
-    let server = LoopbackServer::start_with(venue.clone(), Arc::new(RealWaits), faults, Default::default());
+    let server = LoopbackServer::start_with(venue.clone(), clock(), faults, Default::default());
     let server = server.await.unwrap();
     Bench { venue, server }
 }
@@ -98,12 +77,12 @@ fn post(id: &str) -> String {
 }
 
 impl Bench {
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.server.address()).await.unwrap()
     }
 
     /// Writes, then reads until the connection ends.
-    async fn exchange(&self, text: &str) -> (String, Option<Io>) {
+    pub(super) async fn exchange(&self, text: &str) -> (String, Option<Io>) {
         let mut stream = self.connect().await;
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();

@@ -1,9 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_core::seam::{
-    Carrier, Clock, Frame, OpenRequest, Request, SeededRng, Timeouts, Transport, VirtualClock, VirtualRuntime,
-};
+use broker_core::seam::{Clock, Request, SeededRng, Timeouts, Transport, VirtualClock, VirtualRuntime};
 use broker_core::{Delivery, Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -15,15 +13,15 @@ use crate::wire::{
 
 type End = (Fate, Option<u16>);
 
-struct Bench {
-    runtime: VirtualRuntime,
-    clock: VirtualClock,
-    venue: Arc<Mutex<Toy>>,
-    transport: MemoryTransport,
+pub(super) struct Bench {
+    pub(super) runtime: VirtualRuntime,
+    pub(super) clock: VirtualClock,
+    pub(super) venue: Arc<Mutex<Toy>>,
+    pub(super) transport: MemoryTransport,
 }
 
 /// 10 ms there, 10 ms back.
-fn bench(faults: Faults) -> Bench {
+pub(super) fn bench(faults: Faults) -> Bench {
     let runtime = VirtualRuntime::new();
     let clock = runtime.clock();
     let venue = share(Toy::default());
@@ -44,7 +42,7 @@ fn bench(faults: Faults) -> Bench {
     }
 }
 
-fn request(method: &str, path: &str, body: &str) -> Request {
+pub(super) fn request(method: &str, path: &str, body: &str) -> Request {
     let http = http::Request::builder()
         .method(method)
         .uri(format!("https://toy.example{path}"))
@@ -58,7 +56,7 @@ fn request(method: &str, path: &str, body: &str) -> Request {
 }
 
 /// Status, the body's text as far as it came, and how it ended.
-async fn read(transport: &MemoryTransport, request: Request) -> Result<(u16, String, Result<()>)> {
+pub(super) async fn read(transport: &MemoryTransport, request: Request) -> Result<(u16, String, Result<()>)> {
     let (head, mut pieces) = transport.send(request).await?.http.into_parts();
     let mut text = Vec::new();
     while let Some(piece) = pieces.next().await {
@@ -352,37 +350,4 @@ fn a_venue_with_a_limiter_refuses_by_its_own_clock() {
     assert_eq!(status("d"), 200);
     let limiter = bench.venue.lock().unwrap().limiter.take().unwrap();
     assert_eq!((limiter.granted(), limiter.refused()), (3, 2));
-}
-
-fn open(path: &str) -> OpenRequest {
-    OpenRequest::WebSocket {
-        url: format!("wss://toy.example{path}").parse().unwrap(),
-        headers: http::HeaderMap::new(),
-        largest_message: 1 << 20,
-    }
-}
-
-#[test]
-fn sockets_carry_frames_both_ways() {
-    let bench = bench(Faults::default());
-    bench.runtime.block_on(async {
-        let mut carrier: Box<dyn Carrier> = bench.transport.open(open("/stream")).await.unwrap();
-        let hello = Frame::Text("hello".into());
-        carrier.send(hello.clone()).await.unwrap();
-        assert_eq!(carrier.receive().await.unwrap().unwrap(), hello);
-        let placed = read(&bench.transport, request("POST", "/orders", "a")).await;
-        assert_eq!(placed.unwrap().0, 200);
-        assert_eq!(carrier.receive().await.unwrap().unwrap(), Frame::Text("new a".into()));
-        drop(carrier);
-        assert_eq!(bench.venue.lock().unwrap().closed.len(), 1);
-
-        let mut second = bench.transport.open(open("/stream")).await.unwrap();
-        second.send(Frame::Text("bye".into())).await.unwrap();
-        assert_eq!(second.receive().await.unwrap().unwrap(), Frame::Close(None));
-        assert!(second.receive().await.is_none());
-        assert!(second.send(hello).await.is_err());
-
-        let error = bench.transport.open(open("/nowhere")).await.unwrap_err();
-        assert_eq!((error.kind(), error.status()), (ErrorKind::Auth, Some(401)));
-    });
 }
