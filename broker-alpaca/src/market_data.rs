@@ -117,6 +117,7 @@ impl MarketData for AlpacaBroker {
                     let answer: QuotesJson = wire::decode(body)?;
                     answer
                         .quotes
+                        .0
                         .iter()
                         .map(|(name, quote)| market::quote(name, quote))
                         .collect()
@@ -159,6 +160,7 @@ impl MarketData for AlpacaBroker {
             let answer: BarsJson<'_> = wire::decode(body)?;
             let bars = answer
                 .bars
+                .0
                 .get(query.instrument.get())
                 .map(Vec::as_slice)
                 .unwrap_or_default();

@@ -62,7 +62,7 @@ impl Rest {
     pub(crate) async fn positions(&self, account: &AccountId) -> Result<Vec<Position>> {
         let read = |body: &str| {
             let rows: Vec<PositionJson<'_>> = wire::decode(body)?;
-            Ok(rows.iter().map(|row| map::account::position(row, account)).collect())
+            rows.iter().map(|row| map::account::position(row, account)).collect()
         };
         self.http.run(self.read("positions", "/v2/positions", &[]), read).await
     }

@@ -1,7 +1,5 @@
 //! What Alpaca alone tells of a share: its last trade, quote and bars in one answer.
 
-use std::collections::BTreeMap;
-
 use broker_core::model::{Candle, Quote};
 use broker_core::{InstrumentId, Price, Qty, Result, Symbol};
 use chrono::{DateTime, Utc};
@@ -9,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::broker::AlpacaBroker;
 use crate::map::market;
 use crate::market_data::{Kind, SYMBOLS_A_CALL};
-use crate::wire::{self, SnapshotJson};
+use crate::wire::{self, Named, SnapshotJson};
 
 /// The last trade, the quote and the bars of a share. What there was not yet is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +52,8 @@ impl AlpacaBroker {
             let mut params = vec![("symbols", some.join(","))];
             params.extend(self.feed_param(Kind::Stock));
             let read = |body: &str| {
-                let answer: BTreeMap<String, Option<SnapshotJson>> = wire::decode(body)?;
-                let known = answer.iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
+                let answer: Named<Option<SnapshotJson>> = wire::decode(body)?;
+                let known = answer.0.iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
                 known
                     .map(|(name, one)| market::snapshot(name, one, now))
                     .collect::<Result<Vec<_>>>()

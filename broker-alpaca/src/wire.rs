@@ -9,13 +9,14 @@ pub(crate) mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use broker_core::num::{Num, Text, decimal};
 use broker_core::{Error, Result};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 pub(crate) use activity::{ActivityJson, Number, Quoted, activities};
@@ -47,6 +48,33 @@ impl<'de> Deserialize<'de> for Maybe {
                 .map(|value| Self(Some(value)))
                 .map_err(de::Error::custom),
         }
+    }
+}
+
+/// Fields by their names, which are no fixed ones. A name that comes twice is an error, as it is with fixed ones: of
+/// two values there is no telling which one counts.
+#[derive(Debug)]
+pub(crate) struct Named<T>(pub(crate) BTreeMap<String, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NamedVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
+            type Value = Named<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Named<T>, A::Error> {
+                let mut named = BTreeMap::new();
+                while let Some((name, value)) = fields.next_entry::<String, T>()? {
+                    if named.insert(name, value).is_some() {
+                        return Err(de::Error::custom("a name comes twice"));
+                    }
+                }
+                Ok(Named(named))
+            }
+        }
+        deserializer.deserialize_map(NamedVisitor(PhantomData))
     }
 }
 
@@ -203,7 +231,7 @@ pub(crate) struct PortfolioJson<'a> {
     pub(crate) base_value_asof: Option<Day>,
     #[serde(borrow)]
     pub(crate) timeframe: Text<'a>,
-    pub(crate) cashflow: Option<BTreeMap<String, Vec<Maybe>>>,
+    pub(crate) cashflow: Option<Named<Vec<Maybe>>>,
 }
 
 /// One position. `qty`, `market_value` and `cost_basis` are negative when short.
@@ -362,7 +390,7 @@ pub(crate) struct CalendarJson<'a> {
 #[cfg(feature = "market-data")]
 #[derive(Debug, Deserialize)]
 pub(crate) struct QuotesJson {
-    pub(crate) quotes: BTreeMap<String, QuoteJson>,
+    pub(crate) quotes: Named<QuoteJson>,
 }
 
 /// One quote; a price of 0 says that nobody quotes that side.
@@ -405,7 +433,7 @@ pub(crate) struct TradeJson {
 #[cfg(feature = "market-data")]
 #[derive(Debug, Deserialize)]
 pub(crate) struct BarsJson<'a> {
-    pub(crate) bars: BTreeMap<String, Vec<BarJson>>,
+    pub(crate) bars: Named<Vec<BarJson>>,
     #[serde(borrow)]
     pub(crate) next_page_token: Option<Text<'a>>,
 }

@@ -50,7 +50,10 @@ fn orders_that_could_trade_with_each_other_are_refused() {
         desk.refuses("POST", "/v2/orders", &body, 403, &refused);
     }
     // A cent above it cannot meet it, and another instrument is another matter.
-    desk.post(&limit("AAPL", "sell", "1", "190.01"));
+    let above = field(&desk.post(&limit("AAPL", "sell", "1", "190.01")), "id");
+    let buy = limit("AAPL", "buy", "1", "190.01");
+    desk.refuses("POST", "/v2/orders", &buy, 403, &wash(&above, "limit"));
+    desk.post(&limit("AAPL", "buy", "1", "190.00"));
     desk.post(&market("MSFT", "sell", "1"));
     // Opposite of a stop that protects a position: whatever it asks.
     desk.trade("SPY", Side::Buy, "10");

@@ -120,7 +120,7 @@ fn who_is_not_signed_in_is_refused() {
     desk.trade("AAPL", Side::Buy, "1");
     assert_eq!(desk.pushed(), []);
     desk.venue.frame(socket, Frame::Ping("beat".into()), desk.now);
-    assert_eq!(desk.pushed(), [(socket, Frame::Pong("beat".into()))]);
+    assert_eq!(desk.pushed(), []);
     // What is no message ends it, and nothing comes behind the end.
     desk.say(socket, "listen");
     desk.say(socket, LISTEN);
@@ -425,6 +425,8 @@ fn a_fill_is_corrected_and_busted() {
     assert_eq!(numbers(&busted[0]), ["189.4", "10", "0"]);
     assert_eq!(field(&busted[0], "previous_execution_id"), fill);
     assert_eq!(field(&busted[0]["order"], "filled_qty"), "0");
+    assert_ne!(field(&busted[0], "execution_id"), fill);
+    assert_ne!(busted[0]["execution_id"], corrected[0]["execution_id"]);
 }
 
 #[test]
@@ -457,7 +459,8 @@ fn sockets_come_and_go_and_nothing_is_kept_for_them() {
     desk.say(one, LISTEN);
     desk.say(other, LISTEN);
     assert_eq!(desk.pushed(), []);
-    desk.venue.frame(silent, Frame::Ping("beat".into()), desk.now);
-    assert_eq!(desk.pushed().len(), 1);
+    // The one that never signed in was told nothing all along, and is there.
+    desk.say(silent, LISTEN);
+    assert_eq!(desk.binary(silent), [authorization("unauthorized", "listen")]);
     assert_eq!(desk.venue.next_due(), None);
 }

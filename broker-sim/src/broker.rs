@@ -1,7 +1,7 @@
 //! The venue as a broker: the read side and market data.
 
 use std::fmt::{self, Debug};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,13 +10,15 @@ use broker_core::capability::{Capabilities, ClientIdRule, HistoryFacts, OrderFac
 use broker_core::model::{Asset, AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Context, Error, HistoryQuery, Instrument, InstrumentId,
-    InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Position, Quote, Record, Result, TimeInForce, Trading,
+    InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Position, Quote, Record, Result, Streaming, TimeInForce,
+    Trading,
 };
 use chrono::{DateTime, Utc};
 
 use crate::engine::Engine;
 use crate::order::SimOrder;
 use crate::reject::SimReject;
+use crate::streaming::{Touched, Venue};
 
 /// Rows of a page.
 const PAGE: usize = 500;
@@ -29,7 +31,7 @@ pub struct SimBroker {
 }
 
 struct Inner {
-    engine: Mutex<Engine>,
+    venue: Mutex<Venue>,
     context: Context,
     capabilities: Capabilities,
 }
@@ -45,30 +47,32 @@ impl SimBroker {
     pub fn new(engine: Engine, context: Context) -> Self {
         Self {
             inner: Arc::new(Inner {
-                engine: Mutex::new(engine),
+                venue: Mutex::new(Venue::new(engine)),
                 context,
                 capabilities: capabilities(),
             }),
         }
     }
 
-    /// Does something with the venue itself, at the time of the clock: sets a quote, pays a dividend.
+    /// Does something with the venue itself, at the time of the clock: sets a quote, pays a dividend. What it tells
+    /// goes to the [streams](Streaming) when the work is done; events that the work itself takes do not.
     pub fn with_engine<T>(&self, work: impl FnOnce(&mut Engine, DateTime<Utc>) -> T) -> T {
         let now = self.now();
-        work(&mut self.lock(), now)
+        work(&mut self.touch(), now)
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.inner.context.clock().now()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Engine> {
-        self.inner.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The venue as it stands.
+    pub(crate) fn touch(&self) -> Touched<'_> {
+        Touched::new(&self.inner.venue)
     }
 
     /// The venue, moved to the time of the clock.
-    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
-        let mut engine = self.lock();
+    pub(crate) fn engine(&self) -> Touched<'_> {
+        let mut engine = self.touch();
         engine.advance(self.now());
         engine
     }
@@ -290,8 +294,8 @@ impl Broker for SimBroker {
         Some(self)
     }
 
-    fn streaming(&self) -> Option<&dyn broker_core::Streaming> {
-        None
+    fn streaming(&self) -> Option<&dyn Streaming> {
+        Some(self)
     }
 }
 

@@ -49,6 +49,7 @@ mod place;
 mod reject;
 mod rules;
 mod state;
+mod streaming;
 mod trader;
 mod trading;
 mod view;

@@ -4,7 +4,8 @@
 //! - [`history`]: a campaign that reads a history with kills in between and misses nothing, and planted bugs that it
 //!   must catch.
 //! - [`openapi`]: requests and answers against a broker's published document.
-//! - [`mutate`]: bad input from good input.
+//! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
+//! - [`canary`]: whether a secret is seen anywhere.
 //! - [`fixtures`]: where recorded answers are.
 //!
 //! A crate of a broker runs the suite in one test:
@@ -19,6 +20,10 @@
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod bad_input;
+
+pub mod canary;
 
 pub mod conformance;
 

@@ -3,7 +3,7 @@
 use broker_core::model::{Access, AccountStatus, Balance, Environment, PositionLeg, PositionMode};
 use broker_core::num::Num;
 use broker_core::{
-    Account, AccountId, Balances, BrokerId, Currency, InstrumentId, Money, Position, Qty, Result, Side, Symbol,
+    Account, AccountId, Balances, BrokerId, Currency, Error, InstrumentId, Money, Position, Qty, Result, Side, Symbol,
 };
 
 use super::{needed, symbol};
@@ -81,17 +81,18 @@ pub(crate) fn balances(wire: &AccountJson<'_>) -> Result<Balances> {
     })
 }
 
-/// The quantity is signed already; where a positive one comes with `short`, the word decides.
-pub(crate) fn position(wire: &PositionJson<'_>, account: &AccountId) -> Position {
+/// The quantity is signed already; where a positive one comes with `short`, the word decides. A word that is neither
+/// is refused: it may mean either.
+pub(crate) fn position(wire: &PositionJson<'_>, account: &AccountId) -> Result<Position> {
     let name = symbol(wire.symbol.get(), filled(&wire.asset_class));
     let (signed, qty) = Qty::from_signed(wire.qty.0);
-    let side = if filled(&wire.side) == Some("short") {
-        Side::Sell
-    } else {
-        signed
+    let side = match filled(&wire.side) {
+        Some("short") => Side::Sell,
+        Some("long") | None => signed,
+        Some(other) => return Err(Error::decode(format!("{other:?} is not the side of a position"))),
     };
     let usd = |number: Option<Num>| number.map(|number| Money::new(number.0, Currency::USD));
-    Position {
+    Ok(Position {
         account: account.clone(),
         instrument: InstrumentId::from(&*name),
         symbol: Symbol::from(&*name),
@@ -106,5 +107,5 @@ pub(crate) fn position(wire: &PositionJson<'_>, account: &AccountId) -> Position
         unrealized_pnl: usd(wire.unrealized_pl),
         realized_pnl: None,
         at: None,
-    }
+    })
 }

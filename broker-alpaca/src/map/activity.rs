@@ -209,11 +209,7 @@ impl<'a> Reader<'a> {
         let (asset, amount, cash) = match (moves, quantity, &name) {
             (Moves::Quantity, Some(qty), Some(name)) => (name.asset(), qty, money),
             (Moves::QuantityIfNoMoney, Some(qty), Some(name)) if money.is_none() => (name.asset(), qty, None),
-            _ => (
-                Asset::Currency(currency),
-                row.net_amount.get().unwrap_or_default(),
-                None,
-            ),
+            _ => (Asset::Currency(currency), amount(row, &kind)?, None),
         };
         let of_quantity = matches!(asset, Asset::Instrument { .. });
         // A split or a new name is in force before the day's first trade.
@@ -316,6 +312,14 @@ enum Moves {
     Quantity,
     /// It moved where no money did; otherwise it only explains the money.
     QuantityIfNoMoney,
+}
+
+/// The money of a row. Only a row whose type nobody knows may be without: what such a row must have is not known.
+fn amount<N: Number>(row: &ActivityJson<'_, N>, kind: &FlowKind) -> Result<Decimal> {
+    match (row.net_amount.get(), kind) {
+        (None, FlowKind::Other(_)) => Ok(Decimal::ZERO),
+        (amount, _) => needed(amount, "amount", row.id()),
+    }
 }
 
 /// The part of an activity's id behind the `::`, which the stream calls `execution_id`.

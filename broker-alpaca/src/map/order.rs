@@ -52,7 +52,7 @@ pub(crate) fn group(wire: &OrderJson<'_>, account: &AccountId) -> Result<Vec<Ord
 }
 
 fn order(wire: &OrderJson<'_>, parent: Option<&OrderJson<'_>>, account: &AccountId) -> Result<Order> {
-    let filled_qty = qty(wire.filled_qty.0)?;
+    let filled_qty = Qty::new(needed(wire.filled_qty.0, "filled quantity", wire.id.get())?)?;
     let size = wire.qty.0.map(Qty::new).transpose()?;
     let amount = match (size, wire.notional.0) {
         (Some(qty), _) => Amount::Qty(qty),
@@ -63,7 +63,7 @@ fn order(wire: &OrderJson<'_>, parent: Option<&OrderJson<'_>>, account: &Account
         id: OrderId::from(wire.id.get()),
         client_id: filled(&wire.client_order_id).map(ClientOrderId::from),
         account: account.clone(),
-        legs: leg(wire, filled_qty)?.into_iter().collect(),
+        legs: leg(wire, filled_qty, parent.is_some())?.into_iter().collect(),
         kind: filled(&wire.kind)
             .or_else(|| filled(&parent?.kind))
             .map_or_else(|| OrderKind::Other("".into()), kind),
@@ -95,10 +95,16 @@ fn order(wire: &OrderJson<'_>, parent: Option<&OrderJson<'_>>, account: &Account
     })
 }
 
-/// `None` for the parent of a multi-leg order, whose side and symbol are empty.
-fn leg(wire: &OrderJson<'_>, filled_qty: Qty) -> Result<Option<OrderLeg>> {
-    let (Some(text), Some(word)) = (filled(&wire.symbol), filled(&wire.side)) else {
-        return Ok(None);
+/// `None` for an order whose side and symbol are said by its legs and empty in itself. Any other order without them
+/// cannot be counted.
+fn leg(wire: &OrderJson<'_>, filled_qty: Qty, is_child: bool) -> Result<Option<OrderLeg>> {
+    let has_legs = wire.legs.as_ref().is_some_and(|legs| !legs.is_empty());
+    let (text, word) = match (filled(&wire.symbol), filled(&wire.side)) {
+        (None, None) if !is_child && (has_legs || filled(&wire.order_class) == Some("mleg")) => return Ok(None),
+        (text, word) => (
+            needed(text, "symbol", wire.id.get())?,
+            needed(word, "side", wire.id.get())?,
+        ),
     };
     let name = symbol(text, filled(&wire.asset_class));
     Ok(Some(OrderLeg {
@@ -111,10 +117,6 @@ fn leg(wire: &OrderJson<'_>, filled_qty: Qty) -> Result<Option<OrderLeg>> {
         filled_qty,
         average_price: average_price(wire, filled_qty),
     }))
-}
-
-fn qty(value: Option<Decimal>) -> Result<Qty> {
-    value.map_or(Ok(Qty::ZERO), Qty::new)
 }
 
 /// Some answers write 0 for the average of no fills.

@@ -12,7 +12,11 @@ use crate::wire::{ConfigurationsJson, Maybe, PortfolioJson, filled};
 pub(crate) fn configurations(wire: &ConfigurationsJson<'_>) -> Result<AccountConfigurations> {
     let word = |text: &Option<Text<'_>>| filled(text).map(str::to_owned);
     let level = wire.max_options_trading_level.0.map(|level| {
-        u32::try_from(level).map_err(|error| Error::decode("a level of options trading").with_source(error))
+        // The conversion drops what stands behind the point.
+        u32::try_from(level)
+            .ok()
+            .filter(|whole| Decimal::from(*whole) == level)
+            .ok_or_else(|| Error::decode(format!("{level} is not a level of options trading")))
     });
     Ok(AccountConfigurations {
         suspend_trade: wire.suspend_trade,
@@ -30,7 +34,7 @@ pub(crate) fn configurations(wire: &ConfigurationsJson<'_>) -> Result<AccountCon
 
 pub(crate) fn history(wire: &PortfolioJson<'_>) -> Result<PortfolioHistory> {
     let count = wire.timestamp.len();
-    let flows = wire.cashflow.iter().flatten();
+    let flows = wire.cashflow.iter().flat_map(|flows| &flows.0);
     let columns = [wire.equity.len(), wire.profit_loss.len(), wire.profit_loss_pct.len()];
     if columns
         .into_iter()
@@ -52,7 +56,7 @@ pub(crate) fn history(wire: &PortfolioJson<'_>) -> Result<PortfolioHistory> {
                 at: moment(*at)?,
                 equity: dollars(*equity),
                 profit_loss: dollars(*profit),
-                profit_loss_part: quotient(part),
+                profit_loss_part: quotient(part)?,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -71,8 +75,16 @@ fn dollars(number: Maybe) -> Option<Money> {
     number.0.map(|amount| Money::new(amount, Currency::USD))
 }
 
-fn quotient(raw: &RawValue) -> Option<Decimal> {
-    decimal(raw.get().trim_matches('"')).ok()
+/// A number that has more digits than can be kept is `None`, too; what is no number is an error.
+fn quotient(raw: &RawValue) -> Result<Option<Decimal>> {
+    let text = raw.get().trim_matches('"');
+    let of_number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    match decimal(text) {
+        Ok(part) => Ok(Some(part)),
+        Err(_) if text.is_empty() || text == "null" => Ok(None),
+        Err(_) if text.len() > 28 && text.bytes().all(of_number) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Seconds today, milliseconds in older answers. Seconds beyond this are 3100 years away; milliseconds short of it are

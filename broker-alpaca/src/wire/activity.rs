@@ -34,7 +34,7 @@ pub(crate) struct ActivityJson<'a, N> {
     pub(crate) status: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Field {
     Id,
@@ -126,7 +126,13 @@ impl<'de, N: Number, F: FnMut(&ActivityJson<'de, N>) -> Result<()>> Visitor<'de>
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         let mut row: ActivityJson<'de, N> = ActivityJson::default();
+        let mut seen = 0u32;
         while let Some(field) = fields.next_key()? {
+            let this = 1 << field as u32;
+            if seen & this != 0 && !matches!(field, Field::Unused) {
+                return Err(de::Error::custom("a field comes twice"));
+            }
+            seen |= this;
             match field {
                 Field::Id => row.id = Some(fields.next_value()?),
                 Field::ActivityType => row.activity_type = Some(fields.next_value()?),

@@ -1,101 +1,50 @@
 //! The contracts of the broker traits, checked sentence by sentence over `&dyn Broker`.
 //!
-//! Each case has a name and needs; [`run`] runs all, and says aloud what it skipped and why.
+//! A file a role: [`read`], [`trading`] (single attempts), [`placement`] (what users call), [`streaming`]. Each case
+//! has a name and needs; [`run`] runs all, chosen by the broker's sides, its [`Capabilities`](broker_core::Capabilities)
+//! and what the [`Setup`] names, and says aloud what it skipped and why.
+//!
+//! The cases that trade run on paper alone. Give them an account of its own: they cancel **every** open order of the
+//! account and close the position in their instrument, before and behind each case.
 
+/// Cases of the read side.
+macro_rules! read_cases {
+    ($($(#[$need:ident])* $name:ident,)*) => {
+        &[$(Case {
+            name: stringify!($name),
+            needs: &[$(Need::$need),*],
+            run: |broker, setup| Box::pin($name(broker, setup)),
+        }),*]
+    };
+}
+
+/// Cases that trade: each is given a desk at an account without open orders, flat in its instrument.
+macro_rules! desk_cases {
+    ($($(#[$need:ident $(($word:literal))?])* $name:ident,)*) => {
+        &[$(Case {
+            name: stringify!($name),
+            needs: &[Need::Trading, Need::Paper, Need::Trade $(, Need::$need $(($word))?)*],
+            run: |broker, setup| Box::pin(at_desk(broker, setup, |desk| Box::pin($name(desk)))),
+        }),*]
+    };
+}
+
+mod desk;
+mod need;
+mod overseen;
+pub mod placement;
 pub mod read;
+mod setup;
+pub mod streaming;
+pub mod trading;
 
 use std::fmt;
 
-use broker_core::model::CandleQuery;
 use broker_core::seam::BoxFuture;
-use broker_core::{AccountId, Broker, Error, InstrumentId, OrderRef, Symbol};
-use chrono::{DateTime, Utc};
+use broker_core::{Broker, Error};
 
-/// What the suite is told about the account that it reads. The account should be quiet while it runs.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Setup {
-    /// The account.
-    pub account: AccountId,
-    /// Inclusive start of a window that holds its records and orders.
-    pub since: DateTime<Utc>,
-    /// Exclusive end of it.
-    pub until: DateTime<Utc>,
-    /// An instrument that the broker has.
-    pub instrument: Option<(InstrumentId, Symbol)>,
-    /// An order that the account has, placed in the window; with our id if the broker carries it.
-    pub order: Option<OrderRef>,
-    /// Candles that the broker has.
-    pub candles: Option<CandleQuery>,
-}
-
-impl Setup {
-    /// An account, and a window that holds what happened to it.
-    pub fn new(account: &AccountId, since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
-        Self {
-            account: account.clone(),
-            since,
-            until,
-            instrument: None,
-            order: None,
-            candles: None,
-        }
-    }
-
-    /// An instrument that the broker has.
-    #[must_use]
-    pub fn with_instrument(mut self, id: InstrumentId, symbol: Symbol) -> Self {
-        self.instrument = Some((id, symbol));
-        self
-    }
-
-    /// An order that the account has.
-    #[must_use]
-    pub fn with_order(mut self, order: OrderRef) -> Self {
-        self.order = Some(order);
-        self
-    }
-
-    /// Candles that the broker has.
-    #[must_use]
-    pub fn with_candles(mut self, candles: CandleQuery) -> Self {
-        self.candles = Some(candles);
-        self
-    }
-}
-
-/// What a case needs of the broker or the setup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Need {
-    /// The setup names an instrument.
-    Instrument,
-    /// The setup names an order.
-    Order,
-    /// The setup's order has our id.
-    ClientId,
-    /// The setup names candles.
-    Candles,
-    /// The broker has a market-data side.
-    MarketData,
-}
-
-impl Need {
-    /// Why it is not met; `None` if it is.
-    fn missing(self, broker: &dyn Broker, setup: &Setup) -> Option<&'static str> {
-        let (met, why) = match self {
-            Self::Instrument => (setup.instrument.is_some(), "the setup names no instrument"),
-            Self::Order => (setup.order.is_some(), "the setup names no order"),
-            Self::ClientId => (
-                setup.order.as_ref().is_some_and(|order| order.client_id.is_some()),
-                "the setup's order has no id of ours",
-            ),
-            Self::Candles => (setup.candles.is_some(), "the setup names no candles"),
-            Self::MarketData => (broker.market_data().is_some(), "the broker has no market data"),
-        };
-        (!met).then_some(why)
-    }
-}
+pub use need::Need;
+pub use setup::{Setup, TradeSetup};
 
 /// Why a case failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,13 +95,24 @@ impl fmt::Display for Report {
     }
 }
 
+/// Every case of every role.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    let roles = [read::CASES, trading::CASES, placement::CASES, streaming::CASES];
+    roles.into_iter().flatten()
+}
+
+/// The names of all cases, in the order in which they run.
+pub fn names() -> Vec<&'static str> {
+    cases().map(|case| case.name).collect()
+}
+
 /// Runs every case, and prints what was skipped.
 pub async fn run(broker: &dyn Broker, setup: &Setup) -> Report {
-    run_cases(read::CASES, broker, setup).await
+    run_cases(cases(), broker, setup).await
 }
 
 /// Runs these cases, and prints what was skipped.
-pub async fn run_cases(cases: &[Case], broker: &dyn Broker, setup: &Setup) -> Report {
+pub async fn run_cases(cases: impl IntoIterator<Item = &Case>, broker: &dyn Broker, setup: &Setup) -> Report {
     let mut report = Report::default();
     for case in cases {
         let missing = case.needs.iter().find_map(|need| need.missing(broker, setup));
@@ -171,4 +131,16 @@ pub async fn run_cases(cases: &[Case], broker: &dyn Broker, setup: &Setup) -> Re
         eprintln!("SKIPPED {} {name}: {why}", broker.id());
     }
     report
+}
+
+fn check(holds: bool, why: impl Into<String>) -> Outcome {
+    if holds { Ok(true) } else { Err(Failed(why.into())) }
+}
+
+/// A name that no broker knows.
+const NOBODY: &str = "no-such-thing-7f3a";
+
+/// An id like this one that is made up. The form of an id is the broker's: digits stay digits.
+fn made_up(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_digit() { '7' } else { c }).collect()
 }

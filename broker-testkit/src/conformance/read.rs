@@ -9,23 +9,13 @@ use std::collections::BTreeSet;
 use broker_core::{Account, AccountId, Broker, Cursor, ErrorKind, Result};
 use chrono::{DateTime, Utc};
 
-use super::{Case, Failed, Need, Outcome, Setup};
+use super::{Case, Failed, NOBODY, Need, Outcome, Setup, check};
 use history::*;
 use market::*;
 use orders::*;
 
-macro_rules! cases {
-    ($($(#[$need:ident])* $name:ident,)*) => {
-        /// Every case of the read side.
-        pub const CASES: &[Case] = &[$(Case {
-            name: stringify!($name),
-            needs: &[$(Need::$need),*],
-            run: |broker, setup| Box::pin($name(broker, setup)),
-        }),*];
-    };
-}
-
-cases! {
+/// Every case of the read side.
+pub const CASES: &[Case] = read_cases! {
     names_are_stated,
     a_handle_is_the_same_broker,
     the_environment_is_one_of_its_own,
@@ -79,17 +69,10 @@ cases! {
     #[MarketData] #[Candles] candles_hold_their_prices,
     #[MarketData] #[Candles] candles_start_inclusive_and_end_exclusive,
     #[MarketData] #[Instrument] sessions_come_in_order,
-}
+};
 
 /// More pages than any account of a test has.
 const MOST_PAGES: usize = 100_000;
-/// A name that no broker knows.
-const NOBODY: &str = "no-such-thing-7f3a";
-
-fn check(holds: bool, why: impl Into<String>) -> Outcome {
-    if holds { Ok(true) } else { Err(Failed(why.into())) }
-}
-
 fn nobody() -> AccountId {
     NOBODY.into()
 }

@@ -4,4 +4,5 @@
 
 mod conformance;
 mod history;
+mod roles;
 mod toy;

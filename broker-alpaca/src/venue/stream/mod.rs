@@ -107,8 +107,8 @@ impl Streams {
             Frame::Text(text) => self.hear(id, &text, house.keys),
             // Bytes that are no text are no message either.
             Frame::Binary(bytes) => self.hear(id, &String::from_utf8_lossy(&bytes), house.keys),
-            Frame::Ping(payload) => self.push(id, Frame::Pong(payload)),
-            Frame::Pong(_) => {}
+            // Shells answer pings.
+            Frame::Ping(_) | Frame::Pong(_) => {}
             Frame::Close(_) => self.forget(id),
         }
         self.attend(house);

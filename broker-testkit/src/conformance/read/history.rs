@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::model::RecordKey;
 use broker_core::{Broker, Cursor, Fill, HistoryQuery, Record};
 
-use super::{MOST_PAGES, check, foreign, is_refused, middle, nobody};
-use crate::conformance::{Failed, Outcome, Setup};
+use super::{MOST_PAGES, foreign, is_refused, middle, nobody};
+use crate::conformance::{Failed, Outcome, Setup, check};
 
 fn window(setup: &Setup) -> HistoryQuery {
     HistoryQuery::between(&setup.account, setup.since, setup.until)

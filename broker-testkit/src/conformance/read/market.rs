@@ -5,8 +5,8 @@ use broker_core::{Broker, Instrument, InstrumentId, InstrumentQuery, MarketData,
 use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
 
-use super::{MOST_PAGES, NOBODY, check};
-use crate::conformance::{Failed, Outcome, Setup};
+use super::MOST_PAGES;
+use crate::conformance::{Failed, NOBODY, Outcome, Setup, check};
 
 fn known_instrument(setup: &Setup) -> Result<(&InstrumentId, &Symbol), Failed> {
     let known = setup.instrument.as_ref().map(|(id, symbol)| (id, symbol));

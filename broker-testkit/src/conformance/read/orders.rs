@@ -6,8 +6,8 @@ use broker_core::model::{OrderState, Window};
 use broker_core::{Broker, ErrorKind, Order, OrderQuery, OrderRef, OrderStatus};
 use chrono::{DateTime, Utc};
 
-use super::{MOST_PAGES, NOBODY, check, foreign, is_refused, middle, nobody};
-use crate::conformance::{Failed, Outcome, Setup};
+use super::{MOST_PAGES, foreign, is_refused, middle, nobody};
+use crate::conformance::{Failed, NOBODY, Outcome, Setup, check, made_up};
 
 fn placed(setup: &Setup, since: DateTime<Utc>, until: DateTime<Utc>) -> OrderQuery {
     let window = Window::Between {
@@ -81,11 +81,6 @@ async fn is_not_found(broker: &dyn Broker, order: &OrderRef) -> Outcome {
             format!("{error} instead of not found"),
         ),
     }
-}
-
-/// An order like the known one, of ids that are made up. The form of an id is the broker's: digits stay digits.
-fn made_up(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_digit() { '7' } else { c }).collect()
 }
 
 pub(super) async fn an_unknown_order_is_not_found(broker: &dyn Broker, setup: &Setup) -> Outcome {
