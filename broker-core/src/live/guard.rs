@@ -234,3 +234,108 @@ impl Guard {
         self.rows.bytes() + self.book.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Amount, Fill, Grade, OrderKind, OrderLinks, OrderStatus};
+    use crate::num::{Qty, Side};
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn order(id: u32, status: OrderStatus, filled: u32) -> Event {
+        Event::Order(Box::new(Order {
+            id: format!("order-{id:032}").into(),
+            client_id: None,
+            account: "ACC-A1".into(),
+            legs: Vec::new(),
+            kind: OrderKind::Market,
+            amount: Amount::Qty(Qty::ZERO),
+            filled_qty: Qty::new(filled.into()).unwrap(),
+            average_price: None,
+            limit_price: None,
+            stop_price: None,
+            trail: None,
+            time_in_force: None,
+            expires_at: None,
+            extended_hours: false,
+            reduce_only: false,
+            status,
+            reason: None,
+            links: OrderLinks::default(),
+            created_at: None,
+            updated_at: None,
+        }))
+    }
+
+    fn fill(id: u32, order: u32) -> Event {
+        Event::Record(Box::new(Record::Fill(Fill {
+            id: format!("fill-{id:032}").into(),
+            account: "ACC-A1".into(),
+            instrument: "AAPL".into(),
+            symbol: "AAPL".into(),
+            leg: PositionLeg::Net,
+            order: Some(format!("order-{order:032}").into()),
+            client_order: None,
+            side: Side::Buy,
+            qty: Qty::new(1.into()).unwrap(),
+            price: rust_decimal::Decimal::ONE.into(),
+            at: at(0),
+            version: 0,
+            grade: Grade::Reported,
+            fees: Vec::new(),
+            liquidity: None,
+            effect: None,
+            pnl: None,
+            lots: Vec::new(),
+        })))
+    }
+
+    const FRAME: Way = Way {
+        asked: None,
+        since: Some(DateTime::UNIX_EPOCH),
+        first: false,
+    };
+
+    /// A million events: orders that fill and end, four events each.
+    fn million(needed: impl Fn(i64) -> DateTime<Utc>) -> usize {
+        let mut guard = Guard::new("scripted".into(), Environment::Live, false);
+        let mut most = 0;
+        for number in 0..250_000 {
+            let events = [
+                order(number, OrderStatus::New, 0),
+                fill(number * 2, number),
+                fill(number * 2 + 1, number),
+                order(number, OrderStatus::Filled, 2),
+            ];
+            let second = i64::from(number);
+            for event in events {
+                assert!(guard.is_news(&event, FRAME));
+                guard.delivered(&event, FRAME, at(second), needed(second));
+            }
+            if number % 1_000 == 0 {
+                most = most.max(guard.bytes());
+            }
+        }
+        most.max(guard.bytes())
+    }
+
+    #[test]
+    fn a_million_events_take_24_mib() {
+        let most = million(|second| at(second - 1_000));
+        assert!((8 << 20..24 << 20).contains(&most), "{most} bytes");
+    }
+
+    #[test]
+    fn a_million_events_of_one_gap_take_less_than_32_mib() {
+        let most = million(|_| at(0));
+        assert!(most < 32 << 20, "{most} bytes");
+    }
+
+    #[test]
+    fn a_new_guard_takes_nothing() {
+        assert_eq!(Guard::new("scripted".into(), Environment::Live, false).bytes(), 0);
+    }
+}

@@ -103,7 +103,8 @@ impl Hub {
             return Offered::Taken(Call::Nothing);
         }
         let needed = core.needed(self.clock.now(), self.look_back);
-        core.offer(event, way, self.clock.now(), needed).unwrap_or(Offered::Full)
+        core.offer(event, way, self.clock.now(), needed)
+            .unwrap_or(Offered::Full)
     }
 
     /// An event of the read side: it waits for room. Never `Full`.
@@ -327,5 +328,112 @@ impl Drop for Events {
     fn drop(&mut self) {
         self.hub.stop();
         self.hub.core().queue.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::model::{Environment, Fee, Record};
+    use crate::seam::VirtualRuntime;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600 + second, 0).unwrap()
+    }
+
+    fn row(id: &str) -> Event {
+        Event::Record(Box::new(Record::Fee(Fee {
+            id: id.into(),
+            account: "ACC-A1".into(),
+            label: "TAF".to_owned(),
+            asset: crate::model::Asset::Currency("USD".parse().unwrap()),
+            amount: rust_decimal::Decimal::ONE,
+            price: None,
+            instrument: None,
+            order: None,
+            fill: None,
+            at: at(0),
+            booked_at: None,
+            version: 0,
+            canceled: false,
+        })))
+    }
+
+    fn hub(capacity: usize) -> Arc<Hub> {
+        let clock = Arc::new(VirtualRuntime::new().clock());
+        let guard = Guard::new("scripted".into(), Environment::Paper, false);
+        let stops = vec![AbortHandle::new_pair().0];
+        let look_back = chrono::Duration::seconds(60);
+        Arc::new(Hub::new(clock, guard, capacity, look_back, stops))
+    }
+
+    const READ: Way = Way {
+        asked: Some(0),
+        since: None,
+        first: false,
+    };
+
+    /// Offers three rows to a queue for two, then reads all three back. Gives the rows that came out.
+    fn overflow(offer: impl Fn(&Hub, Event)) -> Vec<String> {
+        let hub = hub(2);
+        let mut events = Events { hub: Arc::clone(&hub) };
+        ["r1", "r2", "r3"].iter().for_each(|id| offer(&hub, row(id)));
+        let mut told = Vec::new();
+        let mut take = || {
+            while let Some(Some(Event::Record(record))) = events.next().now_or_never() {
+                told.push(format!("{:?}", record.key()));
+            }
+        };
+        take();
+        for id in ["r1", "r2", "r3"] {
+            assert!(hub.push(row(id), READ).now_or_never().is_some());
+            take();
+        }
+        told
+    }
+
+    #[test]
+    fn a_row_that_found_no_room_is_not_known_and_comes_when_it_is_read_back() {
+        let told = overflow(|hub, event| _ = hub.offer(0, event));
+        assert_eq!(
+            told,
+            [
+                r#"Fee(RecordId("r1"))"#,
+                r#"Fee(RecordId("r2"))"#,
+                r#"Fee(RecordId("r3"))"#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_row_marked_before_it_is_queued_would_be_lost() {
+        let told = overflow(|hub, event| {
+            // The planted bug: the guard is told first.
+            let mut core = hub.core();
+            if core.guard.is_news(&event, Way { asked: None, ..READ }) {
+                core.guard.delivered(&event, Way { asked: None, ..READ }, at(0), at(0));
+                if !core.queue.is_full() {
+                    core.queue.push(event);
+                }
+            }
+        });
+        assert_eq!(told, [r#"Fee(RecordId("r1"))"#, r#"Fee(RecordId("r2"))"#]);
+    }
+
+    #[test]
+    fn a_reading_waits_for_room_and_goes_on_when_there_is() {
+        let hub = hub(2);
+        let mut events = Events { hub: Arc::clone(&hub) };
+        assert_eq!(hub.offer(0, row("r1")), Offered::Taken(Call::Nothing));
+        assert_eq!(hub.offer(0, row("r2")), Offered::Taken(Call::Nothing));
+        assert_eq!(hub.offer(0, row("r3")), Offered::Full);
+        assert_eq!(hub.offer(0, row("r2")), Offered::Old);
+        let mut waiting = Box::pin(hub.push(row("r3"), READ));
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!(events.next().now_or_never().is_some());
+        assert_eq!(waiting.now_or_never(), Some(Offered::Taken(Call::Nothing)));
+        assert_eq!(hub.offer(0, row("r3")), Offered::Old);
     }
 }

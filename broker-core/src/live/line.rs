@@ -111,8 +111,16 @@ mod tests {
 
     #[test]
     fn lines_are_cut_whatever_the_pieces() {
-        let pieces = [&b"{\"a\":1}\r\n\n{\"b\""[..], b":\"\xc3", b"\xa9\"}\n", b"\xff\n", b"rest"];
-        let mut line = Line::lines(Box::pin(stream::iter(pieces.map(|piece| Ok(Bytes::from_static(piece))))));
+        let pieces = [
+            &b"{\"a\":1}\r\n\n{\"b\""[..],
+            b":\"\xc3",
+            b"\xa9\"}\n",
+            b"\xff\n",
+            b"rest",
+        ];
+        let mut line = Line::lines(Box::pin(stream::iter(
+            pieces.map(|piece| Ok(Bytes::from_static(piece))),
+        )));
         let mut next = || line.receive().now_or_never().unwrap();
         for expected in ["{\"a\":1}", "", "{\"b\":\"é\"}"] {
             assert_eq!(next().unwrap().unwrap(), Frame::Text(expected.to_owned()));

@@ -24,7 +24,7 @@
 //! - **Dropping the stream unsubscribes**: connections close and all tasks end, whatever they wait for.
 //!
 //! # Memory
-//! A subscription without traffic takes a few KiB. It remembers some 16 MiB at most: 131,072 delivered rows, the orders
+//! A subscription without traffic takes a few KiB. It remembers some 24 MiB at most: 131,072 delivered rows, the orders
 //! of 57,344 fills, 28,672 final orders; and open orders, about 1 KiB each. While a gap cannot be read back, rows that
 //! are delivered meanwhile are remembered beyond that, in 30 bytes each.
 

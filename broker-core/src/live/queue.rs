@@ -85,7 +85,11 @@ impl Queue {
             self.shrink();
             return Poll::Ready(Some(event));
         }
-        if let Some(quote) = self.turns.pop_front().and_then(|instrument| self.quotes.remove(&instrument)) {
+        if let Some(quote) = self
+            .turns
+            .pop_front()
+            .and_then(|instrument| self.quotes.remove(&instrument))
+        {
             return Poll::Ready(Some(Event::Quote(quote)));
         }
         match std::mem::replace(&mut self.end, End::Closed) {

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::backoff::Backoff;
 use super::book::Way;
+use super::feed::Look;
 use super::hub::Hub;
 use super::sink::{RECORDS, Sink, cannot_be_asked};
 use crate::broker::Broker;
@@ -63,6 +64,8 @@ pub(super) struct Done {
     pub(super) complete: DateTime<Utc>,
     /// Count of events when it began.
     pub(super) asked: u64,
+    /// To be looked at next.
+    pub(super) looks: Vec<Look>,
 }
 
 impl Readback {
@@ -89,19 +92,15 @@ impl Readback {
     async fn attempt(&self, sink: &mut Sink, is_last_doubt: bool) -> Result<Done> {
         let now = self.broker.context().clock().now();
         let way = self.way();
-        let span = Span::new(self.earliest(), now);
         sink.restart();
         let mut read = Vec::new();
         for account in &self.accounts {
-            if self.account(account, span, sink, is_last_doubt).await? {
+            if self.account(account, sink, is_last_doubt).await? {
                 read.push(account.clone());
             }
         }
         for order in &self.orders {
-            self.alone(order, sink).await?;
-            if !self.accounts.contains(&order.account) {
-                self.records(&order.account, &[], span, sink, is_last_doubt).await?;
-            }
+            self.look(order, sink, is_last_doubt).await?;
         }
         for account in &self.accounts {
             let lost = self.hub.guard(|guard| guard.give_up(account, now));
@@ -116,8 +115,13 @@ impl Readback {
         }
         sink.end(read).await;
         Ok(Done {
-            complete: if sink.is_barred() { self.from } else { self.complete(now) },
+            complete: if sink.is_barred() {
+                self.from
+            } else {
+                self.complete(now)
+            },
             asked: way.asked.unwrap_or_default(),
+            looks: sink.looks(),
         })
     }
 
@@ -131,20 +135,20 @@ impl Readback {
     /// Orders and records of an account. True when its records could be asked.
     ///
     /// Orders are asked for first and told last: so the fills that they speak of are in the records.
-    async fn account(&self, account: &AccountId, span: Span, sink: &mut Sink, is_last_doubt: bool) -> Result<bool> {
+    async fn account(&self, account: &AccountId, sink: &mut Sink, is_last_doubt: bool) -> Result<bool> {
         let way = self.way();
         let open = self.broker.all_orders(OrderQuery::open(account)).await;
         let mut listed = sink.asked(open, "open orders", account)?.unwrap_or_default();
         if self.announce != Announce::Nothing {
             let lately = Window::Between {
-                since: span.since,
+                since: self.earliest(),
                 until: None,
             };
             let placed = OrderQuery::placed(account, lately).with_state(OrderState::Closed);
             let closed = self.broker.all_orders(placed).await;
             listed.extend(sink.asked(closed, "closed orders", account)?.unwrap_or_default());
         }
-        let is_read = self.records(account, &listed, span, sink, is_last_doubt).await?;
+        let is_read = self.records(account, &listed, sink, is_last_doubt).await?;
         let asked_at = way.asked.unwrap_or_default();
         let unlisted = self.hub.guard(|guard| guard.unlisted(account, &listed, asked_at));
         for order in listed {
@@ -184,15 +188,34 @@ impl Readback {
         }
     }
 
+    /// Reads one order, and the records of its account, which are told first.
+    async fn look(&self, order: &OrderRef, sink: &mut Sink, is_last_doubt: bool) -> Result<()> {
+        let way = self.way();
+        let found = match self.broker.order(order).await {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == ErrorKind::NotFound || cannot_be_asked(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if !self.accounts.contains(&order.account) {
+            let listed = found.as_slice();
+            self.records(&order.account, listed, sink, is_last_doubt).await?;
+        }
+        if let Some(found) = found {
+            sink.take(Event::Order(Box::new(found)), way).await;
+        }
+        Ok(())
+    }
+
     /// Records of an account, instrument by instrument where that is how they are kept. True when they could be asked.
     async fn records(
         &self,
         account: &AccountId,
         listed: &[Order],
-        span: Span,
         sink: &mut Sink,
         is_last_doubt: bool,
     ) -> Result<bool> {
+        // Up to now, not to when the reading began: for the orders that were listed meanwhile.
+        let span = Span::new(self.earliest(), self.hub.clock().now());
         let query = HistoryQuery::new(account, span.window());
         let Some(instruments) = self.by_instrument(account, listed) else {
             return self.query(query, span, sink, is_last_doubt).await;

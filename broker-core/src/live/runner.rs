@@ -113,16 +113,15 @@ impl Runner {
         };
         let mut session = Session::new(self, line, begun);
         let end = session.run(first).await;
-        if session.stood() {
-            let at = clock.now();
-            let heard_at = session.heard_at();
+        let (stood, heard_at) = (session.stood(), session.heard_at());
+        if stood {
             self.was_lost = true;
             if self.covers.accounts.is_empty() {
                 // Quotes are complete as long as something comes.
                 self.complete = Some(heard_at);
             }
-            if !end.is_fatal {
-                self.hub.lost(self.index, at, end.error.clone());
+            if self.can_heal(&end) {
+                self.hub.lost(self.index, clock.now(), end.error.clone());
             }
         }
         end

@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
                 Next::Frame(frame) => self.frame(frame).await,
                 Next::Time => self.time().await,
                 Next::Read(done) => {
-                    self.finished(&done);
+                    self.finished(done);
                     Ok(())
                 }
                 Next::Room => {
@@ -171,12 +171,17 @@ impl<'a> Session<'a> {
     fn due(&self) -> Duration {
         let silent = self.heard + self.pulse.silence;
         let readings = if self.may_read() {
-            [self.audit, self.looks.due()]
+            [self.audit, self.look_due()]
         } else {
             [None, None]
         };
         let others = [self.handshake, self.beat].into_iter().chain(readings).flatten();
         others.fold(silent, Duration::min)
+    }
+
+    /// When to read back what was asked for: not right behind the last reading.
+    fn look_due(&self) -> Option<Duration> {
+        self.looks.due().map(|due| due.max(self.read + GRACE))
     }
 
     /// Whether a reading may start now. What overflowed is read back by its own.
@@ -188,13 +193,17 @@ impl<'a> Session<'a> {
         let now = self.clock.elapsed();
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_due(self.handshake) {
-            return Err(End::lost(unavailable("the venue did not confirm the subscription in time")));
+            return Err(End::lost(unavailable(
+                "the venue did not confirm the subscription in time",
+            )));
         }
         if now >= self.heard + self.pulse.silence {
-            return Err(End::lost(unavailable("the connection is dead: nothing came for too long")));
+            return Err(End::lost(unavailable(
+                "the connection is dead: nothing came for too long",
+            )));
         }
         if self.may_read() {
-            if is_due(self.looks.due()) {
+            if is_due(self.look_due()) {
                 self.look();
             } else if is_due(self.audit) {
                 self.start(Announce::IfFound { grace: GRACE });
@@ -340,9 +349,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finished(&mut self, done: &Done) {
+    fn finished(&mut self, done: Done) {
         let is_whole = self.job.take().is_some_and(|job| job.is_whole);
         self.read = self.clock.elapsed();
+        for look in done.looks {
+            self.look_soon(look, GRACE);
+        }
         if !is_whole || self.runner.covers.accounts.is_empty() {
             return;
         }
@@ -365,8 +377,7 @@ impl<'a> Session<'a> {
             Look::Order(order) => &order.account,
         };
         if self.runner.covers.accounts.contains(account) {
-            let at = (self.clock.elapsed() + wait).max(self.read + GRACE);
-            self.looks.add(look, at);
+            self.looks.add(look, self.clock.elapsed() + wait);
         }
     }
 

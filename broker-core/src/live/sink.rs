@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::book::Way;
-use super::hub::Hub;
+use super::feed::Look;
+use super::guard::Call;
+use super::hub::{Hub, Offered};
 use super::readback::Announce;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::AccountId;
@@ -33,6 +35,8 @@ pub(super) struct Sink {
     lost: Vec<String>,
     /// Records could not be asked now, but maybe later.
     is_barred: bool,
+    /// Orders whose fills were taken back by what was read.
+    looks: Vec<Look>,
 }
 
 impl Sink {
@@ -47,6 +51,7 @@ impl Sink {
             missing: Vec::new(),
             lost: Vec::new(),
             is_barred: false,
+            looks: Vec::new(),
         }
     }
 
@@ -96,6 +101,11 @@ impl Sink {
         self.is_barred
     }
 
+    /// What is to be looked at next.
+    pub(super) fn looks(&mut self) -> Vec<Look> {
+        std::mem::take(&mut self.looks)
+    }
+
     /// Whether what is read is told.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
@@ -104,7 +114,7 @@ impl Sink {
     /// Takes one event that was read.
     pub(super) async fn take(&mut self, event: Event, way: Way) {
         if self.is_open {
-            self.hub.push(event, way).await;
+            self.push(event, way).await;
             return;
         }
         if self.hub.guard(|guard| guard.is_news(&event, way)) {
@@ -128,7 +138,8 @@ impl Sink {
             clock.sleep(grace).await;
         }
         let hub = Arc::clone(&self.hub);
-        self.held.retain(|(event, way)| hub.guard(|guard| guard.is_news(event, *way)));
+        self.held
+            .retain(|(event, way)| hub.guard(|guard| guard.is_news(event, *way)));
         if !self.lost.is_empty() || !self.held.is_empty() {
             self.open().await;
         }
@@ -152,7 +163,14 @@ impl Sink {
         self.hub.gap(self.feed, self.from, to).await;
         self.is_open = true;
         for (event, way) in std::mem::take(&mut self.held) {
-            self.hub.push(event, way).await;
+            self.push(event, way).await;
+        }
+    }
+
+    async fn push(&mut self, event: Event, way: Way) {
+        // Fills that are still missing are looked for by the next audit: they are not readable yet.
+        if let Offered::Taken(Call::Look(look)) = self.hub.push(event, way).await {
+            self.looks.push(look);
         }
     }
 }

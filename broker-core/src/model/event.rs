@@ -112,14 +112,14 @@ pub enum Event {
     },
     /// From here to there something may be missing; what was missed follows, then [`Event::Recovered`].
     Gap {
-        /// Last moment known to be complete.
+        /// Last moment known to be complete: when the last read-back began that found its end.
         from: DateTime<Utc>,
-        /// When the stream stood again.
+        /// When the stream stood again, or the hole was found.
         to: DateTime<Utc>,
     },
-    /// A gap was read back.
+    /// A gap was read back. Also behind a first snapshot of which a part could not be asked.
     Recovered(Coverage),
-    /// The stream has ended and will not come back by itself.
+    /// The stream has ended and will not come back by itself: the last item.
     Closed(crate::Error),
 }
 
