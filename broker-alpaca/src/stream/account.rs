@@ -1,7 +1,7 @@
 //! `trade_updates`: what happens to the orders of the account.
 
 use async_trait::async_trait;
-use broker_core::live::{Feed, Pulse, Signal, Source};
+use broker_core::live::{Feed, Look, Pulse, Signal, Source};
 use broker_core::model::{Event, Subscription};
 use broker_core::seam::Frame;
 use broker_core::{AccountId, Error, ErrorKind, Result};
@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Heard, heard, pulse, socket};
+use super::{Heard, heard, pulse, refused_key, socket};
 use crate::broker::AlpacaBroker;
 use crate::config::Credentials;
 use crate::map;
@@ -100,6 +100,9 @@ impl TradeUpdates {
         // The fill first: an order that is filled further than its fills say looks like a hole.
         let records = map::update::records(&update, &self.account)?;
         out.extend(records.into_iter().map(|one| told(Event::Record(Box::new(one)))));
+        if map::update::is_multi_leg(&update) {
+            out.push(Signal::Look(Look::Account(self.account.clone())));
+        }
         let orders = map::order::group(&update.order, &self.account)?;
         out.extend(orders.into_iter().map(|order| told(Event::Order(Box::new(order)))));
         Ok(())
@@ -152,7 +155,7 @@ impl Feed for TradeUpdates {
                 let answer: AuthorizationJson<'_> = wire::decode(envelope.data.get())?;
                 out.push(match answer.status.get() {
                     "authorized" => Signal::Send(listen()?),
-                    word => refused(ErrorKind::Auth, &format!("the stream answered {word:?} to our key")),
+                    word => closed_for(refused_key(&self.broker, &format!("the stream answered {word:?}"))),
                 });
             }
             "listening" => {
@@ -161,7 +164,11 @@ impl Feed for TradeUpdates {
                 // A stream that is refused is only left out of the answer.
                 out.push(match listens {
                     true => Signal::Ready,
-                    false => refused(ErrorKind::Permission, "the key may not listen to trade_updates"),
+                    false => closed_for(
+                        Error::new(ErrorKind::Permission)
+                            .with_message("this key may not listen to trade_updates")
+                            .with_help("use a key of the trading account, or a token with the scope trading"),
+                    ),
                 });
             }
             // Streams that Alpaca adds later tell nothing that was asked for.
@@ -182,11 +189,6 @@ fn listen() -> Result<Frame> {
     })
 }
 
-fn refused(kind: ErrorKind, message: &str) -> Signal {
-    Signal::Closed {
-        error: Error::new(kind)
-            .with_message(message)
-            .with_help("check that the key belongs to this environment: paper and live have keys of their own"),
-        fatal: true,
-    }
+fn closed_for(error: Error) -> Signal {
+    Signal::Closed { error, fatal: true }
 }

@@ -271,6 +271,10 @@ impl Venue for AlpacaVenue {
         self.settle(now);
         self.streams.take()
     }
+
+    fn wake_at(&self, _now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_due()
+    }
 }
 
 /// `Reset` is when the quota changes, in whole seconds, never before it does.
