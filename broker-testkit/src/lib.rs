@@ -3,6 +3,7 @@
 //! - [`conformance`]: the contracts of the broker traits, sentence by sentence, over `&dyn Broker`.
 //! - [`history`]: a campaign that reads a history with kills in between and misses nothing, and planted bugs that it
 //!   must catch.
+//! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
 //! - [`canary`]: whether a secret is seen anywhere.
@@ -36,3 +37,5 @@ pub mod mutate;
 pub mod openapi;
 
 pub mod planted;
+
+pub mod streams;

@@ -1,5 +1,7 @@
 //! Brokers with a planted bug, for tests that must show that they can fail.
 
+mod streaming;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,9 +26,11 @@ pub enum PlantedBug {
     ErrorAsEnd,
     /// Gives each row a second time under another id.
     RowsDoubled,
+    /// Marks a fill of the stream as seen before it finds room in the queue: what finds none is never told.
+    SeenBeforeQueued,
 }
 
-/// Any broker, with one bug planted into its history. The sides that it may have are the broker's own.
+/// Any broker, with one bug planted into its history or its streams. The sides that it may have are the broker's own.
 #[derive(Debug, Clone)]
 pub struct Planted {
     inner: Arc<dyn Broker>,
@@ -152,6 +156,7 @@ impl Broker for Planted {
         match self.bug {
             PlantedBug::CursorBeforeRows => self.cursor_before_rows(query, from).await,
             PlantedBug::BorderMillisecond => self.border_millisecond(query, from).await,
+            PlantedBug::SeenBeforeQueued => self.inner.history(query, from).await,
             PlantedBug::ErrorAsEnd => Ok(self.inner.history(query, from).await.unwrap_or_else(|_| Page {
                 proof: Proof::Nothing,
                 ..Page::whole(Vec::new())
@@ -175,6 +180,9 @@ impl Broker for Planted {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.inner.streaming()
+        match self.bug {
+            PlantedBug::SeenBeforeQueued if self.inner.streaming().is_some() => Some(self),
+            _ => self.inner.streaming(),
+        }
     }
 }
