@@ -49,7 +49,7 @@ pub(super) fn storm(is_fill: fn(&str) -> bool, seed: u64) -> FaultPlan {
         .rule(reads(2), Fault::DropAnswer)
         // The fill comes before the answer to the order.
         .rule(
-            When::always().method("POST").per_mille(150),
+            When::always().method("POST").per_mille(300),
             Fault::DelayAnswer(Duration::from_millis(400)),
         )
 }

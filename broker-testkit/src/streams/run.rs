@@ -8,7 +8,7 @@ use broker_core::model::{Event, Subscription};
 use broker_core::seam::{BoxStream, Clock, Rng, SeededRng, VirtualClock};
 use broker_core::{BrokerExt, Placement};
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 
 use super::judge::Judge;
 use super::{Harm, Stage, StreamsPlan, StreamsReport, Wire, chaos};
@@ -17,8 +17,10 @@ use super::{Harm, Stage, StreamsPlan, StreamsReport, Wire, chaos};
 const LOOK_BACK: Duration = Duration::from_secs(2);
 /// Orders that rest at most.
 const MOST_OPEN: usize = 60;
+/// Who place orders at once.
+const TRADERS: u64 = 4;
 /// Shortest and longest wait between two things that happen at the venue, in milliseconds.
-const PACE: (u64, u64) = (10, 150);
+const PACE: (u64, u64) = (2, 40);
 /// The reader sleeps behind one event in so many, for 2 to 20 seconds.
 const NAP_ONE_IN: u64 = 4_000;
 /// Longer than the longest chain of a dead connection, a refused one and an audit.
@@ -85,8 +87,9 @@ impl Run<'_> {
         if let Some(wire) = self.stage.wire() {
             wire.faults.set(chaos::storm(wire.is_fill, self.plan.seed));
         }
-        let (story, reader, trader) = (pin!(self.story()), pin!(self.read(events)), pin!(self.trade()));
-        match select(story, select(reader, trader)).await {
+        let traders = join_all((0..TRADERS).map(|number| self.trade(number)));
+        let (story, reader) = (pin!(self.story()), pin!(self.read(events)));
+        match select(story, select(reader, traders)).await {
             Either::Left(((), _)) => {}
             Either::Right(_) => self.end("the stream ended by itself"),
         }
@@ -140,9 +143,9 @@ impl Run<'_> {
     }
 
     /// Places orders as long as there is room for them, one at a time.
-    async fn trade(&self) {
+    async fn trade(&self, number: u64) {
         let (broker, account) = (self.stage.broker(), self.stage.account());
-        let rng = SeededRng::new(self.plan.seed ^ 0x5452_4144);
+        let rng = SeededRng::new(self.plan.seed ^ 0x5452_4144 ^ (number << 32));
         loop {
             if self.is_calm.get() || self.stage.open() >= MOST_OPEN {
                 self.clock.sleep(Duration::from_millis(50)).await;

@@ -262,7 +262,8 @@ fn legs_of_a_bracket_come_with_their_parent() {
     let parent = order("entry", "filled", "10", "").replace(r#""order_class":"""#, r#""order_class":"bracket""#);
     let parent = parent.replace(r#""legs":null"#, &format!(r#""legs":[{}]"#, legs.join(",")));
     let fill = update("fill", &parent, r#","price":"189.5","qty":"10""#);
-    let events = events(said(&mut feed(), &fill));
+    let mut feed = feed();
+    let events = super::events(said(&mut feed, &fill));
     assert_eq!(
         words(&events),
         [
@@ -278,6 +279,20 @@ fn legs_of_a_bracket_come_with_their_parent() {
     assert_eq!((target.links.parent, target.links.siblings), (Some("entry".into()), vec!["stop".into()]));
     assert_eq!((target.limit_price, stop.stop_price), (Some("200".parse().unwrap()), Some("180".parse().unwrap())));
     assert_eq!((stop.links.parent, stop.links.siblings), (Some("entry".into()), vec!["target".into()]));
+    // An exit's own event names neither entry nor sibling: they are remembered, until the exit is done.
+    let own = |status: &str| leg("stop", "stop", r#""stop_price":"180""#).replace("held", status);
+    let mut links_of = |status: &str| {
+        let mut out = Vec::new();
+        let frame = broker_core::seam::Frame::Text(update(status, &own(status), ""));
+        broker_core::live::Feed::read(&mut feed, &frame, &mut out).unwrap();
+        let links = order_of(&super::events(out)[0]).links;
+        assert_eq!(links.group, Some(Group::Bracket));
+        (links.parent, links.siblings)
+    };
+    let known = (Some("entry".into()), vec!["target".into()]);
+    assert_eq!(links_of("new"), known);
+    assert_eq!(links_of("canceled"), known);
+    assert_eq!(links_of("new"), (None, Vec::new()));
 }
 
 #[test]
