@@ -7,6 +7,7 @@
 //!   the venue has.
 //! - [`crash`]: orders dropped and processes killed after every poll, journals that fail.
 //! - [`stage`]: what these two run on.
+//! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
 //! - [`canary`]: whether a secret is seen anywhere.
@@ -52,3 +53,5 @@ pub mod orders;
 pub mod planted;
 
 pub mod stage;
+
+pub mod streams;

@@ -12,13 +12,23 @@ use crate::wire::stream::TradeUpdateJson;
 /// What an event adds to the account: a fill's execution id is the one behind the colons of its activity. A bust takes
 /// the fill back; a correction takes it back and puts another in its place. All other events carry an execution id,
 /// too, and are none.
+///
+/// A fill of a multi-leg order names neither symbol nor side: which legs traded, and at what price, the history tells.
 pub(crate) fn records(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Vec<Record>> {
+    if is_multi_leg(wire) {
+        return Ok(Vec::new());
+    }
     Ok(match wire.event.get() {
         "fill" | "partial_fill" => vec![Record::Fill(fill(wire, account)?)],
         "trade_bust" => vec![Record::Void(void(wire, account)?)],
         "trade_correct" => vec![Record::Void(void(wire, account)?), Record::Fill(fill(wire, account)?)],
         _ => Vec::new(),
     })
+}
+
+/// Whether the event is of the parent of a multi-leg order.
+pub(crate) fn is_multi_leg(wire: &TradeUpdateJson<'_>) -> bool {
+    filled(&wire.order.order_class) == Some("mleg") && filled(&wire.order.symbol).is_none()
 }
 
 fn fill(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Fill> {

@@ -1,15 +1,17 @@
 //! `trade_updates`: what happens to the orders of the account.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use broker_core::live::{Feed, Pulse, Signal, Source};
-use broker_core::model::{Event, Subscription};
+use broker_core::live::{Feed, Look, Pulse, Signal, Source};
+use broker_core::model::{Event, OrderLinks, Subscription};
 use broker_core::seam::Frame;
-use broker_core::{AccountId, Error, ErrorKind, Result};
+use broker_core::{AccountId, Error, ErrorKind, Order, OrderId, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Heard, heard, pulse, socket};
+use super::{Heard, heard, pulse, refused_key, socket};
 use crate::broker::AlpacaBroker;
 use crate::config::Credentials;
 use crate::map;
@@ -23,7 +25,11 @@ pub(super) struct TradeUpdates {
     broker: AlpacaBroker,
     account: AccountId,
     covers: Subscription,
+    links: BTreeMap<OrderId, OrderLinks>,
 }
+
+/// Exits whose places in their groups are remembered at most.
+const MOST_LINKS: usize = 4_096;
 
 /// Shows no key.
 impl std::fmt::Debug for TradeUpdates {
@@ -76,6 +82,7 @@ impl TradeUpdates {
             broker: broker.clone(),
             account,
             covers,
+            links: BTreeMap::new(),
         })
     }
 
@@ -95,12 +102,32 @@ impl TradeUpdates {
         }
     }
 
-    fn update(&self, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
+    /// An exit's own event says to which kind of group it belongs, and not to whom: that was said by an event of its
+    /// entry, and is remembered until the exit is done.
+    fn relate(&mut self, orders: &mut [Order]) {
+        for order in orders {
+            if order.links.parent.is_some() {
+                self.links.insert(order.id.clone(), order.links.clone());
+            } else if let Some(links) = self.links.get(&order.id) {
+                order.links.parent.clone_from(&links.parent);
+                order.links.siblings.clone_from(&links.siblings);
+            }
+            if order.status.is_final() || self.links.len() > MOST_LINKS {
+                self.links.remove(&order.id);
+            }
+        }
+    }
+
+    fn update(&mut self, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
         let update: TradeUpdateJson<'_> = wire::decode(data.get())?;
         // The fill first: an order that is filled further than its fills say looks like a hole.
         let records = map::update::records(&update, &self.account)?;
         out.extend(records.into_iter().map(|one| told(Event::Record(Box::new(one)))));
-        let orders = map::order::group(&update.order, &self.account)?;
+        if map::update::is_multi_leg(&update) {
+            out.push(Signal::Look(Look::Account(self.account.clone())));
+        }
+        let mut orders = map::order::group(&update.order, &self.account)?;
+        self.relate(&mut orders);
         out.extend(orders.into_iter().map(|order| told(Event::Order(Box::new(order)))));
         Ok(())
     }
@@ -152,7 +179,7 @@ impl Feed for TradeUpdates {
                 let answer: AuthorizationJson<'_> = wire::decode(envelope.data.get())?;
                 out.push(match answer.status.get() {
                     "authorized" => Signal::Send(listen()?),
-                    word => refused(ErrorKind::Auth, &format!("the stream answered {word:?} to our key")),
+                    word => closed_for(refused_key(&self.broker, &format!("the stream answered {word:?}"))),
                 });
             }
             "listening" => {
@@ -161,7 +188,11 @@ impl Feed for TradeUpdates {
                 // A stream that is refused is only left out of the answer.
                 out.push(match listens {
                     true => Signal::Ready,
-                    false => refused(ErrorKind::Permission, "the key may not listen to trade_updates"),
+                    false => closed_for(
+                        Error::new(ErrorKind::Permission)
+                            .with_message("this key may not listen to trade_updates")
+                            .with_help("use a key of the trading account, or a token with the scope trading"),
+                    ),
                 });
             }
             // Streams that Alpaca adds later tell nothing that was asked for.
@@ -182,11 +213,6 @@ fn listen() -> Result<Frame> {
     })
 }
 
-fn refused(kind: ErrorKind, message: &str) -> Signal {
-    Signal::Closed {
-        error: Error::new(kind)
-            .with_message(message)
-            .with_help("check that the key belongs to this environment: paper and live have keys of their own"),
-        fatal: true,
-    }
+fn closed_for(error: Error) -> Signal {
+    Signal::Closed { error, fatal: true }
 }

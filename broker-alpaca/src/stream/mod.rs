@@ -5,10 +5,14 @@
 
 mod account;
 mod quotes;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,11 +20,12 @@ use broker_core::live::{self, Feed, Pulse, Signal};
 use broker_core::model::{Event, Subscription};
 use broker_core::seam::{BoxStream, Frame, OpenRequest};
 use broker_core::{Broker, Error, ErrorKind, Result, Streaming};
+use futures_core::Stream;
 use http::HeaderMap;
 use url::Url;
 
 use crate::broker::AlpacaBroker;
-use crate::config;
+use crate::config::{self, Credentials};
 use account::TradeUpdates;
 use quotes::Quotes;
 
@@ -36,17 +41,20 @@ impl AlpacaBroker {
         Some(self)
     }
 
-    fn feeds(&self, subscription: &Subscription) -> Result<Vec<Box<dyn Feed>>> {
+    /// What is to run, and the holds on it that the user's stream takes.
+    fn feeds(&self, subscription: &Subscription) -> Result<(Vec<Box<dyn Feed>>, Vec<Slot>)> {
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
+        let mut slots = Vec::new();
         if !subscription.accounts.is_empty() {
             feeds.push(Box::new(TradeUpdates::new(self, subscription)?));
         }
         for quotes in Quotes::of(self, subscription)? {
+            slots.push(quotes.slot());
             feeds.push(Box::new(quotes));
         }
         match feeds.is_empty() {
             true => Err(Error::invalid("the subscription names no account and no instrument")),
-            false => Ok(feeds),
+            false => Ok((feeds, slots)),
         }
     }
 }
@@ -60,33 +68,57 @@ impl Streaming for AlpacaBroker {
             self.check(account).await?;
         }
         let named = |error: Error| error.with_broker(self.id()).with_operation("subscribe");
-        let feeds = self.feeds(subscription).map_err(named)?;
-        live::subscribe(self.handle(), subscription, feeds).await.map_err(named)
+        let (feeds, slots) = self.feeds(subscription).map_err(named)?;
+        let events = live::subscribe(self.handle(), subscription, feeds).await.map_err(named)?;
+        Ok(Box::pin(Held { events, _slots: slots }))
     }
 }
 
-/// The feeds of market data that this key has a connection to.
+/// The feeds of market data that this key has a connection to, and the holder of each.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slots(Arc<Mutex<BTreeSet<&'static str>>>);
+pub(crate) struct Slots(Arc<Mutex<Taken>>);
 
-/// The one connection of a feed. It is free again once this is dropped.
+#[derive(Debug, Default)]
+struct Taken {
+    by: BTreeMap<&'static str, u64>,
+    /// Counts holders, so that none frees what another one took after it.
+    count: u64,
+}
+
+/// The one connection of a feed. It is free again once the feed or the user's stream is dropped, whichever comes
+/// first: a stream that ended frees it, and so does one whose task has not noticed yet that nobody listens.
 struct Slot {
     slots: Slots,
     path: &'static str,
+    holder: u64,
 }
 
 impl Slots {
     fn take(&self, path: &'static str) -> Result<Slot> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.insert(path) {
-            true => Ok(Slot {
-                slots: self.clone(),
-                path,
-            }),
-            false => Err(
+        if taken.by.contains_key(path) {
+            return Err(
                 Error::unsupported(format!("a second stream of {path} beside the first"))
                     .with_help("Alpaca permits one connection a feed: name all instruments in one subscription"),
-            ),
+            );
+        }
+        taken.count += 1;
+        let holder = taken.count;
+        taken.by.insert(path, holder);
+        Ok(Slot {
+            slots: self.clone(),
+            path,
+            holder,
+        })
+    }
+}
+
+impl Slot {
+    /// The same hold, for the user's stream.
+    fn share(&self) -> Self {
+        Self {
+            slots: self.slots.clone(),
+            ..*self
         }
     }
 }
@@ -94,7 +126,23 @@ impl Slots {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.remove(self.path);
+        if taken.by.get(self.path) == Some(&self.holder) {
+            taken.by.remove(self.path);
+        }
+    }
+}
+
+/// A stream that frees its feeds as it is dropped.
+struct Held {
+    events: BoxStream<'static, Event>,
+    _slots: Vec<Slot>,
+}
+
+impl Stream for Held {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.events.as_mut().poll_next(context)
     }
 }
 
@@ -114,6 +162,20 @@ fn socket(broker: &AlpacaBroker, base: &Url, path: &str) -> Result<OpenRequest> 
         headers: HeaderMap::new(),
         largest_message: LARGEST_MESSAGE,
     })
+}
+
+/// The stream does not take our credentials.
+fn refused_key(broker: &AlpacaBroker, message: &str) -> Error {
+    match broker.credentials() {
+        Credentials::Key { .. } => Error::new(ErrorKind::Auth).with_help(
+            "check that both halves of the key belong together, and that a paper key is used on paper and a live key \
+             with .live()",
+        ),
+        Credentials::OAuth(_) => {
+            Error::new(ErrorKind::ReauthRequired).with_help("the user must authorize the application again")
+        }
+    }
+    .with_message(message)
 }
 
 fn pulse() -> Pulse {

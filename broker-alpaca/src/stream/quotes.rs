@@ -11,7 +11,7 @@ use broker_core::{Error, ErrorKind, InstrumentId, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{Heard, Slot, heard, pulse, socket};
+use super::{Heard, Slot, heard, pulse, refused_key, socket};
 use crate::broker::AlpacaBroker;
 use crate::config::{self, Credentials};
 use crate::map;
@@ -80,6 +80,11 @@ impl Quotes {
         Ok(feeds)
     }
 
+    /// The hold on the feed's one connection, once more.
+    pub(super) fn slot(&self) -> Slot {
+        self.slot.share()
+    }
+
     fn sign_in(&self) -> Result<Frame> {
         let (key, secret) = match self.broker.credentials() {
             Credentials::Key { id, secret } => (id.expose_secret(), secret),
@@ -111,7 +116,7 @@ impl Quotes {
             ("success", "connected") => Signal::Send(self.sign_in()?),
             ("success", "authenticated") => Signal::Send(self.subscribe()?),
             ("subscription", _) => self.subscribed(message),
-            ("error", text) => trouble(message.code.0.map(|code| code.to_string()).as_deref(), text),
+            ("error", text) => self.trouble(message.code.0.map(|code| code.to_string()).as_deref(), text),
             // Channels that were not asked for.
             _ => Signal::Beat,
         };
@@ -138,29 +143,34 @@ impl Quotes {
             fatal: true,
         }
     }
-}
 
-/// An error of the feed. What another connection could cure is not fatal.
-fn trouble(code: Option<&str>, text: &str) -> Signal {
-    let (kind, fatal) = match code {
-        Some("402") => (ErrorKind::Auth, true),
-        Some("409" | "411") => (ErrorKind::Permission, true),
-        Some("405" | "408" | "410") => (ErrorKind::InvalidRequest, true),
-        Some("406") => (ErrorKind::RateLimited, false),
-        // Too late, too slow, or an error of their own.
-        Some("404" | "407" | "500") => (ErrorKind::Unavailable, false),
-        _ => (ErrorKind::Unknown, false),
-    };
-    let error = Error::new(kind).with_code(code.unwrap_or_default()).with_message(text);
-    let error = match code {
-        Some("402") => error.with_help("check key and secret"),
-        Some("405") => error.with_help("the free plan has 30 symbols a connection: subscribe to fewer"),
-        Some("406") => error.with_retry_after(SESSION_TAKEN),
-        Some("409") => error.with_help("the plan does not include this feed: choose another with_feed"),
-        Some("411") => error.with_help("the token needs the scope data"),
-        _ => error,
-    };
-    Signal::Closed { error, fatal }
+    /// An error of the feed. What another connection could cure is not fatal.
+    fn trouble(&self, code: Option<&str>, text: &str) -> Signal {
+        let (kind, fatal) = match code {
+            Some("402") => (ErrorKind::Auth, true),
+            Some("409" | "411") => (ErrorKind::Permission, true),
+            Some("405" | "408" | "410") => (ErrorKind::InvalidRequest, true),
+            Some("406") => (ErrorKind::RateLimited, false),
+            // Too late, too slow, or an error of their own.
+            Some("404" | "407" | "500") => (ErrorKind::Unavailable, false),
+            _ => (ErrorKind::Unknown, false),
+        };
+        let error = match code {
+            Some("402") => refused_key(&self.broker, text),
+            _ => Error::new(kind).with_message(text),
+        };
+        let error = match code {
+            Some("405") => error.with_help("the free plan has 30 symbols a connection: subscribe to fewer"),
+            Some("406") => error.with_retry_after(SESSION_TAKEN),
+            Some("409") => error.with_help("the plan does not include this feed: choose another with_feed"),
+            Some("411") => error.with_help("the token needs the scope data"),
+            _ => error,
+        };
+        Signal::Closed {
+            error: error.with_code(code.unwrap_or_default()),
+            fatal,
+        }
+    }
 }
 
 fn text(message: &impl Serialize) -> Result<Frame> {

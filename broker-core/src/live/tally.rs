@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::model::{Grade, Order};
+use crate::model::{Grade, Group, Order};
 
 /// How far an order is filled, and how much of that its delivered fills explain.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +41,8 @@ impl Tally {
         }
         self.due = match order.legs.as_slice() {
             [] | [_] => filled,
+            // Its legs are orders of their own, and their fills are those orders'.
+            _ if order.links.group == Some(Group::MultiLeg) && !order.links.children.is_empty() => Decimal::ZERO,
             legs => legs.iter().map(|leg| leg.filled_qty.get()).fold(Decimal::ZERO, add),
         };
         if !self.known && was_before {

@@ -1,5 +1,6 @@
 //! Brokers with a planted bug, for tests that must show that they can fail.
 
+mod streaming;
 mod trading;
 
 use std::collections::BTreeMap;
@@ -37,9 +38,12 @@ pub enum PlantedBug {
     ErrorAsRefusal,
     /// Sends an order that was given up.
     GateIgnored,
+    /// Marks a fill of the stream as seen before it finds room in the queue: what finds none is never told.
+    SeenBeforeQueued,
 }
 
-/// Any broker, with one bug planted into its history or its orders.
+/// Any broker, with one bug planted into its history, its orders or its streams. The sides that it may have are the
+/// broker's own.
 #[derive(Debug, Clone)]
 pub struct Planted {
     inner: Arc<dyn Broker>,
@@ -172,6 +176,7 @@ impl Broker for Planted {
         match self.bug {
             PlantedBug::CursorBeforeRows => self.cursor_before_rows(query, from).await,
             PlantedBug::BorderMillisecond => self.border_millisecond(query, from).await,
+            PlantedBug::SeenBeforeQueued => self.inner.history(query, from).await,
             PlantedBug::ErrorAsEnd => Ok(self.inner.history(query, from).await.unwrap_or_else(|_| Page {
                 proof: Proof::Nothing,
                 ..Page::whole(Vec::new())
@@ -200,6 +205,9 @@ impl Broker for Planted {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.inner.streaming()
+        match self.bug {
+            PlantedBug::SeenBeforeQueued if self.inner.streaming().is_some() => Some(self),
+            _ => self.inner.streaming(),
+        }
     }
 }
