@@ -308,7 +308,7 @@ fn execution(number: usize) -> String {
         0 => ("partial_fill", "partially_filled", "4"),
         _ => ("fill", "filled", "10"),
     };
-    let qty = if number % 2 == 0 { "4" } else { "6" };
+    let qty = if number.is_multiple_of(2) { "4" } else { "6" };
     let (price, second, micros) = (100 + number % 200, number % 60, 100_000 + number % 800_000);
     let filled_at = match number % 2 {
         0 => "null".to_owned(),

@@ -39,7 +39,7 @@ fn cpu() -> Duration {
     Duration::from_nanos(nanos.unwrap_or_default())
 }
 
-/// The middle one of several, by CPU time.
+/// The middle one of several.
 pub(crate) fn median<T: Ord + Copy>(mut all: Vec<T>) -> T {
     all.sort_unstable();
     all[all.len() / 2]
