@@ -130,3 +130,42 @@ impl MarketJson<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::decode;
+
+    const DATA: &str = r#"{"event":"fill","execution_id":"e1","price":"189.50","qty":"10","order":{"id":"o1","filled_qty":"10","status":"filled"}}"#;
+
+    #[test]
+    fn an_update_reads_the_same_whether_its_stream_is_named_first_or_last() {
+        let (first, last) = (
+            format!(r#"{{"stream":"trade_updates","new":[1],"data":{DATA}}}"#),
+            format!(r#"{{"data":{DATA},"stream":"trade_updates"}}"#),
+        );
+        let first: MessageJson<'_> = decode(&first).unwrap();
+        let last: MessageJson<'_> = decode(&last).unwrap();
+        let (DataJson::Update(in_place), DataJson::Raw(cut_out)) = (first.data, last.data) else {
+            panic!("read in place only behind its name")
+        };
+        assert_eq!((first.stream.get(), last.stream.get()), (TRADE_UPDATES, TRADE_UPDATES));
+        assert_eq!(in_place.price.0.unwrap().to_string(), "189.50");
+        let cut_out: TradeUpdateJson<'_> = decode(cut_out.get()).unwrap();
+        assert_eq!(format!("{in_place:?}"), format!("{cut_out:?}"));
+    }
+
+    #[test]
+    fn a_message_has_each_part_once() {
+        for text in [
+            format!(r#"{{"stream":"trade_updates","data":{DATA},"data":{DATA}}}"#),
+            format!(r#"{{"stream":"trade_updates","stream":"listening","data":{DATA}}}"#),
+            format!(r#"{{"data":{DATA}}}"#),
+            r#"{"stream":"trade_updates"}"#.to_owned(),
+            r#"{"stream":"trade_updates","data":{"event":"fill"}}"#.to_owned(),
+            "[]".to_owned(),
+        ] {
+            assert!(decode::<MessageJson<'_>>(&text).is_err(), "{text}");
+        }
+    }
+}
