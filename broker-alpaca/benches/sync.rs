@@ -12,6 +12,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod measure;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::mpsc;
@@ -30,6 +32,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, TimeZone, Utc};
 use criterion::Criterion;
 use futures_util::TryStreamExt;
+use measure::{Took, Watch, current_thread, is_measured, median, ratio};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
@@ -118,39 +121,6 @@ impl Venue for Canned {
         self.answers.insert(target, answer.clone());
         answer
     }
-}
-
-/// What a piece of work took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Took {
-    /// CPU time of this thread; zero where the system does not tell it.
-    cpu: Duration,
-    wall: Duration,
-}
-
-struct Watch(Duration, Instant);
-
-impl Watch {
-    #[allow(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]
-    fn start() -> Self {
-        Self(cpu(), Instant::now())
-    }
-
-    fn took(&self) -> Took {
-        Took {
-            cpu: cpu().saturating_sub(self.0),
-            wall: self.1.elapsed(),
-        }
-    }
-}
-
-/// CPU time of this thread in nanoseconds, from Linux's scheduler.
-fn cpu() -> Duration {
-    // The scheduler brings its account up to date when the thread steps aside.
-    std::thread::yield_now();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
 }
 
 /// Notes when the last page of history is stored.
@@ -304,13 +274,6 @@ impl Bench {
     }
 }
 
-fn current_thread() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
 /// Serves on a thread of its own until the process ends.
 fn serve(canned: Arc<Mutex<Canned>>, clock: Arc<dyn Clock>) -> String {
     let (sender, receiver) = mpsc::channel();
@@ -324,20 +287,8 @@ fn serve(canned: Arc<Mutex<Canned>>, clock: Arc<dyn Clock>) -> String {
     receiver.recv().unwrap()
 }
 
-fn median(mut all: Vec<Took>) -> Took {
-    all.sort_unstable();
-    all[all.len() / 2]
-}
-
-fn ratio(ours: Took, floor: Took) -> String {
-    let percent = ours.cpu.as_nanos() * 100 / floor.cpu.as_nanos().max(1);
-    format!("{}.{:02}", percent / 100, percent % 100)
-}
-
 fn main() {
-    // `cargo test --benches` only looks whether it runs.
-    let measured = std::env::args().any(|argument| argument == "--bench");
-    let (fills, rounds) = if measured { (100_000, ROUNDS) } else { (2_000, 1) };
+    let (fills, rounds) = if is_measured() { (100_000, ROUNDS) } else { (2_000, 1) };
     let bench = Bench::new(fills);
     let (report, _, _) = bench.sync(0);
     assert!(report.is_complete(), "{report}");
@@ -386,7 +337,7 @@ fn main() {
             "{name}: CPU a fill: floor {}, ours {}, ratio {}; on the wall {:?} and {:?}",
             bench.a_fill(floor),
             bench.a_fill(ours),
-            ratio(ours, floor),
+            ratio(ours.cpu, floor.cpu),
             floor.wall,
             ours.wall,
         );

@@ -7,6 +7,7 @@ use broker_core::limit::{BucketKey, Lesson};
 use broker_core::num::{Text, decimal};
 use broker_core::{Delivery, Error, ErrorKind};
 use chrono::{DateTime, Utc};
+use http::header::HeaderName;
 use http::{HeaderMap, Method};
 use serde_json::value::RawValue;
 
@@ -247,14 +248,18 @@ fn text(raw: &RawValue) -> &str {
     raw.get().trim_matches('"')
 }
 
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 fn lessons(call: &Call, reply: &Reply, now: DateTime<Utc>) -> Vec<(BucketKey, Lesson)> {
     let Some(cost) = call.cost.first() else {
         return Vec::new();
     };
     let mut lessons = Vec::new();
-    if let Some(remaining) = number(&reply.headers, "x-ratelimit-remaining") {
+    if let Some(remaining) = number(&reply.headers, &REMAINING) {
         let lesson = Lesson::Remaining {
-            limit: number(&reply.headers, "x-ratelimit-limit"),
+            limit: number(&reply.headers, &LIMIT),
             remaining,
             resets_at: resets_at(&reply.headers),
         };
@@ -279,10 +284,10 @@ fn wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 fn resets_at(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)
+    DateTime::from_timestamp(number(headers, &RESET)?, 0)
 }
 
-fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &HeaderName) -> Option<T> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 

@@ -140,14 +140,15 @@ pub trait IntentJournal: Debug + Send + Sync + 'static {
 /// Intents in memory: lost with the process.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
-    intents: Mutex<BTreeMap<(BrokerId, ClientOrderId), Intent>>,
+    // Boxed: a node of the tree has room for eleven, and an intent has several hundred bytes.
+    intents: Mutex<BTreeMap<(BrokerId, ClientOrderId), Box<Intent>>>,
 }
 
 #[async_trait]
 impl IntentJournal for MemoryJournal {
     async fn open(&self, intent: &Intent) -> Result<()> {
         let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
-        intents.insert((intent.broker.clone(), intent.id.clone()), intent.clone());
+        intents.insert((intent.broker.clone(), intent.id.clone()), Box::new(intent.clone()));
         Ok(())
     }
 
@@ -162,7 +163,7 @@ impl IntentJournal for MemoryJournal {
         let mut open: Vec<_> = intents
             .values()
             .filter(|intent| intent.broker == *broker)
-            .cloned()
+            .map(|intent| Intent::clone(intent))
             .collect();
         open.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(open)

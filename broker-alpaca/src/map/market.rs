@@ -6,7 +6,7 @@ use broker_core::{Error, InstrumentId, Price, Qty, Quote, Result, Symbol};
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::America::New_York;
 
-use super::{is_option, pair};
+use super::{is_option, names, pair};
 use crate::snapshot::{MarketTrade, StockSnapshot};
 use crate::wire::{BarJson, CalendarJson, Maybe, QuoteJson, SnapshotJson, TradeJson};
 
@@ -24,9 +24,10 @@ pub(crate) fn quote(name: &str, wire: &QuoteJson) -> Result<Quote> {
         size.0.filter(|_| price.is_some() && !lots).map(Qty::new).transpose()
     };
     let (bid, ask) = (price(wire.bp), price(wire.ap));
+    let (instrument, symbol) = names(name);
     Ok(Quote {
-        instrument: InstrumentId::from(name),
-        symbol: Symbol::from(name),
+        instrument,
+        symbol,
         bid,
         bid_size: size(bid, wire.bs)?,
         ask,

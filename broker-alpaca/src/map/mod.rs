@@ -13,8 +13,9 @@ pub(crate) mod request;
 pub(crate) mod update;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use broker_core::{Error, Result, Side};
+use broker_core::{Error, InstrumentId, Result, Side, Symbol};
 
 /// The one spelling of a symbol that we use. It is the instrument's id too: activities carry no asset id, so nothing
 /// else is equal in all of Alpaca's sources. Positions and old activities spell `BTC/USD` as `BTCUSD`.
@@ -29,6 +30,12 @@ pub(crate) fn symbol<'a>(text: &'a str, asset_class: Option<&str>) -> Cow<'a, st
         Some((base, quote)) => Cow::Owned(format!("{base}/{quote}")),
         None => Cow::Borrowed(text),
     }
+}
+
+/// Both names of an instrument, which share one text.
+pub(crate) fn names(name: &str) -> (InstrumentId, Symbol) {
+    let text: Arc<str> = Arc::from(name);
+    (InstrumentId::new(Arc::clone(&text)), Symbol::new(text))
 }
 
 /// Letters of the shortest pair that is recognized without its asset class.

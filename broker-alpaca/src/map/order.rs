@@ -2,12 +2,11 @@
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionEffect, PositionLeg, Trail};
 use broker_core::{
-    AccountId, ClientOrderId, Currency, Error, InstrumentId, Money, Order, OrderId, OrderStatus, Qty, Result, Symbol,
-    TimeInForce,
+    AccountId, ClientOrderId, Currency, Error, Money, Order, OrderId, OrderStatus, Qty, Result, TimeInForce,
 };
 use rust_decimal::Decimal;
 
-use super::{needed, side, symbol};
+use super::{names, needed, side, symbol};
 use crate::wire::{self, OrderJson, filled};
 
 /// The order of an answer that holds one.
@@ -106,10 +105,10 @@ fn leg(wire: &OrderJson<'_>, filled_qty: Qty, is_child: bool) -> Result<Option<O
             needed(word, "side", wire.id.get())?,
         ),
     };
-    let name = symbol(text, filled(&wire.asset_class));
+    let (instrument, symbol) = names(&symbol(text, filled(&wire.asset_class)));
     Ok(Some(OrderLeg {
-        instrument: InstrumentId::from(&*name),
-        symbol: Symbol::from(&*name),
+        instrument,
+        symbol,
         side: side(word)?,
         ratio: wire.ratio_qty.0.unwrap_or(Decimal::ONE),
         effect: filled(&wire.position_intent).and_then(position_effect),

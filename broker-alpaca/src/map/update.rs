@@ -1,11 +1,9 @@
 //! Events of orders to records.
 
 use broker_core::model::{Grade, PositionLeg, Void};
-use broker_core::{
-    AccountId, ClientOrderId, Error, Fill, FillId, InstrumentId, OrderId, Qty, Record, RecordId, Result, Symbol,
-};
+use broker_core::{AccountId, ClientOrderId, Error, Fill, FillId, OrderId, Qty, Record, RecordId, Result};
 
-use super::{needed, side, symbol};
+use super::{names, needed, side, symbol};
 use crate::wire::filled;
 use crate::wire::stream::TradeUpdateJson;
 
@@ -35,7 +33,8 @@ fn fill(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Fill> {
     let order = &wire.order;
     let id = order.id.get();
     let execution = needed(filled(&wire.execution_id), "execution id", id)?;
-    let name = symbol(needed(filled(&order.symbol), "symbol", id)?, filled(&order.asset_class));
+    let text = needed(filled(&order.symbol), "symbol", id)?;
+    let (instrument, symbol) = names(&symbol(text, filled(&order.asset_class)));
     let qty = Qty::new(needed(wire.qty.0, "quantity", id)?)?;
     if qty.is_zero() {
         return Err(Error::decode(format!("execution {execution} of {id} has no quantity")));
@@ -43,8 +42,8 @@ fn fill(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Fill> {
     Ok(Fill {
         id: FillId::from(execution),
         account: account.clone(),
-        instrument: InstrumentId::from(&*name),
-        symbol: Symbol::from(&*name),
+        instrument,
+        symbol,
         leg: PositionLeg::Net,
         order: Some(OrderId::from(id)),
         client_order: filled(&order.client_order_id).map(ClientOrderId::from),

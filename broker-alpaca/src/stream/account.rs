@@ -16,9 +16,7 @@ use crate::broker::AlpacaBroker;
 use crate::config::Credentials;
 use crate::map;
 use crate::wire;
-use crate::wire::stream::{AuthorizationJson, EnvelopeJson, ListeningJson, TradeUpdateJson};
-
-const STREAM: &str = "trade_updates";
+use crate::wire::stream::{AuthorizationJson, DataJson, ListeningJson, MessageJson, TRADE_UPDATES, TradeUpdateJson};
 
 /// The feed of one account.
 pub(super) struct TradeUpdates {
@@ -118,17 +116,46 @@ impl TradeUpdates {
         }
     }
 
-    fn update(&mut self, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
-        let update: TradeUpdateJson<'_> = wire::decode(data.get())?;
+    fn update(&mut self, update: &TradeUpdateJson<'_>, out: &mut Vec<Signal>) -> Result<()> {
         // The fill first: an order that is filled further than its fills say looks like a hole.
-        let records = map::update::records(&update, &self.account)?;
+        let records = map::update::records(update, &self.account)?;
         out.extend(records.into_iter().map(|one| told(Event::Record(Box::new(one)))));
-        if map::update::is_multi_leg(&update) {
+        if map::update::is_multi_leg(update) {
             out.push(Signal::Look(Look::Account(self.account.clone())));
         }
         let mut orders = map::order::group(&update.order, &self.account)?;
         self.relate(&mut orders);
         out.extend(orders.into_iter().map(|order| told(Event::Order(Box::new(order)))));
+        Ok(())
+    }
+
+    /// A message of the handshake, or one that does not name its stream first.
+    fn other(&mut self, stream: &str, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
+        match stream {
+            TRADE_UPDATES => self.update(&wire::decode(data.get())?, out)?,
+            "authorization" => {
+                let answer: AuthorizationJson<'_> = wire::decode(data.get())?;
+                out.push(match answer.status.get() {
+                    "authorized" => Signal::Send(listen()?),
+                    word => closed_for(refused_key(&self.broker, &format!("the stream answered {word:?}"))),
+                });
+            }
+            "listening" => {
+                let answer: ListeningJson<'_> = wire::decode(data.get())?;
+                let listens = answer.streams.iter().any(|name| name.get() == TRADE_UPDATES);
+                // A stream that is refused is only left out of the answer.
+                out.push(match listens {
+                    true => Signal::Ready,
+                    false => closed_for(
+                        Error::new(ErrorKind::Permission)
+                            .with_message("this key may not listen to trade_updates")
+                            .with_help("use a key of the trading account, or a token with the scope trading"),
+                    ),
+                });
+            }
+            // Streams that Alpaca adds later tell nothing that was asked for.
+            _ => out.push(Signal::Beat),
+        }
         Ok(())
     }
 }
@@ -146,7 +173,7 @@ fn text(message: &impl Serialize) -> Result<Frame> {
 #[async_trait]
 impl Feed for TradeUpdates {
     fn name(&self) -> &'static str {
-        STREAM
+        TRADE_UPDATES
     }
 
     fn covers(&self) -> &Subscription {
@@ -172,33 +199,11 @@ impl Feed for TradeUpdates {
                 return Ok(());
             }
         };
-        let envelope: EnvelopeJson<'_> = wire::decode(text)?;
-        match envelope.stream.get() {
-            STREAM => self.update(envelope.data, out)?,
-            "authorization" => {
-                let answer: AuthorizationJson<'_> = wire::decode(envelope.data.get())?;
-                out.push(match answer.status.get() {
-                    "authorized" => Signal::Send(listen()?),
-                    word => closed_for(refused_key(&self.broker, &format!("the stream answered {word:?}"))),
-                });
-            }
-            "listening" => {
-                let answer: ListeningJson<'_> = wire::decode(envelope.data.get())?;
-                let listens = answer.streams.iter().any(|name| name.get() == STREAM);
-                // A stream that is refused is only left out of the answer.
-                out.push(match listens {
-                    true => Signal::Ready,
-                    false => closed_for(
-                        Error::new(ErrorKind::Permission)
-                            .with_message("this key may not listen to trade_updates")
-                            .with_help("use a key of the trading account, or a token with the scope trading"),
-                    ),
-                });
-            }
-            // Streams that Alpaca adds later tell nothing that was asked for.
-            _ => out.push(Signal::Beat),
+        let message: MessageJson<'_> = wire::decode(text)?;
+        match message.data {
+            DataJson::Update(update) => self.update(&update, out),
+            DataJson::Raw(data) => self.other(message.stream.get(), data, out),
         }
-        Ok(())
     }
 
     fn pulse(&self) -> Pulse {
@@ -209,7 +214,9 @@ impl Feed for TradeUpdates {
 fn listen() -> Result<Frame> {
     text(&Listen {
         action: "listen",
-        data: Streams { streams: [STREAM] },
+        data: Streams {
+            streams: [TRADE_UPDATES],
+        },
     })
 }
 

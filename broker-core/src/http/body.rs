@@ -1,12 +1,13 @@
 //! An answer's body, read under its cap and its time-outs.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seam::{AnswerBody, Clock};
@@ -29,11 +30,17 @@ impl Deadline {
     /// Waits for the work, but no longer than `longest`, nor past the deadline.
     pub(super) async fn within<T>(&self, longest: Duration, work: impl Future<Output = T>) -> Result<T> {
         let wait = self.ends.saturating_sub(self.clock.elapsed()).min(longest);
-        // The work is polled first: what is there counts, even at the last moment.
-        match select(pin!(work), self.clock.sleep(wait)).await {
-            Either::Left((done, _)) => Ok(done),
-            Either::Right(_) => Err(late(&format!("nothing came for {} ms", wait.as_millis()))),
-        }
+        let (mut work, mut sleep) = (pin!(work), None);
+        poll_fn(|context| {
+            // The work is polled first: what is there counts, even at the last moment, and needs no timer.
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(done));
+            }
+            let sleep = sleep.get_or_insert_with(|| self.clock.sleep(wait));
+            let rung = sleep.as_mut().poll(context);
+            rung.map(|()| Err(late(&format!("nothing came for {} ms", wait.as_millis()))))
+        })
+        .await
     }
 
     fn check(&self) -> Result<()> {

@@ -102,9 +102,9 @@ impl Hub {
             core.quote(feed, quote);
             return Offered::Taken(Call::Nothing);
         }
-        let needed = core.needed(self.clock.now(), self.look_back);
-        core.offer(event, way, self.clock.now(), needed)
-            .unwrap_or(Offered::Full)
+        let now = self.clock.now();
+        let needed = core.needed(now, self.look_back);
+        core.offer(event, way, now, needed).unwrap_or(Offered::Full)
     }
 
     /// An event of the read side: it waits for room. Never `Full`.

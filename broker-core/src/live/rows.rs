@@ -1,6 +1,7 @@
 //! The rows that were delivered, remembered for as long as a read-back can meet them again.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -65,15 +66,39 @@ pub(super) struct Link {
 /// A map that forgets: at most two generations of `LIMIT` entries.
 #[derive(Debug)]
 pub(super) struct Lately<V, const LIMIT: usize> {
-    young: HashMap<Key, V>,
-    old: HashMap<Key, V>,
+    young: HashMap<Key, V, Hashed>,
+    old: HashMap<Key, V, Hashed>,
+}
+
+/// A key is a hash already: half of its bits are one for a table.
+type Hashed = BuildHasherDefault<KeyBits>;
+
+#[derive(Debug, Default)]
+struct KeyBits(u64);
+
+impl Hasher for KeyBits {
+    fn write_u128(&mut self, key: u128) {
+        self.0 = u64::try_from(key & u128::from(u64::MAX)).unwrap_or_default();
+    }
+
+    /// Any other text, eight bytes at a time.
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let word = part.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl<V, const LIMIT: usize> Default for Lately<V, LIMIT> {
     fn default() -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
         }
     }
 }

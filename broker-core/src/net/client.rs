@@ -84,18 +84,25 @@ impl Transport for NetTransport {
         let (parts, body) = request.http.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|_| Error::config("a request needs a whole URL"))?;
         self.check(&url)?;
-        let at = place(&url);
+        let uri = parts.uri;
         let mut wire = reqwest::Request::new(parts.method, url);
         *wire.headers_mut() = parts.headers;
         *wire.body_mut() = Some(body.into());
         let client = self.client(request.timeouts.connect)?;
-        let mut response = client.execute(wire).await.map_err(|error| unanswered(error, &at))?;
+        let mut response = client
+            .execute(wire)
+            .await
+            .map_err(|error| unanswered(error, &place_of(&uri)))?;
 
         let headers = std::mem::take(response.headers_mut());
         let mut http = ::http::Response::new(());
         *http.status_mut() = response.status();
         *http.headers_mut() = headers;
-        let body: AnswerBody = Box::pin(response.bytes_stream().map_err(move |error| broken_off(error, &at)));
+        let body: AnswerBody = Box::pin(
+            response
+                .bytes_stream()
+                .map_err(move |error| broken_off(error, &place_of(&uri))),
+        );
         Ok(Answer {
             http: http.map(|()| body),
         })
@@ -138,6 +145,11 @@ pub(super) fn place(url: &Url) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
+}
+
+/// The same of a request's address, read only once there is an error.
+fn place_of(uri: &::http::Uri) -> String {
+    Url::parse(&uri.to_string()).map_or_else(|_| String::new(), |url| place(&url))
 }
 
 /// A connection that could not be made: nothing was sent.

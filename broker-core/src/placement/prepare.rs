@@ -102,21 +102,23 @@ fn own_id(broker: &dyn Broker, id: &ClientOrderId) -> Result<ClientOrderId> {
 /// Characters of 130 random bits, five in each.
 const LONGEST_ID: usize = 26;
 
+/// Letters of five bits that one random number gives.
+const LETTERS_A_DRAW: usize = 12;
+
 /// An id that nobody else draws, of letters and digits only.
 pub(super) fn drawn_id(broker: &dyn Broker) -> ClientOrderId {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let rule = broker.capabilities().orders.client_id;
     let length = rule.map_or(LONGEST_ID, |rule| rule.longest.min(LONGEST_ID));
     let rng: &dyn Rng = &**broker.context().rng();
+    let mut drawn = [0; LONGEST_ID.div_ceil(LETTERS_A_DRAW)];
+    let (drawn, _) = drawn.split_at_mut(length.div_ceil(LETTERS_A_DRAW));
+    rng.draw(drawn);
     let mut id = String::with_capacity(length);
-    let mut bits = (0_u64, 0_u32);
-    while id.len() < length {
-        if bits.1 < 5 {
-            bits = (rng.next_u64(), 60);
-        }
-        let letter = LETTERS.get(usize::try_from(bits.0 & 31).unwrap_or_default());
+    for letter in 0..length {
+        let bits = drawn.get(letter / LETTERS_A_DRAW).copied().unwrap_or_default() >> (letter % LETTERS_A_DRAW * 5);
+        let letter = LETTERS.get(usize::try_from(bits & 31).unwrap_or_default());
         id.push(char::from(letter.copied().unwrap_or(b'a')));
-        bits = (bits.0 >> 5, bits.1 - 5);
     }
     ClientOrderId::from(id)
 }

@@ -8,6 +8,12 @@ pub trait Rng: Debug + Send + Sync + 'static {
     /// 64 random bits.
     fn next_u64(&self) -> u64;
 
+    /// As many random numbers at once: the same as one after another, in one request where the source is asked by
+    /// requests.
+    fn draw(&self, numbers: &mut [u64]) {
+        numbers.fill_with(|| self.next_u64());
+    }
+
     /// Evenly from `0..bound`; 0 when `bound` is 0.
     fn below(&self, bound: u64) -> u64 {
         // The high half of the product is even to within bound / 2^64.
@@ -17,7 +23,9 @@ pub trait Rng: Debug + Send + Sync + 'static {
 
     /// A version 4 UUID, lower case with dashes.
     fn uuid(&self) -> String {
-        let (a, b) = (self.next_u64(), self.next_u64());
+        let mut drawn = [0; 2];
+        self.draw(&mut drawn);
+        let [a, b] = drawn;
         let a = (a & 0xffff_ffff_ffff_0fff) | 0x4000;
         let b = (b & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
         format!(
@@ -42,6 +50,21 @@ impl Rng for OsRng {
     )]
     fn next_u64(&self) -> u64 {
         getrandom::u64().expect("the operating system gives random numbers")
+    }
+
+    #[allow(
+        clippy::expect_used,
+        reason = "without the system's randomness no id would be safe to send"
+    )]
+    fn draw(&self, numbers: &mut [u64]) {
+        let mut bytes = [0; 64];
+        for part in numbers.chunks_mut(8) {
+            let (bytes, _) = bytes.split_at_mut(size_of_val(part));
+            getrandom::fill(bytes).expect("the operating system gives random numbers");
+            for (number, bytes) in part.iter_mut().zip(bytes.as_chunks().0) {
+                *number = u64::from_ne_bytes(*bytes);
+            }
+        }
     }
 }
 
@@ -103,5 +126,20 @@ mod tests {
         assert_eq!(&id[14..15], "4");
         assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));
         assert_ne!(OsRng.next_u64(), OsRng.next_u64());
+    }
+
+    #[test]
+    fn numbers_drawn_at_once_are_those_drawn_one_after_another() {
+        let (at_once, one_by_one) = (SeededRng::new(3), SeededRng::new(3));
+        let mut drawn = [0; 11];
+        at_once.draw(&mut drawn);
+        assert_eq!(drawn, std::array::from_fn(|_| one_by_one.next_u64()));
+        assert_eq!(at_once.next_u64(), one_by_one.next_u64());
+
+        // Of the system's, none is left out: 19 equal ones or zeros would take more luck than there is.
+        let mut drawn = [0; 19];
+        OsRng.draw(&mut drawn);
+        assert_eq!(std::collections::BTreeSet::from(drawn).len(), 19);
+        assert!(!drawn.contains(&0));
     }
 }
