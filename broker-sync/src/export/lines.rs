@@ -49,7 +49,7 @@ impl<T> Line<T> {
 /// let lines: Vec<Line<Record>> = read_lines(&file[..]).collect::<broker_core::Result<_>>()?;
 /// assert_eq!(lines[0].scope.broker.get(), "alpaca");
 /// assert_eq!(lines[0].row.at().timestamp_subsec_nanos(), 123_456_789);
-/// # broker_core::Result::Ok(())
+/// # Ok::<(), broker_core::Error>(())
 /// ```
 pub fn read_lines<T: DeserializeOwned>(reader: impl BufRead) -> impl Iterator<Item = Result<Line<T>>> {
     let mut failed = false;

@@ -10,7 +10,7 @@ mod values;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 
-use broker_core::model::{Record, Trade};
+use broker_core::model::{Completeness, Record, Trade};
 use broker_core::pnl::{LotMethod, TradeBook};
 use broker_core::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub enum Format {
 /// let done = store.export(&scopes, Export::csv(Table::Fills), &mut file).await?;
 /// assert!(file.starts_with(b"broker,environment,account,id,at,symbol,"));
 /// assert!(done.incomplete.is_empty(), "part of the history is not proven");
-/// # broker_core::Result::Ok(())
+/// # Ok::<(), broker_core::Error>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,8 +214,7 @@ impl<'a> File<'a> {
         Ok(file)
     }
 
-    fn vouch(&mut self, scope: &Scope, verdict: broker_core::model::Completeness) {
-        use broker_core::model::Completeness;
+    fn vouch(&mut self, scope: &Scope, verdict: Completeness) {
         match verdict {
             Completeness::Complete => {}
             Completeness::Incomplete { reason, .. } => self.done.incomplete.push((scope.clone(), reason)),
