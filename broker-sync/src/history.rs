@@ -1,16 +1,19 @@
 //! From the store to the books.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use async_trait::async_trait;
 use broker_core::model::{Asset, Completeness, History, Instrument, Opening, Record};
 use broker_core::{Error, ErrorKind, InstrumentId, Result};
 
+use crate::export::{self, Export, Exported};
 use crate::fold::{counted, fold};
 use crate::ledger::{Asked, Ledger, Rules};
-use crate::state::{Holdings, Scope};
+use crate::report::SyncReport;
+use crate::reread::{self, ReadPage, Reread};
+use crate::state::{Holdings, Scope, SyncState};
 use crate::store::Store;
-use broker_core::span::Span;
 
 /// What every [`Store`] can do on top of its own calls.
 #[async_trait]
@@ -25,6 +28,29 @@ pub trait StoreExt: Store {
     /// # Errors
     /// `NotFound` when nothing of the account is stored.
     async fn history(&self, scope: &Scope) -> Result<History>;
+
+    /// Writes what is stored of these accounts, one after another, as CSV or JSON Lines.
+    ///
+    /// Rows are written as they come: what is held in memory is what [`Store::snapshot`] gives of one account at a
+    /// time, its records without page texts; for trades, what [`history`](Self::history) and the books need. Nothing
+    /// of the file is.
+    ///
+    /// # Errors
+    /// `NotFound`: an account was never synced. An error leaves the file cut off.
+    async fn export(&self, scopes: &[Scope], export: Export, writer: &mut (dyn Write + Send)) -> Result<Exported>;
+
+    /// Reads the texts of stored pages again, with a version of the broker's crate that understands more, and stores
+    /// what is new or reads otherwise. The rows from before stay, and count no more. Texts are kept where the syncer
+    /// was told [`with_raw`](crate::Syncer::with_raw).
+    ///
+    /// Nothing that a later page has replaced comes back, whether or not that page's text was kept. A row that its
+    /// text no longer gives stays, for rows are never removed. Run twice, or dropped and run again, it comes to the
+    /// same set. The next sync checks orders and positions against it.
+    ///
+    /// # Errors
+    /// `NotFound`: the account was never synced. `InvalidRequest`: a sync of it was interrupted, or is running. An
+    /// error of the reader ends it before anything is stored.
+    async fn reread(&self, scope: &Scope, read: &ReadPage<'_>) -> Result<Reread>;
 }
 
 #[async_trait]
@@ -36,23 +62,12 @@ impl<S: Store + ?Sized> StoreExt for S {
     async fn history(&self, scope: &Scope) -> Result<History> {
         let snapshot = self.snapshot(scope).await?;
         let state = snapshot.state;
-        let read = state.reading.as_ref().map(|reading| reading.asked);
-        let Some(covers) = state.covers.into_iter().chain(read).reduce(Span::hull) else {
-            return Err(Error::new(ErrorKind::NotFound)
-                .with_operation("store")
-                .with_message(format!("nothing is stored of {scope}"))
-                .with_help("sync the account first"));
+        let Some(covers) = state.seen() else {
+            return Err(never_synced(scope));
         };
         let records = counted(&fold(snapshot.rows)?);
         let instruments = self.instruments(scope, &instruments_of(&records)).await?;
-        let last = self.reports(scope).await?.pop();
-        let completeness = match last.filter(|_| state.reading.is_none()) {
-            Some(report) => report.verdict,
-            None => Completeness::Incomplete {
-                ranges: vec![(covers.since, covers.until)],
-                reason: "the sync was interrupted".to_owned(),
-            },
-        };
+        let completeness = completeness(&state, self.reports(scope).await?.pop());
         Ok(History {
             account: scope.account.clone(),
             since: covers.since,
@@ -63,6 +78,32 @@ impl<S: Store + ?Sized> StoreExt for S {
             pages: state.pages,
             completeness,
         })
+    }
+
+    async fn export(&self, scopes: &[Scope], export: Export, writer: &mut (dyn Write + Send)) -> Result<Exported> {
+        export::export(self, scopes, export, writer).await
+    }
+
+    async fn reread(&self, scope: &Scope, read: &ReadPage<'_>) -> Result<Reread> {
+        reread::reread(self, scope, read).await
+    }
+}
+
+pub(crate) fn never_synced(scope: &Scope) -> Error {
+    Error::new(ErrorKind::NotFound)
+        .with_operation("store")
+        .with_message(format!("nothing is stored of {scope}"))
+        .with_help("sync the account first")
+}
+
+/// What the last sync could vouch for; nothing, where it was interrupted.
+pub(crate) fn completeness(state: &SyncState, last: Option<SyncReport>) -> Completeness {
+    match last.filter(|_| state.reading.is_none()) {
+        Some(report) => report.verdict,
+        None => Completeness::Incomplete {
+            ranges: state.seen().map(|seen| (seen.since, seen.until)).into_iter().collect(),
+            reason: "the sync was interrupted".to_owned(),
+        },
     }
 }
 

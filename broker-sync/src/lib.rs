@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
+mod export;
 mod fold;
 mod history;
 #[cfg(feature = "sqlite")]
@@ -10,6 +11,7 @@ mod ledger;
 mod orders;
 mod progress;
 mod report;
+mod reread;
 mod run;
 mod state;
 mod store;
@@ -19,13 +21,17 @@ mod verdict;
 
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
+pub use export::{Export, Exported, Format, Line, Table, read_lines};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
+pub use reread::{ReadPage, Reread};
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use store::{Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, Snapshot, Store, StoredRow, Written};
+pub use store::{
+    Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, RawPage, Snapshot, Store, StoredRow, Written,
+};
 pub use syncer::Syncer;

@@ -80,6 +80,14 @@ impl SyncState {
     }
 }
 
+impl SyncState {
+    /// From the first to the last moment of what was read, and of what is being read.
+    pub(crate) fn seen(&self) -> Option<Span> {
+        let read = self.reading.as_ref().map(|reading| reading.asked);
+        self.covers.into_iter().chain(read).reduce(Span::hull)
+    }
+}
+
 /// A window that is being read, part by part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {

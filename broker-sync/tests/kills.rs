@@ -3,22 +3,15 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use broker_core::model::{Completeness, Instrument, Record};
-use broker_core::seam::{Clock, VirtualClock, VirtualRuntime};
-use broker_core::{InstrumentId, Result};
-use broker_sync::{
-    Conclusion, KnownOrder, MemoryStore, PageWrite, PositionCheck, Scope, Snapshot, Span, SqliteStore, Store,
-    StoredRow, SyncReport, SyncState, Syncer, Written,
-};
+use broker_core::model::{Completeness, Record};
+use broker_core::seam::VirtualRuntime;
+use broker_sync::{MemoryStore, PositionCheck, SqliteStore, Store, SyncReport, Syncer};
 use chrono::Duration as Days;
 use common::venue::ProofKind;
+use common::watched::{Commits, Killed, Slow, Watched};
 use common::{Book, TempFile, Venue, account, day, fill, scope, stored_set, void};
 
 /// Twelve fills, one of them corrected, one voided; pages of three that repeat their borders.
@@ -41,118 +34,22 @@ fn book() -> Arc<Book> {
     })
 }
 
-/// Gives up after some polls: what a kill looks like from inside.
-struct Killed<F> {
-    future: Pin<Box<F>>,
-    polls_left: u32,
-}
-
-impl<F: Future> Future for Killed<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls_left == 0 {
-            return Poll::Ready(None);
-        }
-        self.polls_left -= 1;
-        self.future.as_mut().poll(context).map(Some)
-    }
-}
-
-/// A store that takes its time, and can be killed before and after each of its calls.
-#[derive(Debug)]
-struct Fragile {
-    inner: Arc<dyn Store>,
-    clock: VirtualClock,
-    commits: Commits,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Commits {
-    AtOnce,
-    /// The planted mistake: the cursor first, the rows in a second transaction.
-    CursorFirst,
-}
-
-impl Fragile {
-    async fn around<T>(&self, call: impl Future<Output = T>) -> T {
-        self.clock.sleep(Duration::from_millis(1)).await;
-        let done = call.await;
-        self.clock.sleep(Duration::from_millis(1)).await;
-        done
-    }
-}
-
-#[async_trait]
-impl Store for Fragile {
-    async fn scopes(&self) -> Result<Vec<Scope>> {
-        self.around(self.inner.scopes()).await
-    }
-
-    async fn progress(&self, scope: &Scope) -> Result<SyncState> {
-        self.around(self.inner.progress(scope)).await
-    }
-
-    async fn commit(&self, scope: &Scope, page: PageWrite) -> Result<Written> {
-        if self.commits == Commits::AtOnce {
-            return self.around(self.inner.commit(scope, page)).await;
-        }
-        let mut page = page;
-        page.state.revision = self.inner.progress(scope).await?.revision;
-        let cursor = PageWrite {
-            rows: Vec::new(),
-            ..page.clone()
-        };
-        self.around(self.inner.commit(scope, cursor)).await?;
-        page.state = self.inner.progress(scope).await?;
-        self.around(self.inner.commit(scope, page)).await
-    }
-
-    async fn conclude(&self, scope: &Scope, mut conclusion: Conclusion) -> Result<()> {
-        conclusion.state.revision = self.inner.progress(scope).await?.revision;
-        self.around(self.inner.conclude(scope, conclusion)).await
-    }
-
-    async fn rows(&self, scope: &Scope, span: Option<Span>) -> Result<Vec<StoredRow>> {
-        self.around(self.inner.rows(scope, span)).await
-    }
-
-    async fn snapshot(&self, scope: &Scope) -> Result<Snapshot> {
-        self.around(self.inner.snapshot(scope)).await
-    }
-
-    async fn instruments(&self, scope: &Scope, ids: &[InstrumentId]) -> Result<BTreeMap<InstrumentId, Instrument>> {
-        self.around(self.inner.instruments(scope, ids)).await
-    }
-
-    async fn keep_instruments(&self, scope: &Scope, instruments: &[Instrument]) -> Result<()> {
-        self.around(self.inner.keep_instruments(scope, instruments)).await
-    }
-
-    async fn orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
-        self.around(self.inner.orders(scope)).await
-    }
-
-    async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
-        self.around(self.inner.reports(scope)).await
-    }
-}
-
 /// A sync that is dropped after so many polls; `None` when it was.
 fn sync_with_polls(store: &Arc<dyn Store>, book: &Arc<Book>, commits: Commits, polls: u32) -> Option<SyncReport> {
     let runtime = VirtualRuntime::starting_at(day(20));
-    let venue = Arc::new(Venue::new(Arc::clone(book), &runtime));
-    let fragile = Arc::new(Fragile {
-        inner: Arc::clone(store),
-        clock: runtime.clock(),
-        commits,
-    });
-    let syncer = Syncer::new(venue, fragile);
-    let killed = Killed {
-        future: Box::pin(async move { syncer.sync(&account()).await }),
-        polls_left: polls,
-    };
+    let syncer = slow_syncer(&runtime, store, book, commits);
+    let killed = Killed::after(polls, async move { syncer.sync(&account()).await });
     runtime.block_on(killed).map(|report| report.unwrap())
+}
+
+/// A syncer over a store that takes its time, and can be killed before and after each of its calls.
+fn slow_syncer(runtime: &VirtualRuntime, store: &Arc<dyn Store>, book: &Arc<Book>, commits: Commits) -> Syncer {
+    let watched = Watched {
+        inner: Arc::clone(store),
+        around: Arc::new(Slow(runtime.clock())),
+        commits,
+    };
+    Syncer::new(Arc::new(Venue::new(Arc::clone(book), runtime)), Arc::new(watched))
 }
 
 const NEVER: u32 = u32::MAX;
@@ -195,6 +92,29 @@ fn killed_at_any_poll_and_started_again_it_is_the_same_set() {
             let again = sync_with_polls(&store, &book, Commits::AtOnce, NEVER).unwrap();
             let totals = again.totals;
             assert_eq!((totals.new, totals.corrections), (0, 0), "killed at poll {polls}");
+        }
+    }
+}
+
+#[test]
+fn dropped_at_any_poll_the_same_syncer_goes_on() {
+    let book = book();
+    let whole: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let undisturbed = sync_with_polls(&whole, &book, Commits::AtOnce, NEVER).unwrap();
+    let expected = stored_set(&whole);
+    for polls in 0..polls_needed() {
+        for (store, _file) in stores() {
+            // One process: the same runtime, broker, and syncer after the drop as before.
+            let runtime = VirtualRuntime::starting_at(day(20));
+            let syncer = slow_syncer(&runtime, &store, &book, Commits::AtOnce);
+            let account = account();
+            assert!(runtime.block_on(Killed::after(polls, syncer.sync(&account))).is_none());
+            let report = runtime.block_on(syncer.sync(&account)).unwrap();
+            assert_eq!(stored_set(&store), expected, "dropped at poll {polls}");
+            assert_eq!(report.verdict, undisturbed.verdict, "dropped at poll {polls}");
+            assert_eq!(report.positions, undisturbed.positions, "dropped at poll {polls}");
+            let state = runtime.block_on(store.progress(&scope())).unwrap();
+            assert_eq!((state.reading, state.rows), (None, 14), "dropped at poll {polls}");
         }
     }
 }

@@ -5,12 +5,12 @@ mod common;
 
 use std::sync::Arc;
 
-use broker_core::model::{Asset, Fee, Flow, FlowKind, LotRole, LotUse, Record};
+use broker_core::model::Record;
 use broker_core::seam::VirtualRuntime;
-use broker_core::{Currency, ErrorKind, InstrumentId, Money, RecordId};
+use broker_core::{Currency, ErrorKind, InstrumentId, Money};
 use broker_sync::{PageWrite, Span, Store, SyncState, Syncer, Written};
-use chrono::{TimeZone, Utc};
-use common::{Book, Venue, account, day, fill, over_both_stores, scope, void};
+use chrono::Utc;
+use common::{Book, Venue, account, awkward, day, fill, over_both_stores, scope, void};
 
 fn run<T>(future: impl Future<Output = broker_core::Result<T>>) -> T {
     VirtualRuntime::new().block_on(future).unwrap()
@@ -29,67 +29,6 @@ fn page(state: SyncState, part: u64, rows: Vec<Record>) -> PageWrite {
 fn commit(store: &Arc<dyn Store>, part: u64, rows: Vec<Record>) -> Written {
     let state = run(store.progress(&scope()));
     run(store.commit(&scope(), page(state, part, rows)))
-}
-
-/// One of each kind of record, with numbers that binary floating point would bend.
-fn awkward() -> Vec<Record> {
-    let mut exact = fill("f-Ω-1", Utc.timestamp_opt(1_767_300_000, 123_456_789).unwrap());
-    exact.qty = "0.10000000".parse().unwrap();
-    exact.price = "12345678901234567.8900".parse().unwrap();
-    exact.fees = vec![
-        Money::new("-0.000000000000000001".parse().unwrap(), "BTC".parse().unwrap()),
-        Money::new("79228162514264337593543950335".parse().unwrap(), Currency::EUR),
-    ];
-    exact.pnl = Some(Money::new("0.00".parse().unwrap(), Currency::USD));
-    exact.lots = vec![LotUse {
-        lot: "L1".into(),
-        role: LotRole::Closed,
-        qty: "0.1".parse().unwrap(),
-        price: "-37.63".parse().unwrap(),
-        pnl: Some(Money::new("1e-8".parse().unwrap_or_default(), Currency::USD)),
-        financing: None,
-    }];
-    let fee = Fee {
-        id: "fee".into(),
-        account: account(),
-        label: "TAF".to_owned(),
-        asset: Asset::Instrument {
-            id: "spot:BTC'\"\n".into(),
-            symbol: "BTC/USD".into(),
-        },
-        amount: "0.0000000000000000000000000001".parse().unwrap(),
-        price: Some("100".parse().unwrap()),
-        instrument: None,
-        order: Some("o7".into()),
-        fill: None,
-        at: day(2),
-        booked_at: Some(day(3)),
-        version: 7,
-        canceled: true,
-    };
-    let flow = Flow {
-        id: RecordId::from("flow"),
-        account: account(),
-        kind: FlowKind::Other("JNLC".into()),
-        asset: Asset::Currency(Currency::USD),
-        amount: "-1000.10".parse().unwrap(),
-        price: None,
-        cash: None,
-        instrument: Some("AAPL".into()),
-        lot: None,
-        group: Some("g".to_owned()),
-        description: Some("über".to_owned()),
-        at: day(4),
-        booked_at: None,
-        version: 0,
-        canceled: false,
-    };
-    vec![
-        Record::Fill(exact),
-        Record::Fee(fee),
-        Record::Flow(flow),
-        void("v", "f-Ω-1", day(5)),
-    ]
 }
 
 #[test]

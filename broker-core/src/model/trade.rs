@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, FillId, InstrumentId, Symbol};
 use crate::model::PositionLeg;
 use crate::num::{Money, Price, Qty, Side};
 
 /// Whether all that a trade was built on is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// Every opening price is known.
     Known,
@@ -17,7 +19,8 @@ pub enum Basis {
 }
 
 /// How a trade came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TradeExit {
     /// By fills.
     Filled,
@@ -28,7 +31,7 @@ pub enum TradeExit {
 }
 
 /// A round trip in one instrument, from flat to flat; or what is still open of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trade {
     /// The account.
     pub account: AccountId,
@@ -65,6 +68,7 @@ pub struct Trade {
     /// Profit or loss that the broker states for its fills, where it states any.
     pub broker_pnl: Option<Money>,
     /// Price moved from entry to exit in our favour, in pips, for instruments that have them.
+    #[serde(default, with = "crate::num::exact::option")]
     pub pips: Option<Decimal>,
     /// Whether all opening prices are known.
     pub basis: Basis,

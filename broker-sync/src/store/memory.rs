@@ -8,7 +8,7 @@ use broker_core::model::{Environment, Instrument, Record, RecordKey};
 use broker_core::{BrokerId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, Utc};
 
-use super::{Conclusion, KnownOrder, PageWrite, Snapshot, Store, StoredRow, Written, check_revision, grade};
+use super::{Conclusion, KnownOrder, PageWrite, RawPage, Snapshot, Store, StoredRow, Written, check_revision, grade};
 use crate::report::SyncReport;
 use crate::state::{Scope, SyncState};
 use broker_core::span::Span;
@@ -29,6 +29,8 @@ struct Shared {
 struct Account {
     state: SyncState,
     rows: Vec<Row>,
+    /// Those whose text was kept, in the order of reading.
+    pages: Vec<RawPage>,
     /// The row of each key that was read last; the others hang behind it.
     latest: HashMap<RecordKey, usize>,
     orders: BTreeMap<OrderId, KnownOrder>,
@@ -91,6 +93,16 @@ impl Account {
         });
     }
 
+    fn keep_page(&mut self, page: &Page) {
+        let Some(text) = page.raw.clone() else { return };
+        self.pages.push(RawPage {
+            number: self.pages.last().map_or(1, |last| last.number + 1),
+            part: page.part,
+            read_at: page.read_at,
+            text,
+        });
+    }
+
     /// The row of the same key, version and grade that was read last.
     fn same_kind(&self, latest: Option<usize>, record: &Record) -> Option<usize> {
         let mut next = latest;
@@ -147,6 +159,7 @@ impl Store for MemoryStore {
             read_at: page.read_at,
             raw: page.raw.map(Arc::from),
         };
+        account.keep_page(&head);
         for record in page.rows {
             account.write(record, &head, &mut written);
         }
@@ -169,6 +182,13 @@ impl Store for MemoryStore {
 
     async fn rows(&self, scope: &Scope, span: Option<Span>) -> Result<Vec<StoredRow>> {
         Ok(self.read(scope, |account| account.rows(span, true)))
+    }
+
+    async fn raw_page(&self, scope: &Scope, after: u64) -> Result<Option<RawPage>> {
+        Ok(self.read(scope, |account| {
+            let next = account.pages.partition_point(|page| page.number <= after);
+            account.pages.get(next).cloned()
+        }))
     }
 
     async fn snapshot(&self, scope: &Scope) -> Result<Snapshot> {

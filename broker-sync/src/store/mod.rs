@@ -79,6 +79,19 @@ pub struct StoredRow {
     pub raw: Option<Arc<str>>,
 }
 
+/// The text of a page, as the broker sent it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawPage {
+    /// Grows in the order of reading, from 1, with gaps.
+    pub number: u64,
+    /// The part of the window that the page belonged to.
+    pub part: u64,
+    /// When it was read.
+    pub read_at: DateTime<Utc>,
+    /// The text.
+    pub text: Arc<str>,
+}
+
 impl StoredRow {
     /// Identity of the record in its account.
     pub fn key(&self) -> RecordKey {
@@ -117,6 +130,18 @@ impl fmt::Debug for StoredRow {
             .field("read_order", &self.read_order)
             .field("read_at", &self.read_at)
             .field("raw_bytes", &self.raw.as_ref().map(|raw| raw.len()))
+            .finish()
+    }
+}
+
+/// The text of a page may hold whole account numbers: only its length is printed.
+impl fmt::Debug for RawPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawPage")
+            .field("number", &self.number)
+            .field("part", &self.part)
+            .field("read_at", &self.read_at)
+            .field("text_bytes", &self.text.len())
             .finish()
     }
 }
@@ -212,6 +237,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Rows as stored whose time lies in the span, or all: every version, in the order of reading.
     async fn rows(&self, scope: &Scope, span: Option<Span>) -> Result<Vec<StoredRow>>;
 
+    /// The first page behind this number whose text was kept; 0 asks for the first of all. One page at a time, for
+    /// texts are large. Pages none of whose rows were understood, or new, have their text here too.
+    async fn raw_page(&self, scope: &Scope, after: u64) -> Result<Option<RawPage>>;
+
     /// State and all rows (without page texts) of one moment: a page being stored meanwhile is in both or in none.
     async fn snapshot(&self, scope: &Scope) -> Result<Snapshot>;
 
@@ -229,7 +258,7 @@ pub trait Store: Debug + Send + Sync + 'static {
 }
 
 /// The grade of a fill.
-fn grade(record: &Record) -> Option<Grade> {
+pub(crate) fn grade(record: &Record) -> Option<Grade> {
     match record {
         Record::Fill(fill) => Some(fill.grade),
         Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,

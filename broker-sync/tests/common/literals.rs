@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
 use broker_core::model::{
-    Amount, AssetClass, Environment, Fill, Instrument, InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderStatus,
-    Payoff, Position, PositionLeg,
+    Amount, Asset, AssetClass, Environment, Fee, Fill, Flow, FlowKind, Instrument, InstrumentStatus, LotRole, LotUse,
+    OrderKind, OrderLeg, OrderLinks, OrderStatus, Payoff, Position, PositionLeg, Record,
 };
-use broker_core::{Currency, InstrumentId, Order, OrderId, Qty};
+use broker_core::{Currency, InstrumentId, Money, Order, OrderId, Qty, RecordId};
+use chrono::{TimeZone, Utc};
 use rust_decimal::Decimal;
 
-use super::account;
 use super::venue::Knobs;
+use super::{account, day, fill, void};
 
 pub fn order(id: OrderId, fill: &Fill) -> Order {
     Order {
@@ -124,4 +125,65 @@ pub fn position(id: &InstrumentId, qty: Decimal) -> Position {
         realized_pnl: None,
         at: None,
     }
+}
+
+/// One of each kind of record, with numbers that binary floating point would bend.
+pub fn awkward() -> Vec<Record> {
+    let mut exact = fill("f-Ω-1", Utc.timestamp_opt(1_767_300_000, 123_456_789).unwrap());
+    exact.qty = "0.10000000".parse().unwrap();
+    exact.price = "12345678901234567.8900".parse().unwrap();
+    exact.fees = vec![
+        Money::new("-0.000000000000000001".parse().unwrap(), "BTC".parse().unwrap()),
+        Money::new("79228162514264337593543950335".parse().unwrap(), Currency::EUR),
+    ];
+    exact.pnl = Some(Money::new("0.00".parse().unwrap(), Currency::USD));
+    exact.lots = vec![LotUse {
+        lot: "L1".into(),
+        role: LotRole::Closed,
+        qty: "0.1".parse().unwrap(),
+        price: "-37.63".parse().unwrap(),
+        pnl: Some(Money::new("1e-8".parse().unwrap_or_default(), Currency::USD)),
+        financing: None,
+    }];
+    let fee = Fee {
+        id: "fee".into(),
+        account: account(),
+        label: "TAF".to_owned(),
+        asset: Asset::Instrument {
+            id: "spot:BTC'\"\n".into(),
+            symbol: "BTC/USD".into(),
+        },
+        amount: "0.0000000000000000000000000001".parse().unwrap(),
+        price: Some("100".parse().unwrap()),
+        instrument: None,
+        order: Some("o7".into()),
+        fill: None,
+        at: day(2),
+        booked_at: Some(day(3)),
+        version: 7,
+        canceled: true,
+    };
+    let flow = Flow {
+        id: RecordId::from("flow"),
+        account: account(),
+        kind: FlowKind::Other("JNLC".into()),
+        asset: Asset::Currency(Currency::USD),
+        amount: "-1000.10".parse().unwrap(),
+        price: None,
+        cash: None,
+        instrument: Some("AAPL".into()),
+        lot: None,
+        group: Some("g".to_owned()),
+        description: Some("über".to_owned()),
+        at: day(4),
+        booked_at: None,
+        version: 0,
+        canceled: false,
+    };
+    vec![
+        Record::Fill(exact),
+        Record::Fee(fee),
+        Record::Flow(flow),
+        void("v", "f-Ω-1", day(5)),
+    ]
 }

@@ -1,6 +1,7 @@
 //! A scripted broker, and stores to run the same test over.
 #![allow(
     dead_code,
+    unused_imports,
     missing_docs,
     unreachable_pub,
     reason = "each test file uses its own part of this"
@@ -8,6 +9,7 @@
 
 mod literals;
 pub mod venue;
+pub mod watched;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use broker_core::{AccountId, BrokerId, Currency, FillId, Money, Price, RecordId,
 use broker_sync::{MemoryStore, Scope, SqliteStore, Store, StoredRow, SyncReport, Syncer};
 use chrono::{DateTime, Duration, Utc};
 
+pub use literals::awkward;
 pub use venue::{Book, Venue};
 
 /// Midnight of the first of January 2026, when the account was opened; virtual time starts there too.

@@ -68,6 +68,11 @@ pub struct Knobs {
     pub ticking: bool,
     /// A spot venue: pairs are held as coins, which are in the balances.
     pub coins: Option<Coins>,
+    /// How long each call takes.
+    pub travel: Duration,
+    /// An early version of the broker's crate: it understands fills only, and not their fees. Its page texts are the
+    /// rows as the venue sent them.
+    pub understands_little: bool,
 }
 
 /// Balances by coin.
@@ -104,6 +109,8 @@ impl Default for Knobs {
             by_instrument: false,
             ticking: false,
             coins: None,
+            travel: Duration::from_millis(10),
+            understands_little: false,
         }
     }
 }
@@ -253,7 +260,8 @@ impl Venue {
 
     /// Every call takes a moment, and so is a place to be killed at.
     async fn travel(&self) {
-        self.context.clock().sleep(Duration::from_millis(10)).await;
+        let travel = self.knobs().travel;
+        self.context.clock().sleep(travel).await;
     }
 
     fn visible(&self, query: &HistoryQuery, knobs: &Knobs) -> Vec<Record> {
@@ -269,6 +277,16 @@ impl Venue {
                     .is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
         };
         records.iter().filter(wanted).cloned().collect()
+    }
+}
+
+fn understood_early(record: Record) -> Option<Record> {
+    match record {
+        Record::Fill(fill) => Some(Record::Fill(Fill {
+            fees: Vec::new(),
+            ..fill
+        })),
+        _ => None,
     }
 }
 
@@ -430,8 +448,10 @@ impl Broker for Venue {
                 ..Page::whole(Vec::new())
             });
         }
-        let (mut skip, process): (usize, u32) = from.map_or(Ok((0, self.process)), |cursor| cursor.decode(1))?;
-        if knobs.forgets_cursors && process != self.process {
+        // Where cursors are for good, they are the same whoever gave them out.
+        let own = if knobs.forgets_cursors { self.process } else { 0 };
+        let (mut skip, process): (usize, u32) = from.map_or(Ok((0, own)), |cursor| cursor.decode(1))?;
+        if knobs.forgets_cursors && process != own {
             return Err(Error::new(ErrorKind::InvalidRequest).with_message("unknown page token"));
         }
         let all = self.visible(query, &knobs);
@@ -452,9 +472,7 @@ impl Broker for Venue {
         let start = skip;
         skip += read + usize::from(knobs.drops_at_borders);
         let is_last = skip >= all.len();
-        let next = (!is_last)
-            .then(|| Cursor::encode(1, &(skip, self.process)))
-            .transpose()?;
+        let next = (!is_last).then(|| Cursor::encode(1, &(skip, own))).transpose()?;
         let next = if knobs.cursor_never_moves {
             from.cloned().or(next)
         } else {
@@ -479,8 +497,15 @@ impl Broker for Venue {
                 ProofKind::ShortAtTheEnd => Proof::Contiguous,
                 ProofKind::Nothing => Proof::Nothing,
             },
-            raw: query.raw.then(|| format!("page of {read}")),
-            rows,
+            raw: query.raw.then(|| match knobs.understands_little {
+                true => serde_json::to_string(&rows).unwrap(),
+                false => format!("page of {read}"),
+            }),
+            rows: if knobs.understands_little {
+                rows.into_iter().filter_map(understood_early).collect()
+            } else {
+                rows
+            },
             next,
             wait: None,
             notes: Vec::new(),

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Conclusion, KnownOrder, PageWrite, Snapshot, Store, StoredRow, Written, check_revision};
+use super::{Conclusion, KnownOrder, PageWrite, RawPage, Snapshot, Store, StoredRow, Written, check_revision};
 use crate::report::SyncReport;
 use crate::state::{Scope, SyncState};
 use broker_core::span::Span;
@@ -269,6 +269,13 @@ impl Store for SqliteStore {
         self.read(|connection| match find(connection, scope)? {
             Some(known) => rows::read(connection, known.id, span, rows::Texts::With),
             None => Ok(Vec::new()),
+        })
+    }
+
+    async fn raw_page(&self, scope: &Scope, after: u64) -> Result<Option<RawPage>> {
+        self.read(|connection| match find(connection, scope)? {
+            Some(known) => rows::raw_page(connection, known.id, after),
+            None => Ok(None),
         })
     }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{Known, failed, from_json, integer, nanos, to_json};
-use crate::store::{PageWrite, StoredRow, Written, grade};
+use crate::store::{PageWrite, RawPage, StoredRow, Written, grade};
 use broker_core::span::Span;
 
 /// Whether page texts are read too.
@@ -229,6 +229,26 @@ pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, text
         });
     }
     Ok(rows)
+}
+
+/// The first page behind this one whose text was kept.
+pub(super) fn raw_page(connection: &Connection, scope: i64, after: u64) -> Result<Option<RawPage>> {
+    let sql =
+        "SELECT id, part, read_at, raw FROM page WHERE id > ?2 AND scope = ?1 AND raw IS NOT NULL ORDER BY id LIMIT 1";
+    let count = |value: i64| u64::try_from(value).unwrap_or_default();
+    let page = connection
+        .prepare_cached(sql)
+        .map_err(failed)?
+        .query_row(params![scope, integer(after)?], |row| {
+            let text: String = row.get(3)?;
+            Ok(RawPage {
+                number: count(row.get(0)?),
+                part: count(row.get(1)?),
+                read_at: DateTime::from_timestamp_nanos(row.get(2)?),
+                text: text.into(),
+            })
+        });
+    page.optional().map_err(failed)
 }
 
 /// When pages were read, and their texts.
