@@ -1,5 +1,5 @@
 //! The stream campaign over the wire venue: four of five fills are dropped while pings are answered, and all else
-//! goes wrong that can; 1,000,000 events over the seeds. `BROKER_SEEDS=200` runs more seeds than the twenty of every
+//! goes wrong that can; 1,000,000 events over the seeds. `BROKER_SEEDS=200` runs more seeds than the forty of every
 //! day.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
@@ -20,8 +20,8 @@ use broker_testkit::streams::{Harm, Prompt, Stage, StreamsPlan, StreamsReport, T
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-/// Of one seed; twenty of them are a million.
-const EVENTS: u64 = 50_000;
+/// Of one seed; forty of them are a million.
+const EVENTS: u64 = 25_000;
 /// Bought alone, and sold alone: no order meets a position that it would turn round.
 const SHARES: [(&str, Side); 3] = [("AAPL", Side::Buy), ("MSFT", Side::Buy), ("KO", Side::Sell)];
 
@@ -188,7 +188,7 @@ fn seeds() -> u64 {
     std::env::var("BROKER_SEEDS")
         .ok()
         .and_then(|seeds| seeds.parse().ok())
-        .unwrap_or(20)
+        .unwrap_or(40)
 }
 
 /// Most that the process ever held, the venue with its books included, where the system tells it.
