@@ -3,11 +3,14 @@
 //! that client and venues share.
 //!
 //! The venues have a thread of their own. Quotes are spread over the tenth of a second as a thousand strangers' are.
-//! What is printed of memory is what the process grew by, both ends of each socket included.
+//! What is printed of memory is what the process grew by, both ends of each socket included. With `--apart` the venues
+//! are in a process of their own, and it is the client's end alone.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use broker_core::{AccountId, Broker, Context, Currency, InstrumentId, Price, Qty
 use broker_sim::wire::{LoopbackServer, SocketId, Venue, WireAnswer, WireRequest, share};
 use broker_sim::{AccountSpec, Calendar, Catalogue, Engine};
 use chrono::{DateTime, Utc};
-use futures_util::future::{join_all, select};
+use futures_util::future::{Either, join_all, select};
 use futures_util::{StreamExt, stream};
 use rust_decimal::Decimal;
 
@@ -31,6 +34,8 @@ const EVERY: Duration = Duration::from_millis(100);
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(8);
 const GOAL: Duration = Duration::from_millis(5);
+/// Asks this program to be the venues.
+const SERVE: &str = "--serve";
 
 /// Many venues at one address: the first part of a path says which.
 struct Many {
@@ -60,7 +65,9 @@ impl Many {
         let apart = EVERY / u32::try_from(STREAMS).unwrap();
         let turn = |number: usize| (now + apart * u32::try_from(number).unwrap(), number);
         Self {
-            venues: (0..STREAMS).map(|number| venue(u64::try_from(number).unwrap())).collect(),
+            venues: (0..STREAMS)
+                .map(|number| venue(u64::try_from(number).unwrap()))
+                .collect(),
             of: BTreeMap::new(),
             turns: (0..STREAMS).map(turn).collect(),
             touched: BTreeSet::new(),
@@ -84,7 +91,13 @@ impl Many {
         let size = Qty::new(100.into()).unwrap();
         let engine = self.venues[number].engine_mut();
         engine
-            .set_quote(&InstrumentId::from("AAPL"), Some(Price::new(99.into())), ask, (size, size), now)
+            .set_quote(
+                &InstrumentId::from("AAPL"),
+                Some(Price::new(99.into())),
+                ask,
+                (size, size),
+                now,
+            )
             .unwrap();
         self.touched.insert(number);
     }
@@ -115,7 +128,10 @@ impl Venue for Many {
             self.turns.push_back((at.max(now - EVERY) + EVERY, number));
         }
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().flat_map(|number| self.venues[number].pushed(now)).collect()
+        touched
+            .into_iter()
+            .flat_map(|number| self.venues[number].pushed(now))
+            .collect()
     }
 
     fn wake_at(&self, _now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -123,26 +139,46 @@ impl Venue for Many {
     }
 }
 
-/// The venues' thread. Gives their address; ends when the sender of the answer is dropped.
-fn serve() -> (String, mpsc::Sender<()>) {
-    let (tell, told) = mpsc::channel();
-    let (stop, stopped) = mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let server = runtime.block_on(async {
-            let clock = Arc::new(SystemClock::new());
-            let many = share(Many::new(clock.now()));
-            LoopbackServer::start(many, clock).await.unwrap()
-        });
-        tell.send(server.url()).unwrap();
-        let clock = SystemClock::new();
-        runtime.block_on(async {
-            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                clock.sleep(EVERY).await;
-            }
-        });
+/// Serves for ever, and tells the address.
+fn serve(tell: impl FnOnce(String)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let clock = Arc::new(SystemClock::new());
+        let many = share(Many::new(clock.now()));
+        let server = LoopbackServer::start(many, clock).await.unwrap();
+        tell(server.url());
+        std::future::pending::<()>().await;
     });
-    (told.recv().unwrap(), stop)
+}
+
+/// Starts the venues: on a thread, which ends with the process, or in a process that is killed with the second item.
+fn start(apart: bool) -> (String, Option<Kill>) {
+    if !apart {
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || serve(|url| tell.send(url).unwrap()));
+        return (told.recv().unwrap(), None);
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg(SERVE)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    let output = child.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut url).unwrap();
+    (url.trim().to_owned(), Some(Kill(child)))
+}
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What the process holds, in bytes.
@@ -169,8 +205,8 @@ async fn measure(mut events: BoxStream<'static, Event>, clock: Arc<dyn Clock>) -
     let mut end = clock.sleep(WARM_UP + MEASURED);
     loop {
         let event = match select(events.next(), &mut end).await {
-            futures_util::future::Either::Left((event, _)) => event.unwrap(),
-            futures_util::future::Either::Right(_) => return all,
+            Either::Left((event, _)) => event.unwrap(),
+            Either::Right(_) => return all,
         };
         let now = clock.now();
         match event {
@@ -184,8 +220,16 @@ async fn measure(mut events: BoxStream<'static, Event>, clock: Arc<dyn Clock>) -
 }
 
 fn main() {
-    let (url, stop) = serve();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let is_asked = |what: &str| std::env::args().any(|argument| argument == what);
+    if is_asked(SERVE) {
+        return serve(|url| println!("{url}"));
+    }
+    let apart = is_asked("--apart");
+    let (url, venues) = start(apart);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let transport = Arc::new(NetTransport::new().unwrap());
     let empty = held();
@@ -199,13 +243,18 @@ fn main() {
         let busy = held();
         let each = |held: u64| held.saturating_sub(empty) / 1_024 / u64::try_from(STREAMS).unwrap();
         println!(
-            "{STREAMS} streams: {} KiB each, both ends of the socket included; {} KiB under traffic",
+            "{STREAMS} streams: {} KiB each, {} KiB under traffic; {}",
             each(standing),
-            each(busy)
+            each(busy),
+            if apart {
+                "the client's end alone"
+            } else {
+                "both ends of each socket and its venue's"
+            }
         );
         all
     });
-    drop(stop);
+    drop(venues);
     all.sort();
     let of = |percent: usize| all[(all.len() - 1) * percent / 100];
     println!(

@@ -7,13 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::live::{Feed, Pulse, Signal, Source, subscribe};
-use broker_core::model::{
-    Amount, Event, Grade, OrderKind, OrderLeg, OrderLinks, PositionLeg, Subscription,
-};
+use broker_core::model::{Amount, Event, Grade, OrderKind, OrderLeg, OrderLinks, PositionLeg, Subscription};
 use broker_core::seam::{Clock, Frame, MemoryTransport, SeededRng, VirtualClock, VirtualRuntime};
-use broker_core::{
-    Broker, Context, Currency, Error, Fill, Order, OrderStatus, Qty, Record, Result, Side, TimeInForce,
-};
+use broker_core::{Broker, Context, Currency, Error, Fill, Order, OrderStatus, Qty, Record, Result, Side, TimeInForce};
 use broker_sim::{AccountSpec, Catalogue, Engine, SimBroker};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};

@@ -1,8 +1,6 @@
 //! The judge sees each harm, and nothing else.
 
-use broker_core::model::{
-    Amount, Coverage, Event, Grade, OrderKind, OrderLinks, PositionLeg,
-};
+use broker_core::model::{Amount, Coverage, Event, Grade, OrderKind, OrderLinks, PositionLeg};
 use broker_core::{Fill, Order, OrderStatus, Qty, Record, Side};
 use chrono::DateTime;
 

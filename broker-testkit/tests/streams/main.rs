@@ -54,7 +54,9 @@ impl SimStage {
         let size = Qty::new(size.into()).unwrap();
         self.venue.with_engine(|engine, now| {
             let apple = InstrumentId::from("AAPL");
-            engine.set_quote(&apple, price(9_990), price(ask), (size, size), now).unwrap();
+            engine
+                .set_quote(&apple, price(9_990), price(ask), (size, size), now)
+                .unwrap();
         });
     }
 }
