@@ -17,7 +17,7 @@ use url::Url;
 use crate::map;
 use crate::map::activity::Activities;
 use crate::wire::{
-    self, AccountJson, AssetJson, ClockJson, OptionContractJson, OptionContractsJson, OrderJson, PositionJson, filled,
+    self, AssetJson, ClockJson, OptionContractJson, OptionContractsJson, OrderJson, PositionJson, filled,
 };
 
 /// Where calls go, and what they pay to.
@@ -49,13 +49,12 @@ const LARGEST_LIST: usize = 64 << 20;
 
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<Account> {
-        let read =
-            |body: &str| map::account::account(&wire::decode::<AccountJson<'_>>(body)?, broker.clone(), environment);
+        let read = |body: &str| map::account::account(&wire::decode_account(body)?, broker.clone(), environment);
         self.http.run(self.read("account", "/v2/account", &[]), read).await
     }
 
     pub(crate) async fn balances(&self) -> Result<Balances> {
-        let read = |body: &str| map::account::balances(&wire::decode::<AccountJson<'_>>(body)?);
+        let read = |body: &str| map::account::balances(&wire::decode_account(body)?);
         self.http.run(self.read("balances", "/v2/account", &[]), read).await
     }
 

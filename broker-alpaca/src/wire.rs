@@ -28,6 +28,15 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
     serde_json::from_str(body).map_err(|error| Error::decode(error.to_string()))
 }
 
+/// Reads the account's own answer. An error of the reader quotes what it did not expect, and here that may be the
+/// account's number: only the place is told.
+pub(crate) fn decode_account(body: &str) -> Result<AccountJson<'_>> {
+    serde_json::from_str(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Error::decode(format!("the account cannot be read at line {line} column {column}"))
+    })
+}
+
 /// Text that may be missing, null or empty, which all mean the same.
 pub(crate) fn filled<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_ref().map(Text::get).filter(|text| !text.is_empty())
@@ -156,17 +165,17 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// A day. The document calls some of them `date-time`, so what follows the day is passed over.
+/// A day. The document calls some of them `date-time`, so a time that follows the day is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Day(pub(crate) NaiveDate);
 
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Text::deserialize(deserializer)?;
-        let day = text.get().get(..10).unwrap_or(text.get());
-        day.parse()
-            .map(Self)
-            .map_err(|_| de::Error::custom(format_args!("{day:?} is not a day")))
+        let (day, rest) = text.get().split_at_checked(10).unwrap_or((text.get(), ""));
+        let ends = rest.is_empty() || rest.starts_with(['T', 't', ' ']);
+        let day = day.parse().ok().filter(|_| ends).map(Self);
+        day.ok_or_else(|| de::Error::custom(format_args!("{:?} is not a day", text.get())))
     }
 }
 

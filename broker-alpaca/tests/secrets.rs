@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -321,7 +322,7 @@ async fn no_call_shows_a_secret_over_a_real_socket() {
         looking.log("tracing", &log.text());
         looking.nothing_was_seen();
         assert!(
-            looking.answers >= 15 && looking.errors >= 15,
+            looking.answers >= 12 && looking.errors >= CALLS.len() as u64,
             "{} {}",
             looking.answers,
             looking.errors
@@ -347,7 +348,7 @@ fn a_broken_account_does_not_show_its_number() {
         (r#""739281465501""#, "739281465501"),
         (r#""status":"ACTIVE""#, r#""status":739281465501"#),
         (r#""cash":"1""#, r#""cash":"739281465501x""#),
-        (r#""currency":"USD""#, r#""currency":"739281465501""#),
+        (r#""currency":"USD""#, r#""currency":"739281465501, of the account""#),
         (
             r#""cash":"1""#,
             r#""cash":"1","created_at":"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10""#,
@@ -428,7 +429,8 @@ fn a_sign_in_shows_no_secret() {
         // It went out as a form.
         let mut wire = secrets();
         wire.look("the wire", &sent.lock().unwrap().concat());
-        assert_eq!(wire.hits().len(), 2, "{:?}", wire.hits());
+        let seen: BTreeSet<&str> = wire.hits().iter().map(|hit| hit.secret.as_str()).collect();
+        assert_eq!(seen, BTreeSet::from(["client secret", "code"]));
     }
     canaries.look("tracing", &log.text());
     assert!(canaries.hits().is_empty(), "{:#?}", canaries.hits());

@@ -212,7 +212,7 @@ fn nothing_prints_a_secret() {
     let config = AlpacaConfig::new("PKABCDEF1234", "s3cr3t").live();
     assert_eq!(
         format!("{config:?}"),
-        r#"AlpacaConfig { credentials: "a key pair", environment: Live, base_url: None, data_url: None, feed: None, .. }"#
+        r#"AlpacaConfig { credentials: a key pair, environment: Live, base_url: None, data_url: None, feed: None, .. }"#
     );
     let stage = Stage::with(AlpacaConfig::new("PKABCDEF1234", "s3cr3t"), Vec::new());
     let shown = format!("{:?}", stage.broker);

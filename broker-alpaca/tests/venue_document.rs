@@ -177,7 +177,7 @@ fn orders(check: &mut Check) {
     let placed = check.ask(
         "POST",
         "/v2/orders",
-        r#"{"side":"buy","symbol":"SPY","type":"limit","limit_price":"400.00","qty":"10","time_in_force":"gtc","order_class":"bracket","take_profit":{"limit_price":"660"},"stop_loss":{"stop_price":"330","limit_price":"329.5"},"client_order_id":"doc-1"}"#,
+        r#"{"side":"buy","symbol":"SPY","type":"limit","limit_price":"400.00","qty":"10","time_in_force":"day","order_class":"bracket","take_profit":{"limit_price":"660"},"stop_loss":{"stop_price":"330","limit_price":"329.5"},"client_order_id":"doc-1"}"#,
     );
     let id = placed["id"].as_str().unwrap().to_owned();
     check.get(&format!("/v2/orders/{id}?nested=true"));

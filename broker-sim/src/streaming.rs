@@ -23,15 +23,13 @@ use crate::broker::{SimBroker, refused};
 use crate::engine::{Engine, SimEvent};
 use crate::reject::SimReject;
 
-/// Account events that wait for a subscriber. Beyond it orders and positions are conflated, and records are read
-/// from the venue's log once there is room.
-const QUEUE: usize = 1024;
-
 #[async_trait]
 impl Streaming for SimBroker {
     /// The snapshot is the open orders, positions and balances of each account, and the quotes as they stand. Then
     /// come orders and records as they happen, and behind them the positions that they moved; a position that is
-    /// closed comes flat. Balances are told in the snapshot alone.
+    /// closed comes flat. Balances are told in the snapshot alone. Where the queue is full, orders and positions are
+    /// conflated, and records are read from the venue's log once there is room; nothing is lost otherwise, so that
+    /// no audit is needed.
     async fn subscribe(&self, subscription: &Subscription) -> Result<BoxStream<'static, Event>> {
         if subscription.accounts.is_empty() && subscription.quotes.is_empty() {
             return Err(Error::invalid("a subscription names an account or an instrument").with_operation("subscribe"));
@@ -172,8 +170,9 @@ struct Mailbox {
     queue: Mutex<Queue>,
 }
 
-#[derive(Default)]
 struct Queue {
+    /// How many events it holds at most, beside the snapshot.
+    most: usize,
     events: VecDeque<Event>,
     /// The newest of each instrument, in a place of their own.
     quotes: BTreeMap<InstrumentId, Quote>,
@@ -272,7 +271,14 @@ impl Mailbox {
 impl Queue {
     /// A queue that holds the snapshot.
     fn starting(engine: &Engine, subscription: &Subscription) -> Result<Self, SimReject> {
-        let mut queue = Self::default();
+        let mut queue = Self {
+            most: subscription.queue,
+            events: VecDeque::new(),
+            quotes: BTreeMap::new(),
+            told: BTreeMap::new(),
+            hole: None,
+            waker: None,
+        };
         for account in &subscription.accounts {
             let open = engine.open_orders(account)?.map(|order| order.order().clone());
             queue.events.extend(open.map(|order| Event::Order(Box::new(order))));
@@ -293,7 +299,7 @@ impl Queue {
     }
 
     fn has_room(&self) -> bool {
-        self.events.len() < QUEUE
+        self.events.len() < self.most
     }
 
     /// The hole, opened now if the queue is full; `None` while everything fits.
@@ -341,7 +347,7 @@ impl Queue {
         for account in accounts {
             let log = engine.log(account).unwrap_or_default();
             let told = self.told.get(account).copied().unwrap_or_default();
-            let room = QUEUE.saturating_sub(self.events.len());
+            let room = self.most.saturating_sub(self.events.len());
             let rows = log.iter().skip(told).take(room);
             let rows: Vec<_> = rows
                 .map(|entry| Event::Record(Box::new(entry.record.clone())))

@@ -3,6 +3,10 @@
 //! - [`conformance`]: the contracts of the broker traits, sentence by sentence, over `&dyn Broker`.
 //! - [`history`]: a campaign that reads a history with kills in between and misses nothing, and planted bugs that it
 //!   must catch.
+//! - [`orders`]: a campaign that places thousands of orders through every fault, and holds what was told against what
+//!   the venue has.
+//! - [`crash`]: orders dropped and processes killed after every poll, journals that fail.
+//! - [`stage`]: what these two run on.
 //! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
@@ -26,16 +30,28 @@ pub mod bad_input;
 
 pub mod canary;
 
+pub mod clock;
+
 pub mod conformance;
+
+pub mod crash;
+
+pub mod damage;
 
 pub mod fixtures;
 
 pub mod history;
 
+mod ledger;
+
 pub mod mutate;
 
 pub mod openapi;
 
+pub mod orders;
+
 pub mod planted;
+
+pub mod stage;
 
 pub mod streams;

@@ -59,7 +59,7 @@ pub enum Mutation {
     SmallExponent,
     /// A number gets a plus in front.
     Plus,
-    /// A number becomes one of 25 digits, which a decimal holds and a binary double does not.
+    /// A number becomes one of 25 or 28 digits, which a decimal holds and a binary double does not.
     ManyDigits,
     /// A number becomes one of 40 digits, which a decimal does not hold.
     TooManyDigits,
@@ -79,10 +79,12 @@ pub enum Mutation {
     DropItem,
     /// An item of a list comes twice.
     RepeatItem,
+    /// A text gets one more character.
+    Longer,
 }
 
 /// All mutations.
-pub const ALL: [Mutation; 31] = [
+pub const ALL: [Mutation; 32] = [
     Mutation::DropField,
     Mutation::Null,
     Mutation::WrongType,
@@ -114,6 +116,7 @@ pub const ALL: [Mutation; 31] = [
     Mutation::TwoValues,
     Mutation::DropItem,
     Mutation::RepeatItem,
+    Mutation::Longer,
 ];
 
 /// A mutated body.

@@ -51,6 +51,12 @@ fn a_leak_is_found_in_every_form() {
 }
 
 #[test]
+fn secrets_are_shown_by_name() {
+    let shown = format!("{:?}", canaries());
+    assert_eq!(shown, "Canaries { secrets: [\"secret\"], hits: [], looked: 0 }");
+}
+
+#[test]
 fn errors_are_looked_at_to_their_source() {
     let planted = std::io::Error::other(format!("refused for {SECRET}"));
     let error = Error::new(ErrorKind::Unavailable).with_source(planted);
@@ -63,7 +69,6 @@ fn errors_are_looked_at_to_their_source() {
             .all(|hit| hit.secret == "secret" && hit.what == "an error")
     );
     assert!(!canaries.hits().is_empty());
-    assert!(!format!("{canaries:?}").starts_with(SECRET));
 }
 
 #[test]

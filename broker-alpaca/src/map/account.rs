@@ -39,7 +39,9 @@ pub(crate) fn account(wire: &AccountJson<'_>, broker: BrokerId, environment: Env
 
 /// The field is optional in the document; accounts of the Trading API are held in dollars.
 fn currency(wire: &AccountJson<'_>) -> Result<Currency> {
-    filled(&wire.currency).map_or(Ok(Currency::USD), str::parse)
+    // What stands there is not quoted: it may be the account's number.
+    let unreadable = |_| Error::decode("the currency of the account cannot be read");
+    filled(&wire.currency).map_or(Ok(Currency::USD), |code| code.parse().map_err(unreadable))
 }
 
 fn status(word: &str, environment: Environment) -> AccountStatus {

@@ -51,7 +51,7 @@ pub(crate) fn asset(wire: &AssetJson<'_>) -> Result<Instrument> {
         pip_location: None,
         expires_at: None,
         option: None,
-        margin: margin(wire),
+        margin: margin(wire)?,
         status: status(wire.status.get(), wire.tradable),
         shortable: wire.shortable,
     })
@@ -80,14 +80,24 @@ fn one_tick(step: Maybe) -> Vec<TickBand> {
 }
 
 /// Stated in percent.
-fn margin(wire: &AssetJson<'_>) -> Option<Margin> {
-    let rate = |percent: Maybe| percent.0.and_then(|percent| percent.checked_div(Decimal::ONE_HUNDRED));
-    let (long_rate, short_rate) = (rate(wire.margin_requirement_long), rate(wire.margin_requirement_short));
-    (long_rate.is_some() || short_rate.is_some()).then(|| Margin {
+fn margin(wire: &AssetJson<'_>) -> Result<Option<Margin>> {
+    let long_rate = wire.margin_requirement_long.0.map(hundredth).transpose()?;
+    let short_rate = wire.margin_requirement_short.0.map(hundredth).transpose()?;
+    let stated = long_rate.is_some() || short_rate.is_some();
+    Ok(stated.then(|| Margin {
         long_rate,
         short_rate,
         ..Margin::default()
-    })
+    }))
+}
+
+/// By moving the point: a division would round what has no room.
+fn hundredth(percent: Decimal) -> Result<Decimal> {
+    let mut rate = percent.normalize();
+    let places = rate.scale() + 2;
+    rate.set_scale(places)
+        .map_err(|error| Error::decode(format!("{percent} percent")).with_source(error))?;
+    Ok(rate.normalize())
 }
 
 fn status(word: &str, tradable: bool) -> InstrumentStatus {

@@ -4,6 +4,7 @@ use broker_core::num::{Text, decimal};
 use broker_core::{Currency, Error, Money, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::portfolio::{AccountConfigurations, PortfolioHistory, PortfolioPoint};
@@ -78,11 +79,13 @@ fn dollars(number: Maybe) -> Option<Money> {
 /// A number that has more digits than can be kept is `None`, too; what is no number is an error.
 fn quotient(raw: &RawValue) -> Result<Option<Decimal>> {
     let text = raw.get().trim_matches('"');
-    let of_number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    // JSON that begins like this is a number.
+    let is_number = || text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
     match decimal(text) {
         Ok(part) => Ok(Some(part)),
         Err(_) if text.is_empty() || text == "null" => Ok(None),
-        Err(_) if text.len() > 28 && text.bytes().all(of_number) => Ok(None),
+        Err(_) if is_number() && is_json() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -402,12 +402,7 @@ pub(crate) fn portfolio(history: &PortfolioHistory) -> View {
 
 pub(crate) fn configurations(settings: &AccountConfigurations) -> View {
     let view = match settings.max_options_trading_level {
-        // A whole number of few digits: not every other number will do.
-        Some(level) => View::new().scaled("max_options_trading_level", level.into(), 0).fits(
-            "max_options_trading_level",
-            "a level",
-            |raw| raw.is_some(),
-        ),
+        Some(level) => View::new().scaled("max_options_trading_level", level.into(), 0),
         None => View::new().nothing("max_options_trading_level"),
     };
     view.maybe_flag("suspend_trade", settings.suspend_trade)

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use broker_sim::wire::{Venue, WireAnswer, WireRequest};
+use broker_core::seam::Frame;
+use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
 use broker_testkit::fixtures::corpus;
 use broker_testkit::openapi::{Document, ProblemKind};
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use chrono::{DateTime, Utc};
 /// What answers have that the document lacks: a path, where in the answer, what is said about it, and the recorded
 /// answer that shows it. Dates of activities are called date-times there and are dates; the exchange of a coin is
 /// called something else in each source, and never one of the document's words.
-const BEYOND: [(&str, &str, &str, &str); 10] = [
+const BEYOND: [(&str, &str, &str, &str); 11] = [
     ("/v2/orders", ".subtag", "no such field", "order_equity_accepted.json"),
     ("/v2/orders", ".source", "no such field", "order_equity_accepted.json"),
     (
@@ -23,6 +24,12 @@ const BEYOND: [(&str, &str, &str, &str); 10] = [
         ".body",
         "no such field",
         "cancel_all_207_with_bodies.json",
+    ),
+    (
+        "/v2/orders",
+        ".expires_at",
+        "no such field",
+        "order_mleg_filled_nested_legs.json",
     ),
     (
         "/v2/positions",
@@ -193,6 +200,22 @@ impl<V: Venue> Venue for Watched<V> {
             documents.check(request, &answer);
         }
         answer
+    }
+
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        self.venue.upgrade(request, socket, now)
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        self.venue.frame(socket, frame, now);
+    }
+
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        self.venue.pushed(now)
+    }
+
+    fn wake_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.venue.wake_at(now)
     }
 }
 

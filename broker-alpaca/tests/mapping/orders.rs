@@ -131,7 +131,7 @@ fn every_state_and_time_in_force() {
 
 #[test]
 fn closing_intents_and_short_sales() {
-    let body = r#"{"id":"o","status":"new","symbol":"A","side":"sell_short","position_intent":"buy_to_close","qty":"1","type":"market"}"#;
+    let body = r#"{"id":"o","status":"new","symbol":"A","side":"sell_short","position_intent":"buy_to_close","qty":"1","filled_qty":"0","type":"market"}"#;
     let stage = Stage::signed_in(vec![get("/v2/orders/a%2F..%2Fb?nested=true", body)]);
     let reference = OrderRef::by_id(&account(), "a/../b".into());
     let order = stage.run(|broker| async move { broker.order(&reference).await.unwrap() });
@@ -146,7 +146,7 @@ fn closing_intents_and_short_sales() {
 fn orders_go_on_behind_the_last_id() {
     let row = |n: usize, created: &str| {
         format!(
-            r#"{{"id":"o-{n}","status":"filled","symbol":"A","side":"buy","qty":"1","type":"market","created_at":"{created}"}}"#
+            r#"{{"id":"o-{n}","status":"filled","symbol":"A","side":"buy","qty":"1","filled_qty":"1","type":"market","created_at":"{created}"}}"#
         )
     };
     // 500 orders fill a page; the first was created before the window.

@@ -374,7 +374,7 @@ fn each_order_of_a_cancel_of_all_has_its_own_outcome() {
 fn the_answer_to_a_change_is_the_new_order() {
     let reference = OrderRef::by_id(&account(), "o-0".into());
     let change = OrderChange::new().with_trail(Trail::Amount(3.into()));
-    let old = r#"{"id":"o-0","client_order_id":"old","status":"new","symbol":"SPY","side":"sell","qty":"1","type":"trailing_stop","trail_price":"2"}"#;
+    let old = r#"{"id":"o-0","client_order_id":"old","status":"new","filled_qty":"0","symbol":"SPY","side":"sell","qty":"1","type":"trailing_stop","trail_price":"2"}"#;
     let replace = |answer: String, status: u16| {
         let script = vec![
             get("/v2/orders/o-0?nested=true", old),

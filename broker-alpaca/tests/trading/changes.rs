@@ -8,7 +8,9 @@ use crate::common::{account, dec, price, qty};
 
 /// An order as it was read, with these fields beside the usual ones.
 fn old(fields: &str) -> String {
-    format!(r#"{{"id":"o-0","client_order_id":"old-1","status":"new","symbol":"SPY","side":"buy",{fields}}}"#)
+    format!(
+        r#"{{"id":"o-0","client_order_id":"old-1","status":"new","filled_qty":"0","symbol":"SPY","side":"buy",{fields}}}"#
+    )
 }
 
 fn reference() -> OrderRef {
@@ -197,8 +199,7 @@ fn what_cannot_be_changed_is_not_sent() {
 
 #[test]
 fn the_entry_of_an_oto_can_be_changed() {
-    let leg =
-        r#"{"id":"l-1","status":"held","symbol":"SPY","side":"sell","qty":"10","type":"stop","stop_price":"490"}"#;
+    let leg = r#"{"id":"l-1","status":"held","filled_qty":"0","symbol":"SPY","side":"sell","qty":"10","type":"stop","stop_price":"490"}"#;
     let entry = old(&format!(
         r#""qty":"10","type":"limit","limit_price":"500","order_class":"oto","legs":[{leg}]"#
     ));

@@ -138,6 +138,6 @@ impl Wire {
 /// An order of this client id, as an answer has it.
 fn order(client_id: &str) -> String {
     format!(
-        r#"{{"id":"o-1","client_order_id":"{client_id}","status":"accepted","symbol":"SPY","side":"buy","qty":"1","type":"market"}}"#
+        r#"{{"id":"o-1","client_order_id":"{client_id}","status":"accepted","filled_qty":"0","symbol":"SPY","side":"buy","qty":"1","type":"market"}}"#
     )
 }

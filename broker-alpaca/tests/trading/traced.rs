@@ -69,10 +69,10 @@ fn only_alpacas_own_word_says_that_there_is_none() {
 
 #[test]
 fn a_group_is_read_with_its_legs() {
-    let leg = r#"{"id":"l-1","status":"held","symbol":"SPY","side":"sell","qty":"1","type":"stop","stop_price":"490"}"#;
+    let leg = r#"{"id":"l-1","status":"held","filled_qty":"0","symbol":"SPY","side":"sell","qty":"1","type":"stop","stop_price":"490"}"#;
     let group = |legs: &str| {
         format!(
-            r#"{{"id":"o-1","client_order_id":"ours-1","status":"new","symbol":"SPY","side":"buy","qty":"1","type":"limit","limit_price":"500","order_class":"oto","legs":{legs}}}"#
+            r#"{{"id":"o-1","client_order_id":"ours-1","status":"new","filled_qty":"0","symbol":"SPY","side":"buy","qty":"1","type":"limit","limit_price":"500","order_class":"oto","legs":{legs}}}"#
         )
     };
     let nested = "/v2/orders/o-1?nested=true";
@@ -90,7 +90,7 @@ fn a_change_is_looked_for_behind_the_order_that_it_changes() {
     let missing = || get(BY_OURS, NOT_THERE).status(404);
     let old = |status: &str, by: &str| {
         let body = format!(
-            r#"{{"id":"o-0","client_order_id":"old-1","status":"{status}","replaced_by":{by},"symbol":"SPY","side":"buy","qty":"1","type":"market"}}"#
+            r#"{{"id":"o-0","client_order_id":"old-1","status":"{status}","replaced_by":{by},"filled_qty":"0","symbol":"SPY","side":"buy","qty":"1","type":"market"}}"#
         );
         get("/v2/orders/o-0?nested=true", body)
     };

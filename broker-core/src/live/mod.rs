@@ -7,7 +7,8 @@
 //! # What the stream promises
 //! - **Subscribe, then snapshot, then deliver.** Once the venue has confirmed the subscription, open orders, records
 //!   since then, positions, balances and quotes are read and delivered. Live events do not wait for that: the guards
-//!   below make their order harmless. Fills before the subscription are not delivered.
+//!   below make their order harmless. What the read side tells of before the subscription, by our clock, is not
+//!   delivered; a frame always is.
 //! - **Each row once**, whichever way it comes; a correction and a [`Void`](crate::model::Void) are rows of their own.
 //!   A row counts as delivered only once it is in the queue.
 //! - **No order backwards.** Its filled quantity never falls and a final state never reopens, except behind a
@@ -15,7 +16,8 @@
 //! - **A lost connection is told at once** ([`Event::Disconnected`](crate::model::Event)) and made again for ever:
 //!   after 0 to 0.5 s, doubling to 30 s, and not before the time that the venue asks for. Then comes
 //!   `Gap { from, to }`, what was missed, and `Recovered`. Between the last two, rows are not in the order of time,
-//!   and live events come at once.
+//!   and live events come at once. All open positions of the accounts that `Recovered` names come there too: one that
+//!   does not is flat.
 //! - **A socket that drops frames is found out.** Every [`Subscription::audit_every`] the accounts are read back;
 //!   at once where an order is filled further than its fills explain (after a second), a frame cannot be read, or the
 //!   venue only says "look". What the stream did not tell comes between `Gap` and `Recovered`; else nothing is said.

@@ -91,6 +91,7 @@ impl Attempt {
         };
         let _turn = self.turn().await?;
         if !self.sent_before {
+            self.own_id_is_free().await?;
             self.intent.mark = trading.mark(&self.intent.account).await.map_err(unsent)?;
         }
         self.gate.check()?;
@@ -127,6 +128,24 @@ impl Attempt {
             ),
             None => Ok(Some(turn)),
         }
+    }
+
+    /// An id that the user chose again, as one does to repeat a call, is refused while its first order is in doubt:
+    /// that one may be at the venue.
+    async fn own_id_is_free(&self) -> Result<()> {
+        let (intent, context) = (&self.intent, self.broker.context());
+        if intent.request.client_id.is_none() || intent.replaces.is_some() {
+            return Ok(());
+        }
+        let open = context.journal().unsettled(&intent.broker).await.map_err(unsent)?;
+        if !open.iter().any(|one| one.id == intent.id) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::DuplicateOrder)
+            .with_delivery(Delivery::NotSent)
+            .with_broker(intent.broker.clone())
+            .with_message(format!("an earlier order {} is still in doubt", intent.id))
+            .with_help("settle its ticket or call recover() first"))
     }
 
     /// Sends, and looks for the order where the answer is lost, until it is known or patience ends.

@@ -22,7 +22,7 @@ pub(crate) async fn cancel_once(broker: Arc<dyn Broker>, order: OrderRef) -> Res
     loop {
         asks += 1;
         let error = match trading.cancel(&order).await {
-            Ok(()) => return broker.order(&order).await.map_err(unread),
+            Ok(()) => return shown(&*broker, &order).await.map_err(unread),
             Err(error) => error,
         };
         let doubtful = error.delivery() == Delivery::Unknown;
@@ -33,6 +33,21 @@ pub(crate) async fn cancel_once(broker: Arc<dyn Broker>, order: OrderRef) -> Res
             Ok(now) if now.status.is_final() || now.status == OrderStatus::PendingCancel => return Ok(now),
             Ok(_) | Err(_) if doubtful && asks < MOST_ASKS => broker.context().clock().sleep(WAIT).await,
             Ok(_) | Err(_) => return Err(error),
+        }
+    }
+}
+
+/// The order that took the cancel. A young one may not show yet.
+async fn shown(broker: &dyn Broker, order: &OrderRef) -> Result<Order> {
+    let clock = broker.context().clock();
+    let shows_by = clock
+        .elapsed()
+        .saturating_add(broker.capabilities().orders.visibility_lag);
+    loop {
+        let asked = clock.elapsed();
+        match broker.order(order).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && asked < shows_by => clock.sleep(WAIT).await,
+            other => return other,
         }
     }
 }

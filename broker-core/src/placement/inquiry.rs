@@ -19,6 +19,9 @@ const FAR: Duration = Duration::from_secs(120);
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
+/// Clocks differ: an order older than its intent by more than this is an earlier one.
+const BEFORE: chrono::Duration = chrono::Duration::minutes(1);
+
 /// Lookups that must agree.
 const LOOKUPS: u32 = 2;
 
@@ -114,6 +117,14 @@ impl Inquiry<'_> {
         }
         if chosen {
             found.retain(|order| same_terms(self.intent, order));
+            // Where ids come again, one that was there long before is another order, and no proof of ours.
+            let is_ours = |order: &Order| order.created_at.is_none_or(|at| at + BEFORE >= self.intent.created_at);
+            if !self.broker.capabilities().orders.resend_is_safe {
+                if !found.iter().any(is_ours) {
+                    return Err(found);
+                }
+                found.retain(is_ours);
+            }
         }
         match (found.pop(), found.is_empty()) {
             (Some(order), true) => Ok(taken(order)),

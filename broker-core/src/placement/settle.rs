@@ -1,5 +1,6 @@
 //! Settling what is in doubt: of this process, or of one that died.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::prepare::{can_trade, claim};
 use super::{Placement, Recovery, Settled, Ticket};
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::ClientOrderId;
 use crate::journal::Intent;
 
 /// Intents that are looked for side by side.
@@ -49,18 +51,29 @@ pub(crate) async fn recover(broker: Arc<dyn Broker>) -> Result<Vec<Recovery>> {
     // Another key's intents may stand in the same journal.
     let own: Vec<_> = broker.accounts().await?.into_iter().map(|account| account.id).collect();
     open.retain(|intent| own.contains(&intent.account));
+    let claimed: Vec<_> = open
+        .into_iter()
+        .filter_map(|intent| Some((claim(&*broker, &intent).ok()?, intent)))
+        .collect();
+    // What was settled between reading the journal and claiming is no longer there.
+    let still = ids(context.journal().unsettled(&broker.id()).await?);
     // Whoever sent them is dead by now: no attempt can have ended later.
     let ended = context.clock().elapsed();
-    let settled = stream::iter(open).map(|intent| {
+    let left = claimed.into_iter().filter(|(_, intent)| still.contains(&intent.id));
+    let settled = stream::iter(left).map(|(alive, intent)| {
         let broker = Arc::clone(&broker);
         async move {
-            let _alive = claim(&*broker, &intent).ok()?;
+            let _alive = alive;
             let reason = Error::new(ErrorKind::Unknown).with_message("its process ended before it was settled");
             let settled = look(&*broker, &intent, ended, reason).await;
-            Some(Recovery { intent, settled })
+            Recovery { intent, settled }
         }
     });
-    Ok(settled.buffered(AT_ONCE).filter_map(async |one| one).collect().await)
+    Ok(settled.buffered(AT_ONCE).collect().await)
+}
+
+fn ids(intents: Vec<Intent>) -> BTreeSet<ClientOrderId> {
+    intents.into_iter().map(|intent| intent.id).collect()
 }
 
 fn of_this_broker(broker: &dyn Broker, ticket: &Ticket) -> Result<()> {

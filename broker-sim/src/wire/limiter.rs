@@ -205,8 +205,9 @@ impl Ledger {
     }
 
     fn used(&self, limit: WireLimit, now: DateTime<Utc>) -> u32 {
+        let turned_at = window_start(limit.per, now);
         let counts = |at: DateTime<Utc>| match limit.counting {
-            Counting::Fixed => at >= window_start(limit.per, now),
+            Counting::Fixed => at >= turned_at,
             Counting::Sliding => at + limit.per > now,
         };
         let weights = self.taken.iter().filter(|(at, _)| counts(*at));

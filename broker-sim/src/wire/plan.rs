@@ -143,6 +143,11 @@ impl Faults {
         self.lock().counts.clone()
     }
 
+    /// How often each rule for requests hit, in the order of the rules.
+    pub fn hits(&self) -> Vec<u64> {
+        self.lock().game.tallies.iter().map(|tally| tally.hit).collect()
+    }
+
     pub(super) fn decide(&self, request: &WireRequest, now: DateTime<Utc>) -> Option<Fault> {
         let mut state = self.lock();
         let fault = state.decide(request, now)?;
@@ -251,6 +256,12 @@ mod tests {
         let requests = vec![WireRequest::new("GET", "/", "memory"); 4000];
         let first = hits(plan(1), &requests);
         assert_eq!(first, hits(plan(1), &requests));
+        let faults = Faults::new(plan(1).rule(When::always(), Fault::Empty200));
+        for request in &requests {
+            faults.decide(request, DateTime::UNIX_EPOCH);
+        }
+        let hit = first.iter().flatten().count() as u64;
+        assert_eq!(faults.hits(), [hit, 4000 - hit]);
         assert_ne!(first, hits(plan(2), &requests));
         let count = first.iter().flatten().count();
         assert!((900..1100).contains(&count), "{count} of 4000 at 25 %");

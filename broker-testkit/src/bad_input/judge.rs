@@ -105,8 +105,10 @@ pub(super) fn sorts(view: &View, body: Raw<'_>, into: &mut BTreeMap<String, Sort
         let sort = match claim {
             Claim::Text(_) => Sort::Text,
             Claim::Word(..) => Sort::Word,
-            Claim::Number { .. } | Claim::Magnitude(_) => Sort::Number,
-            Claim::OneOf(_)
+            Claim::Number { kept: true, .. } | Claim::Magnitude(_) => Sort::Number,
+            // What is worked out of a number may have no room for all that the number can be.
+            Claim::Number { kept: false, .. }
+            | Claim::OneOf(_)
             | Claim::Time(_)
             | Claim::Day(_)
             | Claim::Flag(_)

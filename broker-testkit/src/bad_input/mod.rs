@@ -204,6 +204,7 @@ fn must_be_read(mutated: &Mutated, fields: &BTreeMap<String, Sort>) -> bool {
         }),
         Escape => matches!(sort, Some(Sort::Text | Sort::Word)),
         UnknownWord => sort == Some(Sort::Word),
+        Longer => matches!(sort, Some(Sort::Text | Sort::Word)),
         Digit | ManyDigits | SmallExponent | Quotes => sort == Some(Sort::Number),
         _ => false,
     }

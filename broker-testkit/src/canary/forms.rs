@@ -25,9 +25,9 @@ impl Form {
         } else {
             text.find(&self.needle)?
         };
-        let from = text.floor_char_boundary(place.saturating_sub(40));
-        let to = text.ceil_char_boundary(place + self.needle.len() + 40);
-        Some(text[from..to].to_owned())
+        let before = text[..place].chars().rev().take(40).map(char::len_utf8).sum::<usize>();
+        let shown = self.needle.chars().count() + 40;
+        Some(text[place - before..].chars().take(before + shown).collect())
     }
 }
 

@@ -109,7 +109,7 @@ impl Canaries {
     }
 }
 
-/// Shows no secret either.
+/// Shows secrets by their names; a hit shows what was seen.
 impl Debug for Canaries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.secrets.iter().map(|(name, _)| name.as_str()).collect();

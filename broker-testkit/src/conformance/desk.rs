@@ -41,9 +41,10 @@ pub(super) async fn at_desk(
     case: for<'a> fn(&'a Desk<'a>) -> BoxFuture<'a, Outcome>,
 ) -> Outcome {
     let desk = Desk::open(broker, setup).await?;
-    desk.clear().await?;
+    let unclear = |Failed(why)| Failed(format!("the account cannot be cleared: {why}"));
+    desk.clear().await.map_err(unclear)?;
     let outcome = case(&desk).await;
-    let cleared = desk.clear().await;
+    let cleared = desk.clear().await.map_err(unclear);
     let outcome = outcome?;
     cleared?;
     Ok(outcome)
@@ -67,6 +68,9 @@ impl<'a> Desk<'a> {
 
     /// Cancels all orders, then closes the position.
     async fn clear(&self) -> Result<(), Failed> {
+        // What was placed a moment ago may not be listed yet.
+        let lag = self.broker.capabilities().orders.visibility_lag;
+        self.broker.context().clock().sleep(lag).await;
         if !self.open_orders().await?.is_empty() {
             self.trading.cancel_all(&self.setup.account).await?;
             self.until_none_is_open().await?;

@@ -1,4 +1,4 @@
-//! What users call: [`BrokerExt`](broker_core::BrokerExt), on top of single attempts.
+//! What users call: [`BrokerExt`], on top of single attempts.
 
 mod refusals;
 

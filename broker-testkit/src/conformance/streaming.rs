@@ -1,4 +1,4 @@
-//! Live events: [`Streaming`](broker_core::Streaming). What must come is waited for on the context's clock, and never
+//! Live events: [`Streaming`]. What must come is waited for on the context's clock, and never
 //! for ever.
 
 use std::collections::BTreeMap;

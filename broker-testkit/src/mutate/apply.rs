@@ -18,7 +18,7 @@ impl Source {
         let inner = self.inner(spot);
         match mutation {
             DropField | DuplicateKey | TwoValues => spot.key.is_some(),
-            EmptyString | UnknownWord | BadUtf8 | BadEscape | LoneSurrogate => spot.kind == Kind::Text,
+            EmptyString | UnknownWord | Longer | BadUtf8 | BadEscape | LoneSurrogate => spot.kind == Kind::Text,
             KnownWord => spot.kind == Kind::Text && self.texts().nth(1).is_some(),
             Escape => spot.kind == Kind::Text && inner.bytes().any(|byte| byte.is_ascii_alphanumeric()),
             Digit => matches!(spot.kind, Kind::Text | Kind::Number) && inner.bytes().any(|byte| byte.is_ascii_digit()),
@@ -47,6 +47,7 @@ impl Source {
             EmptyString => put(b"\"\""),
             HugeNumber => put("9".repeat(400).as_bytes()),
             Exponent => put(&[value, b"e3".as_slice()].concat()),
+            Longer => put(format!("\"{inner}x\"").as_bytes()),
             UnknownWord => put(b"\"a_word_that_nobody_knows\""),
             Truncated => bytes[..spot.value.start + below(value.len(), rng)].to_vec(),
             DuplicateKey => self.twice(spot, b"null"),
@@ -70,7 +71,7 @@ impl Source {
             },
             SmallExponent => put(self.like(spot, "", "1e-3").as_bytes()),
             Plus => put(self.like(spot, "+", inner.trim_start_matches('-')).as_bytes()),
-            ManyDigits => put(self.like(spot, "", &number_of(12, 13, rng)).as_bytes()),
+            ManyDigits => put(self.like(spot, "", &many_digits(rng)).as_bytes()),
             TooManyDigits => put(self.like(spot, "", &number_of(20, 20, rng)).as_bytes()),
             Escape => put(&escaped(inner, rng)),
             Garbage => [bytes, garbage(rng)].concat(),
@@ -216,6 +217,11 @@ fn is_number(text: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         && digits.starts_with(|first: char| first.is_ascii_digit())
         && digits.ends_with(|last: char| last.is_ascii_digit())
+}
+
+fn many_digits(rng: &SeededRng) -> String {
+    let (before, behind) = if below(2, rng) == 0 { (12, 13) } else { (1, 27) };
+    number_of(before, behind, rng)
 }
 
 /// A number with so many digits before and behind the point, the first and the last of them no zero.

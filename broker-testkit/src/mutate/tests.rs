@@ -94,3 +94,88 @@ fn a_seed_repeats() {
     assert!(mutations("{", 1).is_err());
     assert!(mutations("7", 1).unwrap().take(50).all(|mutated| mutated.at == "$"));
 }
+
+/// One mutation at each place, each with another body.
+fn all_of(text: &str, mutation: Mutation) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    let all = mutations(text, 5).unwrap().take(8_000);
+    for mutated in all.filter(|mutated| mutated.mutation == mutation) {
+        let bodies = found.entry(mutated.at.clone()).or_default();
+        if !bodies.contains(&mutated.text()) {
+            bodies.push(mutated.text());
+        }
+    }
+    found.values_mut().for_each(|bodies| bodies.sort());
+    found
+}
+
+#[test]
+fn values_stay_numbers_and_texts() {
+    let body = r#"{"a":-15,"b":"2.5","c":"x"}"#;
+    let one = |mutation, at: &str| all_of(body, mutation)[at].join(" ");
+    assert_eq!(one(Mutation::Sign, "$.a"), r#"{"a":15,"b":"2.5","c":"x"}"#);
+    assert_eq!(one(Mutation::Sign, "$.b"), r#"{"a":-15,"b":"-2.5","c":"x"}"#);
+    assert_eq!(one(Mutation::Plus, "$.b"), r#"{"a":-15,"b":"+2.5","c":"x"}"#);
+    assert_eq!(one(Mutation::Quotes, "$.a"), r#"{"a":"-15","b":"2.5","c":"x"}"#);
+    assert_eq!(one(Mutation::Quotes, "$.b"), r#"{"a":-15,"b":2.5,"c":"x"}"#);
+    assert_eq!(one(Mutation::SmallExponent, "$.a"), r#"{"a":1e-3,"b":"2.5","c":"x"}"#);
+    assert_eq!(one(Mutation::Escape, "$.c"), r#"{"a":-15,"b":"2.5","c":"\u0078"}"#);
+    assert_eq!(one(Mutation::Longer, "$.c"), r#"{"a":-15,"b":"2.5","c":"xx"}"#);
+    assert_eq!(
+        one(Mutation::LoneSurrogate, "$.c"),
+        r#"{"a":-15,"b":"2.5","c":"a\ud800"}"#
+    );
+    assert_eq!(
+        one(Mutation::TwoValues, "$.c"),
+        r#"{"a":-15,"b":"2.5","c":"x","c":"xx"}"#
+    );
+    // Two digits, each becomes one of eight others.
+    assert_eq!(all_of(body, Mutation::Digit)["$.a"].len(), 16);
+    assert!(!all_of(body, Mutation::Sign).contains_key("$.c"));
+    for (mutation, digits) in [
+        (Mutation::ManyDigits, [25, 28].as_slice()),
+        (Mutation::TooManyDigits, &[40]),
+    ] {
+        let found = all_of(body, mutation);
+        let counts = found["$.b"].iter().map(|text| {
+            let number = text.split(['"']).nth(5).unwrap();
+            number.bytes().filter(u8::is_ascii_digit).count()
+        });
+        let counts: std::collections::BTreeSet<_> = counts.collect();
+        assert_eq!(counts, digits.iter().copied().collect());
+    }
+}
+
+#[test]
+fn fields_and_items_move() {
+    let body = r#"{"a":1,"b":[2,3],"c":"x"}"#;
+    let all = |mutation, at: &str| all_of(body, mutation)[at].clone();
+    assert_eq!(
+        all(Mutation::Reorder, "$"),
+        [r#"{"b":[2,3],"c":"x","a":1}"#, r#"{"c":"x","a":1,"b":[2,3]}"#]
+    );
+    assert_eq!(
+        all(Mutation::DropItem, "$.b"),
+        [r#"{"a":1,"b":[2],"c":"x"}"#, r#"{"a":1,"b":[3],"c":"x"}"#]
+    );
+    assert_eq!(
+        all(Mutation::RepeatItem, "$.b"),
+        [r#"{"a":1,"b":[2,2,3],"c":"x"}"#, r#"{"a":1,"b":[2,3,3],"c":"x"}"#]
+    );
+    assert_eq!(
+        all(Mutation::Swap, "$.a"),
+        [
+            r#"{"a":"x","b":[2,3],"c":1}"#,
+            r#"{"a":2,"b":[1,3],"c":"x"}"#,
+            r#"{"a":3,"b":[2,1],"c":"x"}"#
+        ]
+    );
+    assert_eq!(
+        all(Mutation::NewField, "$"),
+        [r#"{"a_field_that_nobody_knows":{"qty":[1e400,"9",null]},"a":1,"b":[2,3],"c":"x"}"#]
+    );
+    assert_eq!(
+        all(Mutation::LineEnds, "$")[0].replace(" \r\n\t", "~"),
+        r#"~{~"a":1~,~"b":[~2~,~3~]~,~"c":"x"~}~"#
+    );
+}

@@ -1,9 +1,16 @@
-use broker_core::model::{CandleQuery, Interval};
-use broker_core::seam::VirtualRuntime;
-use broker_core::{OrderId, OrderRef};
-use broker_testkit::conformance::read::CASES;
-use broker_testkit::conformance::{Report, Setup, run_cases};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
+use broker_core::journal::MemoryJournal;
+use broker_core::model::{CandleQuery, Interval};
+use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
+use broker_core::{BrokerExt, OrderId, OrderRef, Placement};
+use broker_testkit::conformance::read::CASES;
+use broker_testkit::conformance::{Report, Setup, TradeSetup, run, run_cases};
+use broker_testkit::stage::{Process, Stage};
+
+use crate::kiosk::stage::KioskStage;
 use crate::toy::{Flaw, Toy, account, at, fill};
 
 fn setup() -> Setup {
@@ -125,4 +132,52 @@ fn what_cannot_be_checked_is_skipped_aloud() {
             .contains("SKIPPED history_starts_inclusive: the account has nothing")
     );
     assert_eq!(report.passed.len() + report.skipped.len(), CASES.len());
+}
+
+#[test]
+fn a_third_party_broker_passes_by_implementing_the_traits_alone() {
+    let stage = KioskStage::quiet();
+    let runtime = &stage.world().runtime;
+    let clock = runtime.clock();
+    let broker = stage.connect(&Process {
+        seed: 3,
+        spawn: Arc::new(clock.clone()),
+        journal: Arc::new(MemoryJournal::default()),
+    });
+    let (began, rng) = (clock.now(), SeededRng::new(3));
+    let mut known = None;
+    for _ in 0..60 {
+        let placed = runtime.block_on(broker.place_once(&stage.account(), stage.request(&rng)));
+        if let Ok(Placement::Accepted(order)) = placed {
+            known = Some(order.reference());
+        }
+    }
+    runtime.block_on(clock.sleep(Duration::from_secs(5)));
+    let setup = Setup::new(&stage.account(), began, clock.now())
+        .with_instrument("KO".into(), "KO".into())
+        .with_order(known.unwrap())
+        .with_trade(
+            TradeSetup::new(
+                "KO".into(),
+                "KO".into(),
+                "2".parse().unwrap(),
+                "50.00".parse().unwrap(),
+                "200.00".parse().unwrap(),
+            )
+            .with_too_much("50000000".parse().unwrap()),
+        );
+    let report = runtime.block_on(run(&*broker, &setup));
+    assert!(report.failed.is_empty(), "{report}");
+    // What it cannot do, and nothing else; its venue takes all that the account can pay, and has no least value.
+    let reasons: BTreeSet<_> = report.skipped.iter().map(|(_, why)| *why).collect();
+    let others: BTreeSet<_> = reasons
+        .into_iter()
+        .filter(|why| !why.starts_with("the broker"))
+        .collect();
+    let expected = [
+        "the account has nothing to check it with",
+        "the setup names no order that fills in part",
+    ];
+    assert_eq!(others, BTreeSet::from(expected), "{report}");
+    assert!(report.passed.len() >= 85, "{report}");
 }

@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod conformance;
+mod crash;
+mod flawed;
 mod history;
+mod kiosk;
+mod orders;
+mod placing;
+mod plants;
 mod roles;
 mod toy;

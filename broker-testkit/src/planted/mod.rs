@@ -1,9 +1,11 @@
 //! Brokers with a planted bug, for tests that must show that they can fail.
 
 mod streaming;
+mod trading;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::model::Environment;
@@ -26,15 +28,27 @@ pub enum PlantedBug {
     ErrorAsEnd,
     /// Gives each row a second time under another id.
     RowsDoubled,
+    /// Sends an order again when its answer is lost.
+    BlindResend,
+    /// Takes a connection that the venue closed without an answer for one over which nothing was sent.
+    FinAsNotSent,
+    /// Claims that requests arrive and orders show at once.
+    EarlyProof,
+    /// Takes a 5xx for a refusal.
+    ErrorAsRefusal,
+    /// Sends an order that was given up.
+    GateIgnored,
     /// Marks a fill of the stream as seen before it finds room in the queue: what finds none is never told.
     SeenBeforeQueued,
 }
 
-/// Any broker, with one bug planted into its history or its streams. The sides that it may have are the broker's own.
+/// Any broker, with one bug planted into its history, its orders or its streams. The sides that it may have are the
+/// broker's own.
 #[derive(Debug, Clone)]
 pub struct Planted {
     inner: Arc<dyn Broker>,
     bug: PlantedBug,
+    capabilities: Capabilities,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -49,9 +63,15 @@ struct Memory {
 impl Planted {
     /// Plants the bug.
     pub fn new(inner: Arc<dyn Broker>, bug: PlantedBug) -> Self {
+        let mut capabilities = inner.capabilities().clone();
+        if bug == PlantedBug::EarlyProof {
+            capabilities.orders.latest_arrival = Some(Duration::ZERO);
+            capabilities.orders.visibility_lag = Duration::ZERO;
+        }
         Self {
             inner,
             bug,
+            capabilities,
             memory: Arc::default(),
         }
     }
@@ -113,7 +133,7 @@ impl Broker for Planted {
     }
 
     fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+        &self.capabilities
     }
 
     fn context(&self) -> &Context {
@@ -161,6 +181,11 @@ impl Broker for Planted {
                 proof: Proof::Nothing,
                 ..Page::whole(Vec::new())
             })),
+            PlantedBug::BlindResend
+            | PlantedBug::FinAsNotSent
+            | PlantedBug::EarlyProof
+            | PlantedBug::ErrorAsRefusal
+            | PlantedBug::GateIgnored => self.inner.history(query, from).await,
             PlantedBug::RowsDoubled => {
                 let page = self.inner.history(query, from).await?;
                 Ok(Page {
@@ -172,7 +197,7 @@ impl Broker for Planted {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        self.inner.trading()
+        self.inner.trading().map(|_| self as &dyn Trading)
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
