@@ -36,14 +36,16 @@ const SILENCE: Duration = Duration::from_secs(35);
 /// Largest message: an order with its legs, or the quotes of one moment.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
+type Feeds = Vec<Box<dyn Feed>>;
+
 impl AlpacaBroker {
     pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
         Some(self)
     }
 
     /// What is to run, and the holds on it that the user's stream takes.
-    fn feeds(&self, subscription: &Subscription) -> Result<(Vec<Box<dyn Feed>>, Vec<Slot>)> {
-        let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
+    fn feeds(&self, subscription: &Subscription) -> Result<(Feeds, Vec<Slot>)> {
+        let mut feeds = Feeds::new();
         let mut slots = Vec::new();
         if !subscription.accounts.is_empty() {
             feeds.push(Box::new(TradeUpdates::new(self, subscription)?));

@@ -18,6 +18,9 @@ mod chaos;
 mod judge;
 mod prompt;
 mod run;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
