@@ -226,11 +226,14 @@ fn a_million_events_lose_nothing() {
         let report = campaign(seed);
         assert!(report.is_clean(), "seed {seed}: {report}");
         all.events += report.events;
+        all.orders += report.orders;
         all.fills += report.fills;
         all.fills_before_answer += report.fills_before_answer;
         all.disconnects += report.disconnects;
         all.gaps += report.gaps;
         all.naps += report.naps;
+        all.at_venue += report.at_venue;
+        all.elapsed += report.elapsed;
         for (fault, hits) in report.hits {
             *all.hits.entry(fault).or_default() += hits;
         }

@@ -238,7 +238,7 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Amount, Fill, Grade, OrderKind, OrderLinks, OrderStatus};
+    use crate::model::{Amount, Fill, Grade, Group, OrderKind, OrderLeg, OrderLinks, OrderStatus};
     use crate::num::{Qty, Side};
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -332,6 +332,40 @@ mod tests {
     fn a_million_events_of_one_gap_take_less_than_32_mib() {
         let most = million(|_| at(0));
         assert!(most < 32 << 20, "{most} bytes");
+    }
+
+    #[test]
+    fn fills_of_a_multi_leg_order_are_those_of_its_children() {
+        let spread = |has_children: bool| {
+            let Event::Order(mut order) = order(1, OrderStatus::Filled, 1) else {
+                panic!("an order");
+            };
+            let leg = |symbol: &str| OrderLeg {
+                instrument: symbol.into(),
+                symbol: symbol.into(),
+                side: Side::Buy,
+                ratio: rust_decimal::Decimal::ONE,
+                effect: None,
+                position: PositionLeg::Net,
+                filled_qty: order.filled_qty,
+                average_price: None,
+            };
+            order.legs = vec![leg("AAPL261218C00250000"), leg("AAPL261218C00260000")];
+            order.links.group = Some(Group::MultiLeg);
+            order.links.children = if has_children {
+                vec!["a".into(), "b".into()]
+            } else {
+                Vec::new()
+            };
+            order.created_at = Some(at(10));
+            Event::Order(order)
+        };
+        let call = |event: &Event| {
+            let mut guard = Guard::new("scripted".into(), Environment::Live, false);
+            guard.delivered(event, FRAME, at(20), at(0))
+        };
+        assert_eq!(call(&spread(true)), Call::Nothing);
+        assert_eq!(call(&spread(false)), Call::Fills("ACC-A1".into()));
     }
 
     #[test]

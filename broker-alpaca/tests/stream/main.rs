@@ -2,198 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod stage;
 
-use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
+use std::sync::Arc;
+
+use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
-use broker_core::model::{Environment, Event, Level, OrderChange, StopExit, Subscription};
-use broker_core::seam::{BoxStream, Clock, Frame, SeededRng, VirtualClock, VirtualRuntime};
-use broker_core::{
-    AccountId, Broker, BrokerExt, Context, ErrorKind, InstrumentId, Order, OrderRequest, Placement, Price, Qty, Record,
-    Result, Side,
+use broker_core::model::{Environment, Level, OrderChange, StopExit, Subscription};
+use broker_core::seam::{Clock, Frame, SeededRng};
+use broker_core::{Broker, BrokerExt, Context, ErrorKind, InstrumentId, Placement, Record, Side};
+use broker_sim::wire::{
+    Fault, FaultPlan, FrameFault, FrameWhen, MemoryTransport, SocketId, Venue, When, WireAnswer, WireRequest, share,
 };
-use broker_sim::wire::{Fault, FaultPlan, Faults, FrameFault, FrameWhen, MemoryTransport, Recorder, When, share};
 use chrono::{DateTime, Utc};
-use futures_util::future::{Either, join, select};
+use futures_util::future::join;
 use futures_util::{FutureExt, StreamExt};
 
-type Events = BoxStream<'static, Event>;
+use stage::{Stage, limit, market, price};
 
-/// Friday, ten in the morning in New York.
-const OPEN: &str = "2026-11-20T15:00:00Z";
-
-struct Stage {
-    runtime: VirtualRuntime,
-    clock: VirtualClock,
-    venue: Arc<Mutex<AlpacaVenue>>,
-    broker: AlpacaBroker,
-    account: AccountId,
-    faults: Faults,
-    recorder: Recorder,
-    /// Orders by the names that they have here, in the order in which they were told.
-    names: Mutex<Vec<String>>,
-}
-
-impl Stage {
-    fn new() -> Self {
-        Self::of(Environment::Paper)
-    }
-
-    fn of(environment: Environment) -> Self {
-        let config = AlpacaConfig::new(AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY);
-        let config = match environment {
-            Environment::Live => config.live(),
-            _ => config,
-        };
-        Self::with(AlpacaVenue::builder().environment(environment), config)
-    }
-
-    /// AAPL at 99.98 to 100.00, 500 of each.
-    fn with(builder: AlpacaVenueBuilder, config: AlpacaConfig) -> Self {
-        let now: DateTime<Utc> = OPEN.parse().unwrap();
-        let venue = builder.starts_at(now).trading_limits(Vec::new()).build().unwrap();
-        let account = venue.account_id();
-        let venue = share(venue);
-        let runtime = VirtualRuntime::starting_at(now);
-        let clock = runtime.clock();
-        let shared = Arc::new(clock.clone());
-        let (faults, recorder) = (Faults::default(), Recorder::new());
-        let rng = Arc::new(SeededRng::new(1));
-        let transport = MemoryTransport::new(venue.clone(), shared.clone(), rng.clone(), shared.clone())
-            .with_faults(faults.clone())
-            .with_recorder(recorder.clone());
-        let context = Context::new(shared.clone(), rng, shared, Arc::new(transport));
-        let stage = Self {
-            runtime,
-            clock,
-            venue,
-            broker: AlpacaBroker::new(config.with_context(context)).unwrap(),
-            account,
-            faults,
-            recorder,
-            names: Mutex::default(),
-        };
-        stage.quote("99.98", "100.00");
-        stage
-    }
-
-    fn quote(&self, bid: &str, ask: &str) {
-        self.quote_of("AAPL", bid, ask);
-    }
-
-    fn quote_of(&self, symbol: &str, bid: &str, ask: &str) {
-        let (bid, ask, size) = (bid.parse().unwrap(), ask.parse().unwrap(), "500".parse().unwrap());
-        let mut venue = self.venue.lock().unwrap();
-        let now = self.clock.now();
-        let engine = venue.engine_mut();
-        engine
-            .set_quote(&symbol.into(), Some(bid), Some(ask), (size, size), now)
-            .unwrap();
-    }
-
-    async fn subscribe(&self, subscription: &Subscription) -> Result<Events> {
-        self.broker.streaming().unwrap().subscribe(subscription).await
-    }
-
-    /// A stream of the account whose snapshot was read.
-    async fn standing(&self) -> Events {
-        let mut events = self.subscribe(&Subscription::account(&self.account)).await.unwrap();
-        assert_eq!(self.during(&mut events, 2).await, ["balances"]);
-        events
-    }
-
-    async fn sleep(&self, seconds: u64) {
-        self.clock.sleep(Duration::from_secs(seconds)).await;
-    }
-
-    /// What comes within these seconds, in words.
-    async fn during(&self, events: &mut Events, seconds: u64) -> Vec<String> {
-        let mut said = Vec::new();
-        let mut time = pin!(self.sleep(seconds));
-        loop {
-            match select(events.next(), time.as_mut()).await {
-                Either::Left((Some(event), _)) => said.push(self.words(&event)),
-                Either::Left((None, _)) => panic!("the stream ended: {said:?}"),
-                Either::Right(_) => return said,
-            }
-        }
-    }
-
-    fn words(&self, event: &Event) -> String {
-        match event {
-            Event::Order(order) => format!(
-                "{} {} {} {}",
-                self.name(order.id.get()),
-                order.kind,
-                order.status,
-                order.filled_qty
-            ),
-            Event::Record(record) => match &**record {
-                Record::Fill(fill) => format!(
-                    "{} {} {} at {}",
-                    self.name(fill.order.as_ref().unwrap().get()),
-                    fill.side,
-                    fill.qty,
-                    fill.price
-                ),
-                Record::Void(_) => "void".to_owned(),
-                other => panic!("{other:?}"),
-            },
-            Event::Position(position) => format!("position {} {}", position.instrument, position.qty),
-            Event::Balances(_) => "balances".to_owned(),
-            Event::Quote(quote) => format!(
-                "quote {} {} {}",
-                quote.instrument,
-                quote.bid.unwrap(),
-                quote.ask.unwrap()
-            ),
-            Event::Disconnected { .. } => "disconnected".to_owned(),
-            Event::Gap { .. } => "gap".to_owned(),
-            Event::Recovered(coverage) => {
-                assert!(coverage.missing.is_empty(), "{:?}", coverage.missing);
-                "recovered".to_owned()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn name(&self, id: &str) -> String {
-        let mut names = self.names.lock().unwrap();
-        let place = names.iter().position(|name| name == id).unwrap_or_else(|| {
-            names.push(id.to_owned());
-            names.len() - 1
-        });
-        format!("o{}", place + 1)
-    }
-
-    async fn place(&self, request: OrderRequest) -> Order {
-        match self.broker.place_once(&self.account, request).await.unwrap() {
-            Placement::Accepted(order) => *order,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn qty(text: &str) -> Qty {
-    text.parse().unwrap()
-}
-
-fn price(text: &str) -> Price {
-    text.parse().unwrap()
-}
-
-fn market(side: Side, size: &str) -> OrderRequest {
-    OrderRequest::market("AAPL".into(), side, qty(size))
-}
-
-fn limit(side: Side, size: &str, at: &str) -> OrderRequest {
-    OrderRequest::limit("AAPL".into(), side, qty(size), price(at))
-}
-
-/// Kinds of frames that the socket was sent, and their number.
-fn kinds(stage: &Stage) -> Vec<String> {
+/// Where sockets were opened.
+fn paths(stage: &Stage) -> Vec<String> {
     let sockets = stage.recorder.sockets();
     let mut paths: Vec<_> = sockets.iter().map(|socket| socket.path.clone()).collect();
     paths.dedup();
@@ -393,27 +221,23 @@ fn a_key_that_is_refused_on_the_order_stream_ends_the_subscription() {
 /// A venue that knows its account and says this to whoever signs in.
 struct Refusing(&'static str);
 
-impl broker_sim::wire::Venue for Refusing {
-    fn handle(
-        &mut self,
-        _request: &broker_sim::wire::WireRequest,
-        _now: DateTime<Utc>,
-    ) -> broker_sim::wire::WireAnswer {
+impl Venue for Refusing {
+    fn handle(&mut self, _request: &WireRequest, _now: DateTime<Utc>) -> WireAnswer {
         let account = r#"{"id":"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10","account_number":"PA3TEST00017","status":"ACTIVE","currency":"USD","cash":"1000"}"#;
-        broker_sim::wire::WireAnswer::json(200, account)
+        WireAnswer::json(200, account)
     }
 
     fn upgrade(
         &mut self,
-        _request: &broker_sim::wire::WireRequest,
-        _socket: broker_sim::wire::SocketId,
+        _request: &WireRequest,
+        _socket: SocketId,
         _now: DateTime<Utc>,
-    ) -> std::result::Result<(), broker_sim::wire::WireAnswer> {
+    ) -> std::result::Result<(), WireAnswer> {
         Ok(())
     }
 
-    fn pushed(&mut self, _now: DateTime<Utc>) -> Vec<(broker_sim::wire::SocketId, Frame)> {
-        vec![(broker_sim::wire::SocketId(1), Frame::Text(self.0.to_owned()))]
+    fn pushed(&mut self, _now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        vec![(SocketId(1), Frame::Text(self.0.to_owned()))]
     }
 }
 
@@ -456,7 +280,7 @@ fn quotes_are_conflated() {
             ]
         );
     });
-    assert_eq!(kinds(&stage), ["/v2/iex", "/v1beta3/crypto/us"]);
+    assert_eq!(paths(&stage), ["/v2/iex", "/v1beta3/crypto/us"]);
 }
 
 #[test]
