@@ -69,7 +69,9 @@ impl Streaming for AlpacaBroker {
         }
         let named = |error: Error| error.with_broker(self.id()).with_operation("subscribe");
         let (feeds, slots) = self.feeds(subscription).map_err(named)?;
-        let events = live::subscribe(self.handle(), subscription, feeds).await.map_err(named)?;
+        let events = live::subscribe(self.handle(), subscription, feeds)
+            .await
+            .map_err(named)?;
         Ok(Box::pin(Held { events, _slots: slots }))
     }
 }

@@ -26,9 +26,11 @@ pub(crate) fn trade_update(body: &[u8]) -> Result<View> {
         Ok(events) if events.is_empty() => Ok(View::new().fits("", "nothing that happened", tells_nothing)),
         Ok(events) => Ok(update(events)),
         Err(error) if error.kind() == ErrorKind::Auth => Ok(refused(&error)),
-        Err(error) if error.kind() == ErrorKind::Permission => Ok(View::new()
-            .one_of("stream", ["listening"])
-            .fits("data.streams", "not ours", |raw| !raw.is_some_and(names_ours))),
+        Err(error) if error.kind() == ErrorKind::Permission => {
+            Ok(View::new()
+                .one_of("stream", ["listening"])
+                .fits("data.streams", "not ours", |raw| !raw.is_some_and(names_ours)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -38,7 +40,9 @@ fn text(raw: Option<Raw<'_>>, path: &str) -> Option<String> {
 }
 
 fn names_ours(streams: Raw<'_>) -> bool {
-    streams.parts().any(|name| name.text().as_deref() == Some("trade_updates"))
+    streams
+        .parts()
+        .any(|name| name.text().as_deref() == Some("trade_updates"))
 }
 
 fn tells_nothing(raw: Option<Raw<'_>>) -> bool {
@@ -72,7 +76,11 @@ fn update(events: Vec<Event>) -> View {
     let data = View::new().inside("order", records::group(&orders));
     let data = match booked.as_slice() {
         [] => data.fits("", "an event that books nothing", books_nothing),
-        [Record::Fill(one)] => fill(data.one_of("event", FILLS).text("execution_id", one.id.get()), one, &orders[0]),
+        [Record::Fill(one)] => fill(
+            data.one_of("event", FILLS).text("execution_id", one.id.get()),
+            one,
+            &orders[0],
+        ),
         [Record::Void(one)] => void(data.one_of("event", [BUST]), one),
         [Record::Void(old), Record::Fill(new)] => {
             assert_eq!(old.id.get(), format!("void:{}", new.id));
@@ -85,7 +93,9 @@ fn update(events: Vec<Event>) -> View {
 
 /// Legs of a multi-leg order are booked by the history alone.
 fn books_nothing(raw: Option<Raw<'_>>) -> bool {
-    let has_legs = raw.and_then(|raw| raw.get("order.legs")).is_some_and(|legs| legs.parts().next().is_some());
+    let has_legs = raw
+        .and_then(|raw| raw.get("order.legs"))
+        .is_some_and(|legs| legs.parts().next().is_some());
     let legs = (has_legs || text(raw, "order.order_class").as_deref() == Some("mleg"))
         && text(raw, "order.symbol").is_none_or(|symbol| symbol.is_empty());
     let event = text(raw, "event");
@@ -96,7 +106,10 @@ fn books_nothing(raw: Option<Raw<'_>>) -> bool {
 fn fill(data: View, fill: &Fill, order: &Order) -> View {
     let leg = &order.legs[0];
     assert_eq!((&fill.account, fill.order.as_ref()), (&account(), Some(&order.id)));
-    assert_eq!((&fill.client_order, &fill.symbol, fill.side), (&order.client_id, &leg.symbol, leg.side));
+    assert_eq!(
+        (&fill.client_order, &fill.symbol, fill.side),
+        (&order.client_id, &leg.symbol, leg.side)
+    );
     assert_eq!(fill.instrument, leg.instrument);
     let row = data.number("price", fill.price.get()).time("timestamp", fill.at);
     // A fill of nothing is refused, so not every number can be read.
@@ -154,7 +167,8 @@ pub(crate) fn event(word: &str, order: &str, more: &str) -> String {
 pub(crate) const AUTHORIZED: &str =
     r#"{"stream":"authorization","data":{"status":"authorized","action":"authenticate"}}"#;
 
-pub(crate) const UNAUTHORIZED: &str = r#"{"stream":"authorization","data":{"status":"unauthorized","action":"listen"}}"#;
+pub(crate) const UNAUTHORIZED: &str =
+    r#"{"stream":"authorization","data":{"status":"unauthorized","action":"listen"}}"#;
 
 pub(crate) const LISTENING: &str = r#"{"stream":"listening","data":{"streams":["account_updates","trade_updates"]}}"#;
 

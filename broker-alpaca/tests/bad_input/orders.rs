@@ -6,7 +6,8 @@ use broker_alpaca::AlpacaBroker;
 use broker_core::journal::Replacement;
 use broker_core::model::{AssetClass, Environment, InstrumentStatus, OrderChange, Payoff};
 use broker_core::{
-    Broker, CancelOutcome, Currency, Delivery, Error, Gate, Instrument, Intent, Order, OrderRef, OrderRequest, Result, Side,
+    Broker, CancelOutcome, Currency, Delivery, Error, Gate, Instrument, Intent, Order, OrderRef, OrderRequest, Result,
+    Side,
 };
 use broker_testkit::bad_input::{Found, List, Raw, View};
 use rust_decimal::Decimal;
@@ -92,13 +93,17 @@ fn or_doubt(read: Result<View>) -> Result<View> {
 
 fn ours(order: &Order, intent: &Intent) -> View {
     let ours = intent.id.get().to_owned();
-    records::order(order).fits("client_order_id", "our id", move |raw| raw.and_then(Raw::text) == Some(ours.clone()))
+    records::order(order).fits("client_order_id", "our id", move |raw| {
+        raw.and_then(Raw::text) == Some(ours.clone())
+    })
 }
 
 fn outcome(outcome: &CancelOutcome) -> View {
     let row = View::new().text("id", outcome.order.get());
     match &outcome.result {
-        Ok(()) => row.fits("status", "a good status", |raw| status(raw).is_some_and(|one| (200..300).contains(&one))),
+        Ok(()) => row.fits("status", "a good status", |raw| {
+            status(raw).is_some_and(|one| (200..300).contains(&one))
+        }),
         Err(error) => refused(row, error),
     }
 }
@@ -108,22 +113,31 @@ fn status(raw: Option<Raw<'_>>) -> Option<u16> {
 }
 
 fn refused(row: View, error: &Error) -> View {
-    let (told, code, message) = (error.status(), error.code().map(str::to_owned), error.message().map(str::to_owned));
-    row.fits("status", "its status", move |raw| status(raw).is_some() && status(raw) == told)
-        .fits("", "the code in its body", move |raw| {
-            let said = raw.and_then(|raw| raw.get("body.code")).map(|raw| raw.source().trim_matches('"').to_owned());
-            code.as_ref().is_none_or(|code| said.is_some_and(|said| views::shown_as(&said, code)))
-        })
-        .fits("", "the message in its body, or all of it", move |raw| {
-            let body = raw.and_then(|raw| raw.get("body"));
-            let shown = message.clone().unwrap_or_default();
-            match body.and_then(|body| body.get("message")?.text()) {
-                // Of two codes there is no telling which one counts.
-                Some(_) if body.is_some_and(|body| matches!(body.find("code"), Found::Twice)) => shown.starts_with('{'),
-                Some(said) => views::shown_as(&said, &shown),
-                None => body.is_none() || !shown.is_empty(),
-            }
-        })
+    let (told, code, message) = (
+        error.status(),
+        error.code().map(str::to_owned),
+        error.message().map(str::to_owned),
+    );
+    row.fits("status", "its status", move |raw| {
+        status(raw).is_some() && status(raw) == told
+    })
+    .fits("", "the code in its body", move |raw| {
+        let said = raw
+            .and_then(|raw| raw.get("body.code"))
+            .map(|raw| raw.source().trim_matches('"').to_owned());
+        code.as_ref()
+            .is_none_or(|code| said.is_some_and(|said| views::shown_as(&said, code)))
+    })
+    .fits("", "the message in its body, or all of it", move |raw| {
+        let body = raw.and_then(|raw| raw.get("body"));
+        let shown = message.clone().unwrap_or_default();
+        match body.and_then(|body| body.get("message")?.text()) {
+            // Of two codes there is no telling which one counts.
+            Some(_) if body.is_some_and(|body| matches!(body.find("code"), Found::Twice)) => shown.starts_with('{'),
+            Some(said) => views::shown_as(&said, &shown),
+            None => body.is_none() || !shown.is_empty(),
+        }
+    })
 }
 
 pub(crate) const PLACED: &str = r#"{"id":"o-71","client_order_id":"ours.1-a_b","created_at":"2026-03-18T14:33:58.547942111Z",

@@ -79,14 +79,20 @@ fn the_handshake_with_a_key() {
     );
     match said(&mut feed, AUTHORIZED).as_slice() {
         [Signal::Send(frame)] => {
-            assert_eq!(text(frame), r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#);
+            assert_eq!(
+                text(frame),
+                r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#
+            );
         }
         other => panic!("{other:?}"),
     }
     assert!(matches!(said(&mut feed, LISTENING).as_slice(), [Signal::Ready]));
     // Each connection signs in anew.
     assert_eq!(opened(&mut feed), (url, first));
-    assert_eq!(opened(&mut feed_of(config().live())).0, "wss://api.alpaca.markets/stream");
+    assert_eq!(
+        opened(&mut feed_of(config().live())).0,
+        "wss://api.alpaca.markets/stream"
+    );
     assert_eq!(format!("{feed:?}"), "TradeUpdates(…9e10)");
 }
 
@@ -100,7 +106,10 @@ fn the_handshake_with_a_token() {
     let refused = AUTHORIZED.replace("authorized", "unauthorized");
     let ((kind, _, _, fatal), shown) = end(&said(&mut feed, &refused));
     assert_eq!((kind, fatal), (ErrorKind::ReauthRequired, true));
-    assert!(shown.contains("authorize the application again") && !shown.contains("granted"), "{shown}");
+    assert!(
+        shown.contains("authorize the application again") && !shown.contains("granted"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -124,7 +133,9 @@ fn refusals_are_fatal_and_say_what_to_do() {
 
 #[test]
 fn recorded_handshakes_read_as_they_must() {
-    let Some(folder) = fixtures::corpus("alpaca") else { return };
+    let Some(folder) = fixtures::corpus("alpaca") else {
+        return;
+    };
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let compact = |text: &str| text.split_whitespace().collect::<String>();
     let authorized = said(&mut feed(), &read("stream_authorization_authorized_authenticate.json"));
@@ -135,7 +146,10 @@ fn recorded_handshakes_read_as_they_must() {
     let ready = said(&mut feed(), &read("stream_listening_ack.json"));
     assert!(matches!(ready.as_slice(), [Signal::Ready]));
     for refused in ["authenticate", "listen"] {
-        let refused = said(&mut feed(), &read(&format!("stream_authorization_unauthorized_{refused}.json")));
+        let refused = said(
+            &mut feed(),
+            &read(&format!("stream_authorization_unauthorized_{refused}.json")),
+        );
         let ((kind, _, _, fatal), _) = end(&refused);
         assert_eq!((kind, fatal), (ErrorKind::Auth, true));
     }
@@ -143,7 +157,9 @@ fn recorded_handshakes_read_as_they_must() {
 
 #[test]
 fn a_recorded_fill_of_a_coin() {
-    let Some(folder) = fixtures::corpus("alpaca") else { return };
+    let Some(folder) = fixtures::corpus("alpaca") else {
+        return;
+    };
     let recorded = std::fs::read_to_string(folder.join("stream_trade_update_fill_crypto.json")).unwrap();
     let events = events(said(&mut feed(), &recorded));
     assert_eq!(events.len(), 2);
@@ -190,7 +206,12 @@ fn a_fill_comes_before_its_order() {
     assert_eq!(fill.order.unwrap().get(), "o-1");
     assert_eq!(fill.client_order.unwrap().get(), "ours-o-1");
     assert_eq!((fill.side, fill.grade, fill.version), (Side::Buy, Grade::Reported, 0));
-    assert_eq!(fill.at, "2026-11-20T15:00:01.5Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap());
+    assert_eq!(
+        fill.at,
+        "2026-11-20T15:00:01.5Z"
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+    );
     // Numbers as they are, too; the average of the order is not the price of the execution.
     let last = update("fill", &order("o-1", "filled", "10", ""), r#","price":189.6,"qty":6"#);
     let events = super::events(said(&mut feed(), &last));
@@ -276,9 +297,18 @@ fn legs_of_a_bracket_come_with_their_parent() {
     let (entry, target, stop) = (order_of(&events[1]), order_of(&events[2]), order_of(&events[3]));
     assert_eq!(entry.links.children, ["target".into(), "stop".into()]);
     assert_eq!(entry.links.group, Some(Group::Bracket));
-    assert_eq!((target.links.parent, target.links.siblings), (Some("entry".into()), vec!["stop".into()]));
-    assert_eq!((target.limit_price, stop.stop_price), (Some("200".parse().unwrap()), Some("180".parse().unwrap())));
-    assert_eq!((stop.links.parent, stop.links.siblings), (Some("entry".into()), vec!["target".into()]));
+    assert_eq!(
+        (target.links.parent, target.links.siblings),
+        (Some("entry".into()), vec!["stop".into()])
+    );
+    assert_eq!(
+        (target.limit_price, stop.stop_price),
+        (Some("200".parse().unwrap()), Some("180".parse().unwrap()))
+    );
+    assert_eq!(
+        (stop.links.parent, stop.links.siblings),
+        (Some("entry".into()), vec!["target".into()])
+    );
     // An exit's own event names neither entry nor sibling: they are remembered, until the exit is done.
     let own = |status: &str| leg("stop", "stop", r#""stop_price":"180""#).replace("held", status);
     let mut links_of = |status: &str| {
@@ -379,7 +409,10 @@ fn broken_frames_are_errors() {
     for broken in [zero, bust, r#"{"stream":"authorization"}"#.to_owned(), "[]".to_owned()] {
         let mut out = Vec::new();
         let frame = broker_core::seam::Frame::Text(broken.clone());
-        assert!(broker_core::live::Feed::read(&mut feed(), &frame, &mut out).is_err(), "{broken}");
+        assert!(
+            broker_core::live::Feed::read(&mut feed(), &frame, &mut out).is_err(),
+            "{broken}"
+        );
         assert!(out.is_empty(), "{broken}");
     }
 }
