@@ -24,9 +24,11 @@ pub(crate) fn records(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result
     })
 }
 
-/// Whether the event is of the parent of a multi-leg order.
+/// Whether the event is of the parent of a multi-leg order, whatever word its class has.
 pub(crate) fn is_multi_leg(wire: &TradeUpdateJson<'_>) -> bool {
-    filled(&wire.order.order_class) == Some("mleg") && filled(&wire.order.symbol).is_none()
+    let order = &wire.order;
+    let has_legs = order.legs.as_ref().is_some_and(|legs| !legs.is_empty());
+    filled(&order.symbol).is_none() && (has_legs || filled(&order.order_class) == Some("mleg"))
 }
 
 fn fill(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Fill> {

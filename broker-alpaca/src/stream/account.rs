@@ -6,17 +6,90 @@ use async_trait::async_trait;
 use broker_core::live::{Feed, Look, Pulse, Signal, Source};
 use broker_core::model::{Event, OrderLinks, Subscription};
 use broker_core::seam::Frame;
-use broker_core::{AccountId, Error, ErrorKind, Order, OrderId, Result};
+use broker_core::{AccountId, Error, ErrorKind, Order, OrderId, Record, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::{Heard, heard, pulse, refused_key, socket};
+use super::{Heard, ended, heard, pulse, refused_key, socket};
 use crate::broker::AlpacaBroker;
 use crate::config::Credentials;
 use crate::map;
 use crate::wire;
 use crate::wire::stream::{AuthorizationJson, DataJson, ListeningJson, MessageJson, TRADE_UPDATES, TradeUpdateJson};
+
+impl AlpacaBroker {
+    /// What a frame of an account's stream tells, in its order: reads again what a program kept of one. A sign of life
+    /// and a step of the handshake tell nothing.
+    ///
+    /// # Errors
+    /// `Decode`: the frame cannot be read. Else what it says itself: a close, a key that is refused, a stream that may
+    /// not be listened to.
+    pub fn read_trade_updates(account: &AccountId, frame: &Frame) -> Result<Vec<Event>> {
+        let text = match heard(frame)? {
+            Heard::Text(text) => text,
+            Heard::Beat => return Ok(Vec::new()),
+            Heard::Closed(error) => return Err(error),
+        };
+        match said(text)? {
+            Said::Update(update) => {
+                let (records, orders) = told(&update, account)?;
+                Ok(events(records, orders).collect())
+            }
+            Said::Refused(words) => Err(Error::new(ErrorKind::Auth).with_message(words)),
+            Said::NotListening => Err(not_permitted()),
+            Said::Authorized | Said::Listening | Said::Other => Ok(Vec::new()),
+        }
+    }
+}
+
+/// What a message says.
+enum Said<'a> {
+    Update(Box<TradeUpdateJson<'a>>),
+    Authorized,
+    /// Not authorized, in these words.
+    Refused(String),
+    Listening,
+    /// A stream that is refused is only left out of the answer.
+    NotListening,
+    /// Streams that Alpaca adds later tell nothing that was asked for.
+    Other,
+}
+
+fn said(text: &str) -> Result<Said<'_>> {
+    let message: MessageJson<'_> = wire::decode(text)?;
+    let data = match message.data {
+        DataJson::Update(update) => return Ok(Said::Update(update)),
+        DataJson::Raw(data) => data.get(),
+    };
+    Ok(match message.stream.get() {
+        // A message that does not name its stream first.
+        TRADE_UPDATES => Said::Update(wire::decode(data)?),
+        "authorization" => match wire::decode::<AuthorizationJson<'_>>(data)?.status.get() {
+            "authorized" => Said::Authorized,
+            word => Said::Refused(format!("the stream answered {word:?}")),
+        },
+        "listening" => {
+            let answer: ListeningJson<'_> = wire::decode(data)?;
+            match answer.streams.iter().any(|name| name.get() == TRADE_UPDATES) {
+                true => Said::Listening,
+                false => Said::NotListening,
+            }
+        }
+        _ => Said::Other,
+    })
+}
+
+/// The records and the orders of an event.
+fn told(update: &TradeUpdateJson<'_>, account: &AccountId) -> Result<(Vec<Record>, Vec<Order>)> {
+    let records = map::update::records(update, account)?;
+    Ok((records, map::order::group(&update.order, account)?))
+}
+
+/// The records first: an order that is filled further than its fills say looks like a hole.
+fn events(records: Vec<Record>, orders: Vec<Order>) -> impl Iterator<Item = Event> {
+    let records = records.into_iter().map(|record| Event::Record(Box::new(record)));
+    records.chain(orders.into_iter().map(|order| Event::Order(Box::new(order))))
+}
 
 /// The feed of one account.
 pub(super) struct TradeUpdates {
@@ -117,51 +190,14 @@ impl TradeUpdates {
     }
 
     fn update(&mut self, update: &TradeUpdateJson<'_>, out: &mut Vec<Signal>) -> Result<()> {
-        // The fill first: an order that is filled further than its fills say looks like a hole.
-        let records = map::update::records(update, &self.account)?;
-        out.extend(records.into_iter().map(|one| told(Event::Record(Box::new(one)))));
+        let (records, mut orders) = told(update, &self.account)?;
         if map::update::is_multi_leg(update) {
             out.push(Signal::Look(Look::Account(self.account.clone())));
         }
-        let mut orders = map::order::group(&update.order, &self.account)?;
         self.relate(&mut orders);
-        out.extend(orders.into_iter().map(|order| told(Event::Order(Box::new(order)))));
+        out.extend(events(records, orders).map(Signal::Event));
         Ok(())
     }
-
-    /// A message of the handshake, or one that does not name its stream first.
-    fn other(&mut self, stream: &str, data: &RawValue, out: &mut Vec<Signal>) -> Result<()> {
-        match stream {
-            TRADE_UPDATES => self.update(&wire::decode(data.get())?, out)?,
-            "authorization" => {
-                let answer: AuthorizationJson<'_> = wire::decode(data.get())?;
-                out.push(match answer.status.get() {
-                    "authorized" => Signal::Send(listen()?),
-                    word => closed_for(refused_key(&self.broker, &format!("the stream answered {word:?}"))),
-                });
-            }
-            "listening" => {
-                let answer: ListeningJson<'_> = wire::decode(data.get())?;
-                let listens = answer.streams.iter().any(|name| name.get() == TRADE_UPDATES);
-                // A stream that is refused is only left out of the answer.
-                out.push(match listens {
-                    true => Signal::Ready,
-                    false => closed_for(
-                        Error::new(ErrorKind::Permission)
-                            .with_message("this key may not listen to trade_updates")
-                            .with_help("use a key of the trading account, or a token with the scope trading"),
-                    ),
-                });
-            }
-            // Streams that Alpaca adds later tell nothing that was asked for.
-            _ => out.push(Signal::Beat),
-        }
-        Ok(())
-    }
-}
-
-fn told(event: Event) -> Signal {
-    Signal::Event(event)
 }
 
 fn text(message: &impl Serialize) -> Result<Frame> {
@@ -194,21 +230,32 @@ impl Feed for TradeUpdates {
                 out.push(Signal::Beat);
                 return Ok(());
             }
-            Heard::Closed(signal) => {
-                out.push(signal);
+            Heard::Closed(error) => {
+                out.push(ended(error));
                 return Ok(());
             }
         };
-        let message: MessageJson<'_> = wire::decode(text)?;
-        match message.data {
-            DataJson::Update(update) => self.update(&update, out),
-            DataJson::Raw(data) => self.other(message.stream.get(), data, out),
-        }
+        let signal = match said(text)? {
+            Said::Update(update) => return self.update(&update, out),
+            Said::Authorized => Signal::Send(listen()?),
+            Said::Refused(words) => closed_for(refused_key(&self.broker, &words)),
+            Said::Listening => Signal::Ready,
+            Said::NotListening => closed_for(not_permitted()),
+            Said::Other => Signal::Beat,
+        };
+        out.push(signal);
+        Ok(())
     }
 
     fn pulse(&self) -> Pulse {
         pulse()
     }
+}
+
+fn not_permitted() -> Error {
+    Error::new(ErrorKind::Permission)
+        .with_message("this key may not listen to trade_updates")
+        .with_help("use a key of the trading account, or a token with the scope trading")
 }
 
 fn listen() -> Result<Frame> {

@@ -194,7 +194,7 @@ enum Heard<'a> {
     Text(&'a str),
     /// Alive, and nothing else.
     Beat,
-    Closed(Signal),
+    Closed(Error),
 }
 
 fn heard(frame: &Frame) -> Result<Heard<'_>> {
@@ -208,13 +208,15 @@ fn heard(frame: &Frame) -> Result<Heard<'_>> {
     })
 }
 
-fn closed(reason: Option<&(u16, String)>) -> Signal {
+fn closed(reason: Option<&(u16, String)>) -> Error {
     let error = Error::new(ErrorKind::Unavailable);
-    Signal::Closed {
-        error: match reason {
-            Some((code, text)) => error.with_code(code.to_string()).with_message(text),
-            None => error.with_message("closed without a reason"),
-        },
-        fatal: false,
+    match reason {
+        Some((code, text)) => error.with_code(code.to_string()).with_message(text),
+        None => error.with_message("closed without a reason"),
     }
+}
+
+/// The end of a connection, after which another one is tried.
+fn ended(error: Error) -> Signal {
+    Signal::Closed { error, fatal: false }
 }

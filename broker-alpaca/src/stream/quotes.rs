@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use broker_core::live::{Feed, Pulse, Signal, Source};
 use broker_core::model::{Event, Subscription};
 use broker_core::seam::Frame;
-use broker_core::{Error, ErrorKind, InstrumentId, Result};
+use broker_core::{Error, ErrorKind, InstrumentId, Quote, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{Heard, Slot, heard, pulse, refused_key, socket};
+use super::{Heard, Slot, ended, heard, pulse, refused_key, socket};
 use crate::broker::AlpacaBroker;
 use crate::config::{self, Credentials};
 use crate::map;
@@ -20,6 +20,62 @@ use crate::wire::stream::MarketJson;
 
 /// After an unclean end the old session lives on for up to 90 s, and new ones are refused until then.
 const SESSION_TAKEN: Duration = Duration::from_secs(5);
+
+impl AlpacaBroker {
+    /// The quotes of a frame of market data, in its order: reads again what a program kept of one. Signs of life, steps
+    /// of the handshake and other channels have none.
+    ///
+    /// # Errors
+    /// `Decode`: the frame cannot be read. Else what it says itself: a close, or an error of the feed with its code.
+    pub fn read_quotes(frame: &Frame) -> Result<Vec<Quote>> {
+        let text = match heard(frame)? {
+            Heard::Text(text) => text,
+            Heard::Beat => return Ok(Vec::new()),
+            Heard::Closed(error) => return Err(error),
+        };
+        let mut quotes = Vec::new();
+        for message in &wire::decode::<Vec<MarketJson<'_>>>(text)? {
+            match message.kind.get() {
+                "q" => quotes.push(quote(message)?),
+                "error" => return Err(trouble(code(message).as_deref(), message.text()).0),
+                _ => {}
+            }
+        }
+        Ok(quotes)
+    }
+}
+
+fn quote(message: &MarketJson<'_>) -> Result<Quote> {
+    let name = message.symbol.as_ref().map(|symbol| symbol.get());
+    let name = name.ok_or_else(|| Error::decode("a quote without its symbol"))?;
+    map::market::quote(name, &message.quote())
+}
+
+fn code(message: &MarketJson<'_>) -> Option<String> {
+    message.code.0.map(|code| code.to_string())
+}
+
+/// An error of the feed, and whether it is fatal: what another connection could cure is not.
+fn trouble(code: Option<&str>, text: &str) -> (Error, bool) {
+    let (kind, fatal) = match code {
+        Some("402") => (ErrorKind::Auth, true),
+        Some("409" | "411") => (ErrorKind::Permission, true),
+        Some("405" | "408" | "410") => (ErrorKind::InvalidRequest, true),
+        Some("406") => (ErrorKind::RateLimited, false),
+        // Too late, too slow, or an error of their own.
+        Some("404" | "407" | "500") => (ErrorKind::Unavailable, false),
+        _ => (ErrorKind::Unknown, false),
+    };
+    let error = Error::new(kind).with_message(text).with_code(code.unwrap_or_default());
+    let error = match code {
+        Some("405") => error.with_help("the free plan has 30 symbols a connection: subscribe to fewer"),
+        Some("406") => error.with_retry_after(SESSION_TAKEN),
+        Some("409") => error.with_help("the plan does not include this feed: choose another with_feed"),
+        Some("411") => error.with_help("the token needs the scope data"),
+        _ => error,
+    };
+    (error, fatal)
+}
 
 /// The feed of one kind of instruments.
 pub(super) struct Quotes {
@@ -107,16 +163,11 @@ impl Quotes {
 
     fn message(&self, message: &MarketJson<'_>, out: &mut Vec<Signal>) -> Result<()> {
         let signal = match (message.kind.get(), message.text()) {
-            ("q", _) => {
-                let name = message.symbol.as_ref().map(|symbol| symbol.get());
-                let name = name.ok_or_else(|| Error::decode("a quote without its symbol"))?;
-                let quote = map::market::quote(name, &message.quote())?;
-                Signal::Event(Event::Quote(Box::new(quote)))
-            }
+            ("q", _) => Signal::Event(Event::Quote(Box::new(quote(message)?))),
             ("success", "connected") => Signal::Send(self.sign_in()?),
             ("success", "authenticated") => Signal::Send(self.subscribe()?),
             ("subscription", _) => self.subscribed(message),
-            ("error", text) => self.trouble(message.code.0.map(|code| code.to_string()).as_deref(), text),
+            ("error", text) => self.trouble(code(message).as_deref(), text),
             // Channels that were not asked for.
             _ => Signal::Beat,
         };
@@ -144,32 +195,13 @@ impl Quotes {
         }
     }
 
-    /// An error of the feed. What another connection could cure is not fatal.
     fn trouble(&self, code: Option<&str>, text: &str) -> Signal {
-        let (kind, fatal) = match code {
-            Some("402") => (ErrorKind::Auth, true),
-            Some("409" | "411") => (ErrorKind::Permission, true),
-            Some("405" | "408" | "410") => (ErrorKind::InvalidRequest, true),
-            Some("406") => (ErrorKind::RateLimited, false),
-            // Too late, too slow, or an error of their own.
-            Some("404" | "407" | "500") => (ErrorKind::Unavailable, false),
-            _ => (ErrorKind::Unknown, false),
-        };
+        let (error, fatal) = trouble(code, text);
         let error = match code {
-            Some("402") => refused_key(&self.broker, text),
-            _ => Error::new(kind).with_message(text),
-        };
-        let error = match code {
-            Some("405") => error.with_help("the free plan has 30 symbols a connection: subscribe to fewer"),
-            Some("406") => error.with_retry_after(SESSION_TAKEN),
-            Some("409") => error.with_help("the plan does not include this feed: choose another with_feed"),
-            Some("411") => error.with_help("the token needs the scope data"),
+            Some(code @ "402") => refused_key(&self.broker, text).with_code(code),
             _ => error,
         };
-        Signal::Closed {
-            error: error.with_code(code.unwrap_or_default()),
-            fatal,
-        }
+        Signal::Closed { error, fatal }
     }
 }
 
@@ -205,8 +237,8 @@ impl Feed for Quotes {
                 out.push(Signal::Beat);
                 return Ok(());
             }
-            Heard::Closed(signal) => {
-                out.push(signal);
+            Heard::Closed(error) => {
+                out.push(ended(error));
                 return Ok(());
             }
         };

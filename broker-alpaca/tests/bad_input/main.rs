@@ -8,6 +8,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod frames;
+mod orders;
 mod records;
 mod views;
 
@@ -42,7 +44,13 @@ impl Wire {
                 .uri()
                 .query()
                 .is_some_and(|query| query.contains("asset_class=crypto"));
-            let body = if coins { Bytes::from_static(b"[]") } else { body };
+            // An order is read before it is changed; the body under test answers the change.
+            let old = request.method() == http::Method::GET && request.uri().path().ends_with(orders::OLD);
+            let body = match (coins, old) {
+                (true, _) => Bytes::from_static(b"[]"),
+                (_, true) => Bytes::from_static(orders::OLD_ORDER.as_bytes()),
+                _ => body,
+            };
             Ok(http::Response::builder().status(status).body(body).unwrap())
         });
         let config = AlpacaConfig::new("PKTESTTESTTESTTEST01", "not-a-secret")
@@ -63,7 +71,7 @@ impl Wire {
         F: Future<Output = Result<View>>,
     {
         move |body| {
-            if status != 200 && std::str::from_utf8(body).is_err() {
+            if status >= 400 && std::str::from_utf8(body).is_err() {
                 // A refusal may be in any encoding, and what is none is replaced in its words.
                 return Err(broker_core::Error::decode("no UTF-8"));
             }
@@ -286,6 +294,31 @@ const ENDPOINTS: &[Endpoint] = &[
             }),
         )
     }),
+    ("place", |wire, (name, body)| {
+        let intent = orders::intent(&body);
+        Subject::new(
+            name,
+            body,
+            wire.reads(200, move |broker| orders::place(broker, intent.clone())),
+        )
+    }),
+    ("replace", |wire, (name, body)| {
+        let intent = orders::intent(&body);
+        Subject::new(
+            name,
+            body,
+            wire.reads(200, move |broker| orders::replace(broker, intent.clone())),
+        )
+    }),
+    ("cancel all", |wire, (name, body)| {
+        Subject::new(name, body, wire.reads(207, orders::cancel_all))
+    }),
+    ("trade update", |_, (name, body)| {
+        Subject::new(name, body, frames::trade_update)
+    }),
+    ("market data", |_, (name, body)| {
+        Subject::new(name, body, frames::market_data)
+    }),
 ];
 
 /// The project's own bodies.
@@ -340,8 +373,53 @@ fn own() -> Vec<(&'static str, Named)> {
             "text",
             r#"{"message":"client_order_id must be unique","code":"40010001"}"#,
         ),
+        text("place", "whole", orders::PLACED),
+        file("place", "bracket.json"),
+        text("replace", "whole", orders::PLACED),
+        text("cancel all", "each end", orders::CANCELED),
+        text("trade update", "fill", &frames::event("fill", orders::PLACED, FILLED)),
+        text(
+            "trade update",
+            "part",
+            &frames::event("partial_fill", orders::PLACED, FILLED),
+        ),
+        text("trade update", "cancel", &frames::event("canceled", orders::PLACED, "")),
+        text(
+            "trade update",
+            "replaced",
+            &frames::event("replaced", &fixture("oco.json"), ""),
+        ),
+        text(
+            "trade update",
+            "bust",
+            &frames::event("trade_bust", orders::PLACED, TAKEN_BACK),
+        ),
+        text(
+            "trade update",
+            "correction",
+            &frames::event("trade_correct", orders::PLACED, CORRECTED),
+        ),
+        text(
+            "trade update",
+            "bracket",
+            &frames::event("new", &fixture("bracket.json"), ""),
+        ),
+        text("trade update", "legs", &frames::event("fill", MULTI_LEG, FILLED)),
+        text("trade update", "authorized", frames::AUTHORIZED),
+        text("trade update", "unauthorized", frames::UNAUTHORIZED),
+        text("trade update", "listening", frames::LISTENING),
+        text("market data", "quotes", frames::QUOTES),
+        text("market data", "subscribed", frames::SUBSCRIBED),
+        text("market data", "wrong key", frames::TROUBLES[0]),
+        text("market data", "taken", frames::TROUBLES[1]),
+        text("market data", "slow", frames::TROUBLES[2]),
     ]
 }
+
+/// What events have beside their order.
+const FILLED: &str = r#","price":"99.995","qty":2.5,"position_qty":"2.5""#;
+const TAKEN_BACK: &str = r#","previous_execution_id":"e-16","price":"99.995","qty":"2.5""#;
+const CORRECTED: &str = r#","previous_execution_id":"e-16","price":"99.99","qty":"2.5""#;
 
 /// Recorded and published bodies, and by what they are read.
 const RECORDED: &[(&str, &str)] = &[
@@ -372,6 +450,13 @@ const RECORDED: &[(&str, &str)] = &[
     ("configurations", "account_configurations"),
     ("error", "error_body_with_extra_field"),
     ("error", "error_422_subpenny_limit_price"),
+    ("place", "order_limit_accepted"),
+    ("place", "order_option_pending_new"),
+    ("cancel all", "cancel_all_207_with_bodies"),
+    ("trade update", "stream_trade_update_fill_crypto"),
+    ("trade update", "stream_authorization_authorized_authenticate"),
+    ("trade update", "stream_authorization_unauthorized_authenticate"),
+    ("trade update", "stream_listening_ack"),
 ];
 
 #[test]

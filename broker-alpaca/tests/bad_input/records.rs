@@ -68,10 +68,7 @@ pub(crate) fn orders(orders: &[Order]) -> View {
             _ => groups.push((order, Vec::new())),
         }
     }
-    let rows = groups.into_iter().map(|(parent, legs)| {
-        let legs = legs.into_iter().map(|leg| one(leg, true)).collect();
-        one(parent, false).list(List::rows("legs", legs).or_nothing())
-    });
+    let rows = groups.into_iter().map(|(parent, legs)| with_legs(parent, legs));
     // Made before the window that was asked for.
     let early = |raw: Raw<'_>| {
         raw.get("created_at")
@@ -79,6 +76,17 @@ pub(crate) fn orders(orders: &[Order]) -> View {
             .is_some_and(|at| at.as_str() < "1970-01-02")
     };
     View::new().list(List::rows("", rows.collect()).skipping(early))
+}
+
+/// One order, and behind it its legs.
+pub(crate) fn group(orders: &[Order]) -> View {
+    with_legs(&orders[0], orders[1..].iter().collect())
+}
+
+fn with_legs(parent: &Order, legs: Vec<&Order>) -> View {
+    assert!(legs.iter().all(|leg| leg.links.parent.as_ref() == Some(&parent.id)));
+    let legs = legs.into_iter().map(|leg| one(leg, true)).collect();
+    one(parent, false).list(List::rows("legs", legs).or_nothing())
 }
 
 /// One order alone.

@@ -280,7 +280,7 @@ pub(crate) fn quotes(quotes: &[Quote]) -> View {
     View::new().list(List::rows("quotes", quotes.iter().map(row).collect()).in_any_order())
 }
 
-fn quote(row: View, quote: &Quote) -> View {
+pub(crate) fn quote(row: View, quote: &Quote) -> View {
     let price = |row: View, path: &'static str, price: Option<Price>| match price {
         Some(price) => row.number(path, price.get()),
         None => row.fits(path, "no price", |raw| {
@@ -432,6 +432,6 @@ pub(crate) fn error(error: Error) -> Result<View> {
 }
 
 /// Whether a text begins as an error shows it, which cuts what is longer than 400 characters.
-fn shown_as(text: &str, shown: &str) -> bool {
+pub(crate) fn shown_as(text: &str, shown: &str) -> bool {
     text.chars().take(390).eq(shown.chars().take(390))
 }

@@ -56,7 +56,6 @@ impl Debug for Source {
 }
 
 /// What follows from a frame.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Signal {
     /// Something to deliver: an order, a record, a position, balances, a quote.
@@ -76,6 +75,23 @@ pub enum Signal {
         /// Connecting again cannot help: a dead key, a missing permission.
         fatal: bool,
     },
+}
+
+/// Shows of a frame to be sent nothing: it may hold the key.
+impl Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Send(_) => f.write_str("Send(…)"),
+            Self::Ready => f.write_str("Ready"),
+            Self::Beat => f.write_str("Beat"),
+            Self::Look(look) => f.debug_tuple("Look").field(look).finish(),
+            Self::Closed { error, fatal } => {
+                let mut shown = f.debug_struct("Closed");
+                shown.field("error", error).field("fatal", fatal).finish()
+            }
+        }
+    }
 }
 
 /// What is to be read back at once.

@@ -191,12 +191,17 @@ impl View {
         self.with(path, Claim::Fits(what, Box::new(rule)))
     }
 
-    /// What the model got from an object in it, which must be there. The object has no lists of its own.
+    /// What the model got from an object in it, which must be there.
     #[must_use]
     pub fn inside(mut self, path: &str, view: View) -> Self {
-        let fields = view.fields.into_iter();
-        self.fields
-            .extend(fields.map(|(field, claim)| (format!("{path}.{field}").into(), claim)));
+        let join = |inner: Path| Path::from(format!("{path}.{inner}"));
+        let fields = view.fields.into_iter().map(|(field, claim)| (join(field), claim));
+        self.fields.extend(fields);
+        let lists = view.lists.into_iter().map(|list| List {
+            path: join(list.path),
+            ..list
+        });
+        self.lists.extend(lists);
         self
     }
 

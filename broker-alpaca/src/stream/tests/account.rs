@@ -358,6 +358,12 @@ fn a_fill_of_a_multi_leg_order_is_looked_up() {
         sides,
         [("AAPL261218C00250000", Side::Buy), ("AAPL261218C00260000", Side::Sell)]
     );
+    // Its class in a word that nobody knows: it names no symbol, so its legs say what it is.
+    let renamed = parent.replacen(r#""1.28","order_class":"mleg""#, r#""1.28","order_class":"combo""#, 1);
+    assert_ne!(renamed, parent);
+    let mut signals = said(&mut feed(), &update("fill", &renamed, r#","price":"1.28","qty":"1""#));
+    assert!(matches!(signals.remove(0), Signal::Look(Look::Account(_))));
+    assert_eq!(super::events(signals).len(), 3);
 }
 
 #[test]

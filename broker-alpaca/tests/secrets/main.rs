@@ -3,24 +3,30 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod calls;
+mod looking;
+mod stage;
+mod streams;
+
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
-use broker_alpaca::{AlpacaBroker, AlpacaConfig, AlpacaOAuth, PortfolioQuery, PortfolioStep};
-use broker_core::model::{CandleQuery, InstrumentQuery, Interval, Window};
-use broker_core::seam::{
-    Answer, Carrier, MemoryTransport as Scripted, OpenRequest, Request, SeededRng, SystemClock, Transport,
-    VirtualRuntime,
-};
-use broker_core::{AccountId, Broker, Context, Error, HistoryQuery, MarketData, OrderQuery, OrderRef, Result};
+use broker_alpaca::{AlpacaBroker, AlpacaConfig, AlpacaOAuth};
+use broker_core::journal::{IntentJournal, MemoryJournal};
+use broker_core::model::{Event, Subscription};
+use broker_core::seam::{MemoryTransport as Scripted, SeededRng, SystemClock, VirtualRuntime};
+use broker_core::{AccountId, Broker, BrokerExt, Context, Error};
 use broker_sim::HistoryPlan;
-use broker_sim::wire::{Fault, FaultPlan, LoopbackServer, MemoryTransport, RetryHint, Venue, When, share};
+use broker_sim::wire::{Fault, FaultPlan, LoopbackServer, RetryHint, Venue, When, share};
+use broker_sync::SqliteJournal;
 use broker_testkit::canary::{Canaries, TraceLog};
+use calls::{READS, WRITES};
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use looking::Looking;
+use stage::Stage;
 
 const KEY_ID: &str = "PKQZ7CANARY4VJ9WKQDX";
 const SECRET: &str = "cAnArY+s3/Kq9=xV7%mT2\"zR";
@@ -29,7 +35,7 @@ const CLIENT_SECRET: &str = "cL13nT/cAnArY+77q==";
 const CODE: &str = "c0d3CaNaRy91xW/z+";
 
 fn now() -> DateTime<Utc> {
-    "2026-06-30T21:00:00Z".parse().unwrap()
+    "2026-06-30T15:00:00Z".parse().unwrap()
 }
 
 /// What must be seen nowhere.
@@ -42,95 +48,12 @@ fn secrets() -> Canaries {
         .with("code", CODE)
 }
 
-type Ask = for<'a> fn(&'a AlpacaBroker, &'a AccountId, &'a mut Looking) -> Asked<'a>;
-type Asked<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
-
-/// What is looked for, and where it was looked.
-struct Looking {
-    /// In everything.
-    secrets: Canaries,
-    /// In errors and logs.
-    numbers: Canaries,
-    answers: u64,
-    errors: u64,
-    what: String,
+/// This happens to these requests.
+fn plan(when: &When, fault: Option<&Fault>) -> FaultPlan {
+    fault.map_or_else(FaultPlan::none, |fault| {
+        FaultPlan::none().rule(when.clone(), fault.clone())
+    })
 }
-
-impl Looking {
-    fn new(account: &AccountId, number: &str) -> Self {
-        Self {
-            secrets: secrets(),
-            numbers: Canaries::new()
-                .with("account id", account.get())
-                .with("account number", number),
-            answers: 0,
-            errors: 0,
-            what: String::new(),
-        }
-    }
-
-    fn result<T: std::fmt::Debug>(&mut self, result: &Result<T>) {
-        match result {
-            Ok(answer) => {
-                self.answers += 1;
-                self.secrets.look_at(&self.what, answer);
-            }
-            Err(error) => self.error(error),
-        }
-    }
-
-    fn error(&mut self, error: &Error) {
-        self.errors += 1;
-        for canaries in [&mut self.secrets, &mut self.numbers] {
-            canaries.look_at_error(&self.what, error);
-        }
-    }
-
-    fn log(&mut self, what: &str, text: &str) {
-        for canaries in [&mut self.secrets, &mut self.numbers] {
-            canaries.look(what, text);
-        }
-    }
-
-    fn nothing_was_seen(&self) {
-        for canaries in [&self.secrets, &self.numbers] {
-            assert!(canaries.looked() > 0);
-            assert!(canaries.hits().is_empty(), "{:#?}", canaries.hits());
-        }
-    }
-}
-
-/// One line a call: what it is called, and how it is made.
-macro_rules! calls {
-    ($($name:literal => |$broker:ident, $account:ident| $call:expr,)*) => {
-        &[$(($name, |$broker, $account, looking| Box::pin(async move {
-            let result = $call;
-            looking.result(&result);
-        }))),*]
-    };
-}
-
-/// Every call of the broker.
-const CALLS: &[(&str, Ask)] = calls! {
-    "probe" => |broker, _account| broker.probe().await,
-    "accounts" => |broker, _account| broker.accounts().await,
-    "balances" => |broker, account| broker.balances(account).await,
-    "positions" => |broker, account| broker.positions(account).await,
-    "instruments" => |broker, _account| broker.instruments(&InstrumentQuery::Symbols(vec!["AAPL".into(), "AAPL260116C00150000".into()])).await,
-    "all instruments" => |broker, _account| broker.instruments(&InstrumentQuery::All).await,
-    "option contracts" => |broker, _account| broker.option_contracts(&"AAPL".into(), now().date_naive(), now().date_naive(), None).await,
-    "order" => |broker, account| broker.order(&OrderRef::by_id(account, "no-such-order".into())).await,
-    "order by our id" => |broker, account| broker.order(&OrderRef::by_client_id(account, "ours".into())).await,
-    "orders" => |broker, account| broker.orders(&OrderQuery::placed(account, Window::All), None).await,
-    "history" => |broker, account| broker.history(&HistoryQuery::last_days(account, 5).with_raw(), None).await,
-    "another's history" => |broker, _account| broker.history(&HistoryQuery::last_days(&"1234567890".into(), 5), None).await,
-    "configurations" => |broker, _account| broker.configurations().await,
-    "portfolio history" => |broker, _account| broker.portfolio_history(&PortfolioQuery::last_days(5, PortfolioStep::Day)).await,
-    "snapshots" => |broker, _account| broker.stock_snapshots(&["AAPL".into()]).await,
-    "quotes" => |broker, _account| broker.quotes(&["AAPL".into(), "BTC/USD".into()]).await,
-    "candles" => |broker, _account| broker.candles(&CandleQuery::new("AAPL".into(), Interval::Day, now() - chrono::Duration::days(5), now()), None).await,
-    "hours" => |broker, _account| broker.hours(&"AAPL".into(), now(), now() + chrono::Duration::days(5)).await,
-};
 
 /// Every kind of damage. What a fault says in the venue's place is what a gateway would say.
 fn faults() -> Vec<Option<Fault>> {
@@ -193,105 +116,81 @@ fn configs() -> [(&'static str, AlpacaConfig); 2] {
     ]
 }
 
-/// Looks at what a request that is signed shows of itself, and sends it.
-#[derive(Debug)]
-struct Watching {
-    inner: MemoryTransport,
-    shown: Arc<Mutex<Vec<String>>>,
-}
-
-#[async_trait]
-impl Transport for Watching {
-    async fn send(&self, request: Request) -> Result<Answer> {
-        self.shown
-            .lock()
-            .unwrap()
-            .push(format!("{request:?} {request:#?} {:?}", request.http));
-        let answer = self.inner.send(request).await;
-        self.shown.lock().unwrap().push(format!("{answer:?}"));
-        answer
-    }
-
-    async fn open(&self, request: OpenRequest) -> Result<Box<dyn Carrier>> {
-        self.inner.open(request).await
-    }
-}
-
 #[test]
 fn no_call_shows_a_secret_whatever_goes_wrong() {
     let log = TraceLog::new();
     let _traced = tracing::subscriber::set_default(log.subscriber());
     for (credentials, config) in configs() {
-        let runtime = VirtualRuntime::starting_at(now());
-        let clock = Arc::new(runtime.clock());
-        let rng = Arc::new(SeededRng::new(1));
-        let venue = builder().build().unwrap();
-        let venue: Arc<Mutex<dyn Venue>> = share(venue);
-        let inner = MemoryTransport::new(venue, clock.clone(), rng.clone(), clock.clone());
-        let (faults_at_work, recorder) = (inner.faults().clone(), inner.recorder().clone());
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let transport = Arc::new(Watching {
-            inner,
-            shown: Arc::clone(&shown),
-        });
-        let context = Context::new(clock.clone(), rng, clock, transport);
-        let broker = AlpacaBroker::new(
-            config
-                .clone()
-                .with_context(context.clone())
-                .with_requests_per_minute(100_000),
-        )
-        .unwrap();
-        let account = runtime.block_on(broker.accounts()).unwrap().remove(0);
-        let mut looking = Looking::new(&account.id, account.name.as_ref().unwrap().get());
-        for fault in faults() {
-            let plan = fault
-                .clone()
-                .map_or_else(FaultPlan::none, |fault| FaultPlan::none().rule(When::always(), fault));
-            faults_at_work.set(plan);
-            for (name, ask) in CALLS {
-                looking.what = format!("{credentials}, {fault:?}, {name}");
-                runtime.block_on(ask(&broker, &account.id, &mut looking));
+        let file = std::env::temp_dir().join(format!("secrets-{credentials}-{}.sqlite", std::process::id()));
+        let journal: Arc<dyn IntentJournal> = match credentials {
+            "key" => Arc::new(MemoryJournal::default()),
+            _ => Arc::new(SqliteJournal::open(&file).unwrap()),
+        };
+        let mut stage = Stage::with(config, journal);
+        let (broker, account) = (stage.broker.clone(), stage.account.clone());
+        // With every request harmed nothing in doubt is ever settled; with the writes alone it is.
+        let all = faults().into_iter().map(|fault| (READS, When::always(), fault));
+        let writes = When::always().matching(|request| request.method != "GET");
+        let none: &[calls::Call] = &[];
+        let writes = faults()
+            .into_iter()
+            .flatten()
+            .map(|fault| (none, writes.clone(), Some(fault)));
+        for (reads, when, fault) in all.chain(writes) {
+            stage.faults.set(FaultPlan::none());
+            stage.runtime.block_on(calls::stand(&broker, &account));
+            stage.buy();
+            stage.faults.set(plan(&when, fault.as_ref()));
+            for (name, ask) in reads.iter().chain(WRITES) {
+                stage.looking.what = format!("{credentials}, {fault:?}, {name}");
+                stage.runtime.block_on(ask(&broker, &account, &mut stage.looking));
             }
         }
-        for (what, value) in [
-            ("config", &config as &dyn std::fmt::Debug),
-            ("broker", &broker),
-            ("context", &context),
-            ("limiter", context.limiter()),
-            ("capabilities", broker.capabilities()),
-            ("recorder", &recorder),
-            ("records", &recorder.requests()),
-        ] {
-            looking.secrets.look_at(what, value);
-            looking.numbers.look_at(what, value);
-        }
-        for text in shown.lock().unwrap().iter() {
-            looking.log("a signed request or an answer", text);
-        }
+        // A last one, so that the journal has something to show.
+        stage.faults.set(plan(&When::always(), Some(&Fault::DropAnswer)));
+        let last = stage.runtime.block_on(broker.place_once(&account, calls::request()));
+        stage.looking.result("place_once", &last);
+        assert!(stage.open_intents() > 0);
+        stage.look_around();
         let traced = log.text();
+        let (counts, looking) = (stage.faults.counts(), &mut stage.looking);
         looking.log("tracing", &traced);
         println!(
-            "{credentials}: {} answers, {} errors, {} bytes traced, faults {:?}",
+            "{credentials}: {} answers, {} errors, {} bytes traced, faults {counts:?}, {:?}, {:?}",
             looking.answers,
             looking.errors,
             traced.len(),
-            faults_at_work.counts()
+            looking.words,
+            looking.by_call
         );
         looking.nothing_was_seen();
         assert!(
-            traced.contains("retrying") && traced.contains("op=\"positions\""),
+            traced.contains("retrying") && traced.contains("op=\"positions\"") && traced.contains("op=\"place\""),
             "the log is of these calls"
         );
-        assert!(
-            looking.answers >= 15 && looking.errors >= 150,
-            "{} {}",
-            looking.answers,
-            looking.errors
-        );
+        assert!(looking.answers >= 30 && looking.errors >= 250, "{:?}", looking.by_call);
+        for (name, _) in WRITES {
+            assert!(
+                looking.by_call[*name].0 > 0,
+                "{name} never answered: {:?}",
+                looking.by_call
+            );
+        }
+        let ends = [
+            "Accepted(",
+            "Rejected(",
+            "InDoubt(",
+            "Recovery {",
+            "Ticket(",
+            "Intent {",
+        ];
+        looking.has_shown(&ends);
         // The secrets were on the wire, else there would have been nothing to see.
-        assert_eq!(faults_at_work.counts().len(), 19);
+        assert_eq!(counts.len(), 19);
         log.clear();
+        if credentials != "key" {
+            std::fs::remove_file(file).unwrap();
+        }
     }
 }
 
@@ -308,26 +207,39 @@ async fn no_call_shows_a_secret_over_a_real_socket() {
         let account = broker.accounts().await.unwrap().remove(0);
         let mut looking = Looking::new(&account.id, account.name.as_ref().unwrap().get());
         for fault in [None, Some(Fault::ExpiredToken)] {
-            let plan = fault
-                .clone()
-                .map_or_else(FaultPlan::none, |fault| FaultPlan::none().rule(When::always(), fault));
-            server.faults().set(plan);
-            for (name, ask) in CALLS {
+            server.faults().set(FaultPlan::none());
+            calls::stand(&broker, &account.id).await;
+            server.faults().set(plan(&When::always(), fault.as_ref()));
+            for (name, ask) in READS.iter().chain(WRITES) {
                 looking.what = format!("loopback, {credentials}, {fault:?}, {name}");
                 ask(&broker, &account.id, &mut looking).await;
             }
         }
+        server.faults().set(FaultPlan::none());
+        let subscription = Subscription::account(&account.id);
+        let mut events = broker.streaming().unwrap().subscribe(&subscription).await.unwrap();
+        // Its first snapshot ends with them.
+        loop {
+            let event = events.next().await.unwrap();
+            looking.value(&event);
+            if matches!(event, Event::Balances(_)) {
+                break;
+            }
+        }
+        let sockets = server.recorder().sockets();
+        assert!(!sockets.is_empty() && sockets.iter().all(|socket| socket.path == "/stream"));
+        looking.value(&sockets);
         let records = server.recorder().requests();
         looking.secrets.look_at("records", &records);
         looking.log("tracing", &log.text());
         looking.nothing_was_seen();
         assert!(
-            looking.answers >= 12 && looking.errors >= CALLS.len() as u64,
+            looking.answers >= 12 && looking.errors >= READS.len() as u64,
             "{} {}",
             looking.answers,
             looking.errors
         );
-        assert!(records.len() >= CALLS.len());
+        assert!(records.len() >= (READS.len() + WRITES.len()));
     }
     // Below the pipeline the HTTP client tells of itself, too.
     assert!(
@@ -370,8 +282,8 @@ fn a_broken_account_does_not_show_its_number() {
         looking.what = body;
         let asked = runtime.block_on(async { (broker.accounts().await, broker.balances(&account).await) });
         assert!(asked.0.is_err() || asked.1.is_err(), "{}", looking.what);
-        looking.result(&asked.0.map(|_| ()));
-        looking.result(&asked.1.map(|_| ()));
+        looking.result("accounts", &asked.0.map(|_| ()));
+        looking.result("balances", &asked.1.map(|_| ()));
     }
     looking.log("tracing", &log.text());
     looking.nothing_was_seen();
@@ -440,11 +352,12 @@ fn a_sign_in_shows_no_secret() {
 fn a_planted_leak_is_found() {
     let number = "PA3TEST00017";
     let mut looking = Looking::new(&"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10".into(), number);
-    looking.result::<()>(&Err(Error::decode(format!("no such key: {KEY_ID}"))));
-    looking.result(&Ok(format!("Authorization: Bearer {TOKEN}")));
-    looking.result::<()>(&Err(
-        Error::decode("unreadable").with_source(std::io::Error::other(number))
-    ));
+    looking.result::<()>("planted", &Err(Error::decode(format!("no such key: {KEY_ID}"))));
+    looking.result("planted", &Ok(format!("Authorization: Bearer {TOKEN}")));
+    looking.result::<()>(
+        "planted",
+        &Err(Error::decode("unreadable").with_source(std::io::Error::other(number))),
+    );
     looking.log("tracing", &format!("{:?}", SECRET.as_bytes()));
     let seen: Vec<_> = looking
         .secrets
