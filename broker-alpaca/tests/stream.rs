@@ -224,7 +224,10 @@ fn everything_that_happens_to_orders_comes_once_and_in_order() {
                 ["o2 limit pending_new 0", "o2 limit new 0"]
             );
             trading.cancel(&resting.reference()).await.unwrap();
-            assert_eq!(stage.during(&mut events, 1).await, ["o2 limit canceled 0"]);
+            assert_eq!(
+                stage.during(&mut events, 1).await,
+                ["o2 limit canceled 0"]
+            );
             let resting = stage.place(limit(Side::Buy, "10", "99.00")).await;
             let change = OrderChange::new().with_limit_price(price("99.50"));
             let replaced = stage.broker.replace_once(&resting.reference(), change).await.unwrap();
@@ -301,18 +304,12 @@ fn busts_and_corrections_take_fills_back() {
             let mut venue = stage.venue.lock().unwrap();
             let account = venue.account().clone();
             let engine = venue.engine_mut();
-            let fill = engine
-                .log(&account)
-                .unwrap()
-                .iter()
-                .find_map(|entry| match &entry.record {
-                    Record::Fill(fill) => Some(fill.id.clone()),
-                    _ => None,
-                });
+            let fill = engine.log(&account).unwrap().iter().find_map(|entry| match &entry.record {
+                Record::Fill(fill) => Some(fill.id.clone()),
+                _ => None,
+            });
             let now = stage.clock.now();
-            engine
-                .correct(&account, &fill.clone().unwrap(), price("99.99"), now)
-                .unwrap();
+            engine.correct(&account, &fill.clone().unwrap(), price("99.99"), now).unwrap();
             engine.bust(&account, &fill.unwrap(), now).unwrap();
         }
         let told = stage.during(&mut events, 15).await;
@@ -340,25 +337,14 @@ fn a_wrong_key_is_an_error_that_says_what_to_do() {
     let guess = AlpacaConfig::new(AlpacaVenue::KEY_ID, "guess").with_context(stage.broker.context().clone());
     let guess = AlpacaBroker::new(guess).unwrap();
     let quotes = Subscription::quotes(["AAPL".into()]);
-    let refused = stage
-        .runtime
-        .block_on(guess.streaming().unwrap().subscribe(&quotes))
-        .err()
-        .unwrap();
+    let refused = stage.runtime.block_on(guess.streaming().unwrap().subscribe(&quotes)).err().unwrap();
     let account = Subscription::account(&stage.account);
-    let unknown = stage
-        .runtime
-        .block_on(guess.streaming().unwrap().subscribe(&account))
-        .err()
-        .unwrap();
+    let unknown = stage.runtime.block_on(guess.streaming().unwrap().subscribe(&account)).err().unwrap();
     for (error, operation) in [(refused, "subscribe"), (unknown, "account")] {
         assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
         assert_eq!(error.operation(), Some(operation));
         let shown = error.to_string();
-        assert!(
-            shown.contains("a paper key is used on paper") && !shown.contains("guess"),
-            "{shown}"
-        );
+        assert!(shown.contains("a paper key is used on paper") && !shown.contains("guess"), "{shown}");
     }
     assert_eq!(stage.runtime.run_until_idle(), 0);
     assert_eq!(stage.recorder.open_sockets(), 0);
@@ -379,11 +365,7 @@ fn a_key_that_is_refused_on_the_order_stream_ends_the_subscription() {
     let config = AlpacaConfig::new(AlpacaVenue::KEY_ID, AlpacaVenue::SECRET_KEY).with_context(context);
     let broker = AlpacaBroker::new(config).unwrap();
     let subscription = Subscription::account(&"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10".into());
-    let error = stage
-        .runtime
-        .block_on(broker.streaming().unwrap().subscribe(&subscription))
-        .err()
-        .unwrap();
+    let error = stage.runtime.block_on(broker.streaming().unwrap().subscribe(&subscription)).err().unwrap();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Auth, Some("subscribe")));
     assert_eq!(error.broker().unwrap().get(), "alpaca");
     assert!(error.to_string().contains("a paper key is used on paper"), "{error}");
@@ -468,16 +450,10 @@ fn one_stream_a_feed_and_free_again_after_a_drop() {
         let requests = stage.recorder.requests().len();
         let error = stage.subscribe(&apple).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(
-            error.to_string().contains("name all instruments in one subscription"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("name all instruments in one subscription"), "{error}");
         assert_eq!(stage.recorder.requests().len(), requests, "nothing is sent");
         // Coins have a connection of their own, and so has each stream of the account.
-        let coins = stage
-            .subscribe(&Subscription::quotes(["BTC/USD".into()]))
-            .await
-            .unwrap();
+        let coins = stage.subscribe(&Subscription::quotes(["BTC/USD".into()])).await.unwrap();
         let account = Subscription::account(&stage.account);
         let both = join(stage.subscribe(&account), stage.subscribe(&account)).await;
         let both = (both.0.unwrap(), both.1.unwrap());
@@ -584,10 +560,7 @@ fn a_dropped_stream_closes_its_socket_and_leaves_no_task() {
     assert_eq!(stage.runtime.run_until_idle(), 0);
     // Neither key is in the record of what was said.
     let said = format!("{:?}", stage.recorder.sockets());
-    assert!(
-        said.contains("trade_updates") && !said.contains(AlpacaVenue::SECRET_KEY),
-        "{said}"
-    );
+    assert!(said.contains("trade_updates") && !said.contains(AlpacaVenue::SECRET_KEY), "{said}");
 }
 
 #[test]

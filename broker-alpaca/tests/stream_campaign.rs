@@ -10,7 +10,9 @@ use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::OrderChange;
 use broker_core::seam::{Rng, SeededRng, VirtualRuntime};
-use broker_core::{AccountId, Broker, Context, Currency, InstrumentId, Money, OrderRequest, Price, Qty, Record, Side};
+use broker_core::{
+    AccountId, Broker, Context, Currency, InstrumentId, Money, OrderRequest, Price, Qty, Record, Side,
+};
 use broker_sim::wire::{Faults, MemoryTransport, Recorder, share};
 use broker_sim::{AccountSpec, Calendar, Catalogue, Engine};
 use broker_testkit::planted::{Planted, PlantedBug};
@@ -90,9 +92,7 @@ fn engine(seed: u64, now: DateTime<Utc>) -> Engine {
         .unwrap();
     let cash = Money::new(1_000_000_000.into(), Currency::USD);
     engine.deposit(&"A1".into(), cash, now).unwrap();
-    SHARES
-        .iter()
-        .for_each(|(symbol, _)| quote(&mut engine, symbol, (9_990, 10_010), 100_000, now));
+    SHARES.iter().for_each(|(symbol, _)| quote(&mut engine, symbol, (9_990, 10_010), 100_000, now));
     engine
 }
 
@@ -147,11 +147,7 @@ impl Stage for AlpacaStage {
         let engine = venue.0.engine_mut();
         let what = rng.below(40);
         if what < 2 {
-            let open: Vec<_> = engine
-                .open_orders(&account)
-                .unwrap()
-                .map(|one| one.order().id.clone())
-                .collect();
+            let open: Vec<_> = engine.open_orders(&account).unwrap().map(|one| one.order().id.clone()).collect();
             if open.is_empty() {
                 return;
             }
@@ -159,13 +155,7 @@ impl Stage for AlpacaStage {
             // An order that is on its way out is left alone.
             let _ = match what {
                 0 => engine.cancel(&account, id, now),
-                _ => engine.replace(
-                    &account,
-                    id,
-                    &OrderChange::new().with_qty(Qty::new(90.into()).unwrap()),
-                    None,
-                    now,
-                ),
+                _ => engine.replace(&account, id, &OrderChange::new().with_qty(Qty::new(90.into()).unwrap()), None, now),
             };
             return;
         }
@@ -186,14 +176,10 @@ impl Stage for AlpacaStage {
     fn truth(&self) -> Truth {
         let venue = self.venue();
         let (engine, account) = (venue.0.engine(), venue.0.account());
-        let fills = engine
-            .log(account)
-            .unwrap()
-            .iter()
-            .filter_map(|entry| match &entry.record {
-                Record::Fill(fill) => Some(fill),
-                Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,
-            });
+        let fills = engine.log(account).unwrap().iter().filter_map(|entry| match &entry.record {
+            Record::Fill(fill) => Some(fill),
+            Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,
+        });
         Truth::new(fills, &venue.0.orders(), &engine.positions(account).unwrap())
     }
 }
@@ -238,21 +224,11 @@ fn a_million_events_lose_nothing() {
             "cut_body",
             "delay_answer",
         ] {
-            assert!(
-                report.hits.get(fault).is_some_and(|hits| *hits > 0),
-                "{fault}: {report}"
-            );
+            assert!(report.hits.get(fault).is_some_and(|hits| *hits > 0), "{fault}: {report}");
         }
         let dropped = report.hits["frame_drop"];
-        assert!(
-            dropped * 2 > report.fills,
-            "{dropped} frames of {} fills: {report}",
-            report.fills
-        );
-        assert!(
-            report.disconnects > 1 && report.gaps > report.disconnects && report.naps > 0,
-            "{report}"
-        );
+        assert!(dropped * 2 > report.fills, "{dropped} frames of {} fills: {report}", report.fills);
+        assert!(report.disconnects > 1 && report.gaps > report.disconnects && report.naps > 0, "{report}");
         assert!(report.fills_before_answer > 0, "{report}");
     }
     assert!(events >= EVENTS * seeds());

@@ -47,16 +47,11 @@ impl FastClock {
 impl Clock for FastClock {
     fn now(&self) -> DateTime<Utc> {
         let passed = chrono::Duration::from_std(self.elapsed()).unwrap_or(chrono::Duration::MAX);
-        self.began_at
-            .checked_add_signed(passed)
-            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+        self.began_at.checked_add_signed(passed).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     fn elapsed(&self) -> Duration {
-        self.beneath
-            .elapsed()
-            .saturating_sub(self.began)
-            .saturating_mul(self.factor)
+        self.beneath.elapsed().saturating_sub(self.began).saturating_mul(self.factor)
     }
 
     fn sleep(&self, wait: Duration) -> BoxFuture<'static, ()> {

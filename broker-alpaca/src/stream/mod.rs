@@ -36,13 +36,16 @@ const SILENCE: Duration = Duration::from_secs(35);
 /// Largest message: an order with its legs, or the quotes of one moment.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
+/// What is to run, and the holds on it.
+type Feeds = (Vec<Box<dyn Feed>>, Vec<Slot>);
+
 impl AlpacaBroker {
     pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
         Some(self)
     }
 
     /// What is to run, and the holds on it that the user's stream takes.
-    fn feeds(&self, subscription: &Subscription) -> Result<(Vec<Box<dyn Feed>>, Vec<Slot>)> {
+    fn feeds(&self, subscription: &Subscription) -> Result<Feeds> {
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
         let mut slots = Vec::new();
         if !subscription.accounts.is_empty() {

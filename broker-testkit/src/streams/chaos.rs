@@ -28,7 +28,10 @@ pub(super) fn storm(is_fill: fn(&str) -> bool, seed: u64) -> FaultPlan {
         .frame_rule(frames(20), FrameFault::Delay(Duration::from_millis(1_500)))
         .frame_rule(frames(3), FrameFault::Garble)
         .frame_rule(frames(1), FrameFault::Stall(Duration::from_secs(4)))
-        .frame_rule(frames(1), FrameFault::Close(Some((1011, "going away".to_owned()))))
+        .frame_rule(
+            frames(1),
+            FrameFault::Close(Some((1011, "going away".to_owned()))),
+        )
         .frame_rule(frames(1), FrameFault::Reset)
         .frame_rule(FrameWhen::always().nth(2_000), FrameFault::StallForever)
         .rule(upgrades(150), Fault::RefuseConnection)

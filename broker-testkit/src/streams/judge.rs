@@ -69,9 +69,7 @@ impl Judge {
         }
         if status.is_final() && !order.status.is_final() {
             let report = &mut self.report;
-            report.harm(Harm::Reopened, || {
-                format!("{} from {status} to {}", order.id, order.status)
-            });
+            report.harm(Harm::Reopened, || format!("{} from {status} to {}", order.id, order.status));
         }
     }
 
@@ -92,9 +90,7 @@ impl Judge {
             && from > before
         {
             let report = &mut self.report;
-            report.harm(Harm::GapOpen, || {
-                format!("a gap since {before} was forgotten for one since {from}")
-            });
+            report.harm(Harm::GapOpen, || format!("a gap since {before} was forgotten for one since {from}"));
         }
         self.gap = Some(self.gap.map_or(from, |before| before.min(from)));
     }
@@ -115,12 +111,7 @@ impl Judge {
                 format!("the fills make {folded:?}, the venue has {:?}", truth.positions)
             });
         }
-        let told: BTreeMap<_, _> = self
-            .told
-            .positions
-            .into_iter()
-            .filter(|(_, qty)| !qty.is_zero())
-            .collect();
+        let told: BTreeMap<_, _> = self.told.positions.into_iter().filter(|(_, qty)| !qty.is_zero()).collect();
         if told_last && told != truth.positions {
             report.harm(Harm::PositionWrong, || {
                 format!("told {told:?}, the venue has {:?}", truth.positions)
@@ -145,9 +136,7 @@ fn compare_orders(report: &mut StreamsReport, told: &Truth, truth: &Truth) {
     for id in ids {
         let (came, is) = (told.orders.get(id), truth.orders.get(id));
         if came.map(seen) != is.map(seen) {
-            report.harm(Harm::OrderWrong, || {
-                format!("{id}: told {came:?}, the venue has {is:?}")
-            });
+            report.harm(Harm::OrderWrong, || format!("{id}: told {came:?}, the venue has {is:?}"));
         }
     }
 }
@@ -170,8 +159,5 @@ fn positions(fills: &BTreeMap<FillFacts, u64>) -> BTreeMap<InstrumentId, Decimal
 }
 
 fn shown(fill: &Fill) -> String {
-    format!(
-        "{} of {:?}: {} {} at {}",
-        fill.id, fill.order, fill.side, fill.qty, fill.price
-    )
+    format!("{} of {:?}: {} {} at {}", fill.id, fill.order, fill.side, fill.qty, fill.price)
 }

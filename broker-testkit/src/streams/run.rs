@@ -56,11 +56,7 @@ fn leave_nothing(stage: &dyn Stage, report: &mut StreamsReport) {
     stage.runtime().block_on(stage.runtime().clock().sleep(PARTING));
     let sockets = stage.wire().map_or(0, |wire| wire.recorder.open_sockets());
     // With a socket left there is a task that never rests.
-    let tasks = if sockets == 0 {
-        stage.runtime().run_until_idle()
-    } else {
-        1
-    };
+    let tasks = if sockets == 0 { stage.runtime().run_until_idle() } else { 1 };
     if (sockets, tasks) != (0, 0) {
         report.harm(Harm::LeftBehind, || format!("{sockets} sockets, {tasks} tasks"));
     }

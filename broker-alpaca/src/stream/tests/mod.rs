@@ -103,11 +103,7 @@ fn breaks_on_broken_frames(feed: &mut dyn Feed, whole: &str) {
     assert!(matches!(out.as_slice(), [Signal::Beat, Signal::Beat]));
     for (frame, code, message) in [
         (Frame::Close(None), None, "closed without a reason"),
-        (
-            Frame::Close(Some((1008, "slow client".into()))),
-            Some("1008".to_owned()),
-            "slow client",
-        ),
+        (Frame::Close(Some((1008, "slow client".into()))), Some("1008".to_owned()), "slow client"),
     ] {
         let mut out = Vec::new();
         feed.read(&frame, &mut out).unwrap();
@@ -116,8 +112,5 @@ fn breaks_on_broken_frames(feed: &mut dyn Feed, whole: &str) {
     }
     let pulse = feed.pulse();
     assert_eq!(pulse.silence.as_secs(), 35);
-    assert_eq!(
-        pulse.send,
-        Some((std::time::Duration::from_secs(10), Frame::Ping(bytes::Bytes::new())))
-    );
+    assert_eq!(pulse.send, Some((std::time::Duration::from_secs(10), Frame::Ping(bytes::Bytes::new()))));
 }

@@ -51,15 +51,9 @@ fn the_handshake_with_a_key() {
         r#"{"action":"subscribe","quotes":["AAPL","MSFT"]}"#
     );
     // The answer is the whole set; more than we asked for is no matter.
-    let ready = said(
-        &mut feed,
-        r#"[{"T":"subscription","trades":[],"quotes":["AAPL","MSFT","SPY"],"bars":[]}]"#,
-    );
+    let ready = said(&mut feed, r#"[{"T":"subscription","trades":[],"quotes":["AAPL","MSFT","SPY"],"bars":[]}]"#);
     assert!(matches!(ready.as_slice(), [Signal::Ready]));
-    let part = said(
-        &mut feed,
-        r#"[{"T":"subscription","trades":["MSFT"],"quotes":["AAPL"]}]"#,
-    );
+    let part = said(&mut feed, r#"[{"T":"subscription","trades":["MSFT"],"quotes":["AAPL"]}]"#);
     let message = "the feed does not take MSFT".to_owned();
     assert_eq!(end(&part).0, (ErrorKind::InvalidRequest, None, Some(message), true));
     assert_eq!(format!("{feed:?}"), "Quotes(/v2/iex, 2 instruments)");
@@ -119,10 +113,7 @@ fn what_is_not_streamed_as_json_is_unsupported() {
     let options = Quotes::of(&broker(config()), &subscription(&["AAPL261218C00250000"])).unwrap_err();
     assert_eq!(options.kind(), ErrorKind::Unsupported);
     let boats = broker(config().with_feed(DataFeed::Boats));
-    assert_eq!(
-        Quotes::of(&boats, &subscription(&["AAPL"])).unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
+    assert_eq!(Quotes::of(&boats, &subscription(&["AAPL"])).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]
@@ -154,10 +145,7 @@ fn quotes_are_read_to_the_last_digit() {
     );
     // Channels that nobody asked for.
     let others = r#"[{"T":"t","S":"AAPL","p":1,"s":2,"t":"2026-11-20T15:00:00Z"},{"T":"moon"}]"#;
-    assert!(matches!(
-        said(&mut shares(), others).as_slice(),
-        [Signal::Beat, Signal::Beat]
-    ));
+    assert!(matches!(said(&mut shares(), others).as_slice(), [Signal::Beat, Signal::Beat]));
     assert!(said(&mut shares(), "[]").is_empty());
 }
 
@@ -181,20 +169,13 @@ fn each_error_code_is_fatal_or_not() {
         (500, ErrorKind::Unavailable, false, ""),
     ];
     for (code, kind, fatal, help) in table {
-        let signals = said(
-            &mut shares(),
-            &format!(r#"[{{"T":"error","code":{code},"msg":"so it is"}}]"#),
-        );
+        let signals = said(&mut shares(), &format!(r#"[{{"T":"error","code":{code},"msg":"so it is"}}]"#));
         let wait = match signals.as_slice() {
             [Signal::Closed { error, .. }] => error.retry_after(),
             other => panic!("{other:?}"),
         };
         let (end, shown) = end(&signals);
-        assert_eq!(
-            end,
-            (kind, Some(code.to_string()), Some("so it is".to_owned()), fatal),
-            "{code}"
-        );
+        assert_eq!(end, (kind, Some(code.to_string()), Some("so it is".to_owned()), fatal), "{code}");
         assert!(shown.contains(help), "{code}: {shown}");
         assert_eq!(wait.map(|wait| wait.as_secs()), (code == 406).then_some(5), "{code}");
     }
