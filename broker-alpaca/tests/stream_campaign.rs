@@ -199,7 +199,7 @@ fn peak() -> String {
 }
 
 fn campaign(seed: u64) -> StreamsReport {
-    let plan = StreamsPlan::new(EVENTS, seed).with_queue(if seed % 2 == 0 { 64 } else { 1_024 });
+    let plan = StreamsPlan::new(EVENTS, seed).with_queue(if seed.is_multiple_of(2) { 64 } else { 1_024 });
     let report = streams_campaign(&AlpacaStage::new(seed), plan);
     println!("seed {seed}: {report}\n  {}", peak());
     report
