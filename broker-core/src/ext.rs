@@ -76,7 +76,7 @@ pub trait BrokerExt: Broker {
         }
     }
 
-    /// Places an order exactly once. See [`placement`](crate::placement) for what each answer means.
+    /// Places an order exactly once. See [`placement`] for what each answer means.
     ///
     /// The attempt runs on a task of its own. Dropping this future before the first byte sends nothing; dropping it
     /// later changes nothing: the attempt is finished, settled and written to the journal.
