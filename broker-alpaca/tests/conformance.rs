@@ -231,7 +231,7 @@ async fn the_client_over_real_sockets() {
     // Both sides begin a minute after the history's end, whatever the machine's clock says.
     let started = SystemClock::starting_at(end() + Duration::minutes(1));
     // Orders show with a lag of a second, which hundreds of lookups would wait for in real time.
-    let clock = Arc::new(FastClock::over(Arc::new(started), 20));
+    let clock = Arc::new(FastClock::over(Arc::new(started), 10));
     let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
     let transport = Arc::new(NetTransport::new().unwrap());
     let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
