@@ -10,7 +10,7 @@ use broker_core::{AccountId, Error, ErrorKind, Order, OrderId, Record, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{Heard, ended, heard, pulse, refused_key, socket};
+use super::{Heard, ended, heard, pulse, refused_key, socket, text};
 use crate::broker::AlpacaBroker;
 use crate::config::Credentials;
 use crate::map;
@@ -198,12 +198,6 @@ impl TradeUpdates {
         out.extend(events(records, orders).map(Signal::Event));
         Ok(())
     }
-}
-
-fn text(message: &impl Serialize) -> Result<Frame> {
-    let text = serde_json::to_string(message);
-    text.map(Frame::Text)
-        .map_err(|_| Error::config("the sign-in message cannot be written"))
 }
 
 #[async_trait]

@@ -22,6 +22,7 @@ use broker_core::seam::{BoxStream, Frame, OpenRequest};
 use broker_core::{Broker, Error, ErrorKind, Result, Streaming};
 use futures_core::Stream;
 use http::HeaderMap;
+use serde::Serialize;
 use url::Url;
 
 use crate::broker::AlpacaBroker;
@@ -180,6 +181,13 @@ fn refused_key(broker: &AlpacaBroker, message: &str) -> Error {
         }
     }
     .with_message(message)
+}
+
+/// A message of ours. Its own error would not show a key, and ours shows nothing of it.
+fn text(message: &impl Serialize) -> Result<Frame> {
+    let text = serde_json::to_string(message);
+    text.map(Frame::Text)
+        .map_err(|_| Error::config("a message of the stream cannot be written"))
 }
 
 fn pulse() -> Pulse {

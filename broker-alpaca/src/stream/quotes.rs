@@ -11,7 +11,7 @@ use broker_core::{Error, ErrorKind, InstrumentId, Quote, Result};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{Heard, Slot, ended, heard, pulse, refused_key, socket};
+use super::{Heard, Slot, ended, heard, pulse, refused_key, socket, text};
 use crate::broker::AlpacaBroker;
 use crate::config::{self, Credentials};
 use crate::map;
@@ -203,12 +203,6 @@ impl Quotes {
         };
         Signal::Closed { error, fatal }
     }
-}
-
-fn text(message: &impl Serialize) -> Result<Frame> {
-    let text = serde_json::to_string(message);
-    text.map(Frame::Text)
-        .map_err(|_| Error::config("a message of the stream cannot be written"))
 }
 
 #[async_trait]

@@ -5,9 +5,10 @@
 //! [`BrokerExt`](crate::BrokerExt) is the way in; this is what it answers with.
 //!
 //! # How long it takes
-//! Without faults one exchange. In doubt, [`place_once`](crate::BrokerExt::place_once) looks for the order for up to
-//! half a minute before it gives a [`Ticket`]; [`settle`](crate::BrokerExt::settle) and
-//! [`recover`](crate::BrokerExt::recover) take as long each time.
+//! Without faults one exchange. In doubt, each look-up phase of [`place_once`](crate::BrokerExt::place_once),
+//! [`settle`](crate::BrokerExt::settle) and [`recover`](crate::BrokerExt::recover) lasts up to half a minute beyond the
+//! moment from which lookups prove something, where that is at most two minutes away; `place_once` has one such phase
+//! after each of its sends, of which there are three at most where sending again is safe.
 
 mod attempt;
 mod cancel;
