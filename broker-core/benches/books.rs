@@ -70,6 +70,7 @@ fn fill(number: u32, side: Side, qty: u32, ticks: u32) -> Record {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     })
 }

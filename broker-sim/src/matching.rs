@@ -293,6 +293,7 @@ impl Engine {
             liquidity: Some(liquidity),
             effect: order.order.legs.first().and_then(|leg| leg.effect),
             pnl,
+            conversion: None,
             lots: Vec::new(),
         });
         self.book(account, record, Some(index), Some((market, leg)));

@@ -101,6 +101,7 @@ fn fill(line: &str) -> Option<Result<Fill>> {
             liquidity: None,
             effect: None,
             pnl: None,
+            conversion: None,
             lots: Vec::new(),
         })
     };

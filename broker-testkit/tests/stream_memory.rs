@@ -87,6 +87,7 @@ fn fill(number: u64, order: u64, at: DateTime<Utc>) -> Event {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     })))
 }

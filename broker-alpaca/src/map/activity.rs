@@ -166,6 +166,7 @@ impl<'a> Reader<'a> {
             liquidity: None,
             effect: None,
             pnl: None,
+            conversion: None,
             lots: Vec::new(),
         })
     }

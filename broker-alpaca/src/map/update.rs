@@ -59,6 +59,7 @@ fn fill(wire: &TradeUpdateJson<'_>, account: &AccountId) -> Result<Fill> {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     })
 }

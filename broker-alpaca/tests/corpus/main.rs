@@ -161,6 +161,7 @@ fn fill_of_a_share() {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     };
     assert_eq!(fill(&recorded!("activity_fill_equity.json")), expected);

@@ -289,6 +289,7 @@ mod tests {
             liquidity: None,
             effect: None,
             pnl: None,
+            conversion: None,
             lots: Vec::new(),
         })))
     }

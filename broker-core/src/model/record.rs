@@ -58,6 +58,22 @@ pub struct LotUse {
     pub financing: Option<Money>,
 }
 
+/// The broker's own rates from an instrument's currency into the account's, at one fill. What was gained and what was
+/// lost may be converted differently: the spread of the conversion is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Conversion {
+    /// The account's currency.
+    pub to: Currency,
+    /// What a unit of profit was worth.
+    #[serde(with = "crate::num::exact")]
+    pub gain: Decimal,
+    /// What a unit of loss was worth.
+    #[serde(with = "crate::num::exact")]
+    pub loss: Decimal,
+    /// Decimal places that the broker rounds each converted part to; `None` where it rounds nothing.
+    pub places: Option<u32>,
+}
+
 /// One execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
@@ -95,6 +111,9 @@ pub struct Fill {
     pub effect: Option<PositionEffect>,
     /// Profit or loss that the broker states for this row, without fees.
     pub pnl: Option<Money>,
+    /// How the broker made the account's currency of what the fill realized, where it states that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<Conversion>,
     /// The broker's own lot assignment; empty where it has none.
     pub lots: Vec<LotUse>,
 }

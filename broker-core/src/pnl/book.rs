@@ -68,7 +68,7 @@ pub(super) struct Loose {
 ///         id: id.into(), account: "U1".into(), instrument: "ES".into(), symbol: "ESH27".into(),
 ///         leg: PositionLeg::Net, order: None, client_order: None, side, qty: "1".parse()?, price: price.parse()?,
 ///         at: chrono::DateTime::UNIX_EPOCH, version: 0, grade: Grade::Reported, fees: vec![], liquidity: None,
-///         effect: None, pnl: None, lots: vec![],
+///         effect: None, pnl: None, conversion: None, lots: vec![],
 ///     }))
 /// };
 /// let mut book = TradeBook::fifo();

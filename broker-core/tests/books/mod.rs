@@ -82,6 +82,7 @@ pub(crate) fn fill_of(minute: i64, side: Side, id: &str, qty: Decimal, price: De
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::<LotUse>::new(),
     }
 }

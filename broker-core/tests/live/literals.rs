@@ -74,6 +74,7 @@ pub(crate) fn fill(id: &str, order: &str, units: u32, when: DateTime<Utc>) -> Fi
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     }
 }

@@ -59,6 +59,7 @@ pub fn fill(id: &str, at: DateTime<Utc>) -> Fill {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     }
 }

@@ -55,6 +55,7 @@ fn fill(id: &str, size: u32) -> Fill {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     }
 }

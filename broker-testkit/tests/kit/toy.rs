@@ -99,6 +99,7 @@ pub(crate) fn fill(number: u32, millis: i64) -> Fill {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     }
 }

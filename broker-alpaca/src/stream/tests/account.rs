@@ -182,6 +182,7 @@ fn a_recorded_fill_of_a_coin() {
         liquidity: None,
         effect: None,
         pnl: None,
+        conversion: None,
         lots: Vec::new(),
     };
     assert_eq!(fill(&events[0]), expected);
