@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::Capabilities;
+use broker_core::capability::{Capabilities, Limit};
 use broker_core::model::{
     Access, Account, AccountStatus, Balance, Balances, Environment, Fill, HistoryQuery, Instrument, OrderQuery,
     OrderRef, Position, PositionMode, Record,
@@ -60,6 +60,9 @@ pub struct Knobs {
     pub forgets_cursors: bool,
     pub opened_at: Option<DateTime<Utc>>,
     pub depth: Option<Duration>,
+    /// What is said of it; the pages do not care.
+    pub page_span: Option<Duration>,
+    pub limits: Vec<Limit>,
     pub order_depth: Option<Duration>,
     pub settles_within: Duration,
     pub orders_unsupported: bool,
@@ -103,6 +106,8 @@ impl Default for Knobs {
             forgets_cursors: false,
             opened_at: Some(day(0)),
             depth: None,
+            page_span: None,
+            limits: Vec::new(),
             order_depth: None,
             settles_within: Duration::from_secs(3 * 86_400),
             orders_unsupported: false,
