@@ -201,6 +201,15 @@ pub enum LimitRule {
         /// Length of the span.
         per: Duration,
     },
+    /// A counter that every call adds its weight to, that falls evenly, and that may not pass the limit.
+    Decay {
+        /// Highest count.
+        limit: u32,
+        /// By how much it falls ...
+        falls: u32,
+        /// ... in this time: 33 in 100 s is 0.33 a second.
+        per: Duration,
+    },
     /// At most this many open at once: streams, sessions, calls under way.
     Open {
         /// How many.
