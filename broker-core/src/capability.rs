@@ -226,6 +226,11 @@ impl LimitRule {
                 let turns = weight.saturating_sub(1) / u64::from(limit.max(1));
                 per.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
             }
+            Self::Decay { limit, falls, per } => {
+                let excess = u128::from(weight.saturating_sub(limit.into()));
+                let nanos = excess.saturating_mul(per.as_nanos()) / u128::from(falls.max(1));
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+            }
             // What is open is closed again: how fast is not a matter of the limit.
             Self::Open { .. } => Duration::ZERO,
         }
@@ -246,6 +251,20 @@ mod tests {
             assert_eq!(rule.least_time(weight), Duration::from_secs(seconds), "{weight}");
         }
         assert_eq!(LimitRule::Open { limit: 1 }.least_time(9), Duration::ZERO);
+    }
+
+    #[test]
+    fn weight_above_a_counter_waits_until_it_has_fallen() {
+        let rule = LimitRule::Decay {
+            limit: 15,
+            falls: 33,
+            per: Duration::from_secs(100),
+        };
+        // 1,400 points of which 15 are free: 1,385 at 0.33 a second.
+        for (weight, millis) in [(0, 0), (15, 0), (16, 3_030), (1_400, 4_196_969)] {
+            let took = rule.least_time(weight);
+            assert_eq!(took.as_millis(), millis, "{weight}");
+        }
     }
 
     #[test]
