@@ -38,7 +38,7 @@ pub(crate) const ORDER_PAGE_SIZE: usize = 500;
 const LONGEST_QUEUE: Duration = Duration::days(5);
 
 /// How much of a page of trades is new, in percent: each reads the last second of the one before again.
-pub(crate) const TRADES_YIELD: u32 = 94;
+pub(crate) const TRADES_YIELD: u32 = 98;
 
 /// The same of all other rows: windows that were too full are set aside, and days end with a page that is not full.
 pub(crate) const OTHERS_YIELD: u32 = 50;

@@ -9,10 +9,12 @@ use broker_core::pnl::{Books, TradeBook};
 use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::effort::by_class;
 use crate::fold::{counted, fold};
 use crate::history::{instruments_of, openings};
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::orders::{self, Fills};
+use crate::planner;
 use crate::report::{OrderCheck, PnlCheck, PnlDifference, PositionCheck};
 use crate::run::{LEAST_OVERLAP, Run};
 use crate::state::{Basis, Holdings};
@@ -78,12 +80,12 @@ impl Run<'_> {
         if unknown.is_empty() {
             return Ok(known);
         }
-        self.requests += 1;
         let asked = unknown.len();
         let found = match self.syncer.broker.instruments(&InstrumentQuery::Ids(unknown)).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
             found => found?,
         };
+        self.count_lookups(&found, asked);
         store.keep_instruments(&self.scope, &found).await?;
         if found.len() < asked {
             let missing = asked.saturating_sub(found.len());
@@ -93,6 +95,16 @@ impl Run<'_> {
         }
         known.extend(found.into_iter().map(|instrument| (instrument.id.clone(), instrument)));
         Ok(known)
+    }
+
+    /// One call, but as many requests as the broker's facts say.
+    fn count_lookups(&mut self, found: &[Instrument], asked: usize) {
+        let facts = &self.syncer.broker.capabilities().history.lookups;
+        let classes = by_class(found, asked);
+        let requests = planner::lookups(facts, &classes).map(|(requests, _)| requests);
+        // A broker that says nothing of it is taken to need one.
+        self.requests += requests.sum::<u64>().max(1);
+        self.meter.looked_up(classes);
     }
 
     async fn check_orders(
@@ -122,7 +134,10 @@ impl Run<'_> {
             let mut cursor = None;
             loop {
                 self.requests += 1;
-                let page = match self.syncer.broker.orders(&query, cursor.as_ref()).await {
+                let asked = self.syncer.clock().elapsed();
+                let page = self.syncer.broker.orders(&query, cursor.as_ref()).await;
+                self.answered(asked);
+                let page = match page {
                     Err(error) if error.kind() == ErrorKind::Unsupported => {
                         return Ok(Listed::Unavailable("the broker tells no orders".to_owned()));
                     }
@@ -145,6 +160,7 @@ impl Run<'_> {
         if !whole {
             self.note("the broker cut its list of orders short: not all of them were compared");
         }
+        self.meter.listed(orders.len(), since);
         Ok(Listed::Orders {
             orders: orders.into_values().collect(),
             since,
@@ -172,7 +188,7 @@ impl Run<'_> {
     }
 
     /// The instruments that history was asked for one by one, or once for all.
-    fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
+    pub(crate) fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
         let parts = self.state.reading.iter().flat_map(|reading| &reading.parts);
         parts.map(|part| part.instrument.clone()).collect()
     }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
+mod effort;
 mod export;
 mod fold;
 mod history;
@@ -9,6 +10,7 @@ mod history;
 mod journal;
 mod ledger;
 mod orders;
+mod planner;
 mod progress;
 mod report;
 mod reread;
@@ -18,6 +20,7 @@ mod store;
 pub mod summary;
 mod syncer;
 mod verdict;
+mod windows;
 
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
@@ -25,6 +28,7 @@ pub use export::{Export, Exported, Format, Line, Table, read_lines};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
+pub use planner::{Effort, Estimate, Plan, Planner, Spending, Step, Volume, least_time_together};
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};

@@ -5,8 +5,9 @@ use broker_core::model::Completeness;
 
 use crate::check::Outcome;
 use crate::report::{OrderCheck, PositionCheck, SyncReport};
-use crate::run::{Run, back};
+use crate::run::Run;
 use crate::store::Conclusion;
+use crate::windows::back;
 use broker_core::proof::Hole;
 use broker_core::span::{Moment, Span};
 
@@ -27,6 +28,12 @@ impl Run<'_> {
         let mut state = self.state.clone();
         state.reading = None;
         state.covers = Some(covers);
+        for part in self.state.reading.iter().flat_map(|reading| &reading.parts) {
+            if let Some(id) = &part.instrument {
+                let read = state.instruments.entry(id.clone()).or_insert(part.span);
+                *read = read.hull(part.span);
+            }
+        }
         state.unproven = Span::union(doubts.iter().map(|hole| hole.span).chain(lost).collect());
         state.opening.clone_from(&outcome.opening);
         if let PositionCheck::Verified { .. } | PositionCheck::Implied { .. } = outcome.positions {
@@ -41,6 +48,7 @@ impl Run<'_> {
             started_at: self.started_at,
             ended_at,
             requests: self.requests,
+            effort: self.effort(),
             totals,
             orders: outcome.orders,
             positions: outcome.positions,
@@ -83,7 +91,7 @@ impl Run<'_> {
         if let (PositionCheck::Implied { .. }, OrderCheck::Unavailable(_)) = (&outcome.positions, &outcome.orders) {
             // A row that was not visible yet is taken for a part of the opening.
             let reason = "nothing vouches yet for rows that show late: the next sync checks the positions";
-            let since = back(covers.until, self.overlap()).max(covers.since);
+            let since = back(covers.until, self.windows().overlap()).max(covers.since);
             doubts.push(Hole::new(Span::new(since, covers.until), reason));
         }
         doubts
@@ -100,7 +108,7 @@ impl Run<'_> {
             let reason = "history is kept by instrument, and only known ones were asked: name all that were traded";
             limits.push(Hole::new(covers, reason));
         }
-        let wanted = self.wanted_since(self.planned_at);
+        let wanted = self.windows().wanted_since(self.planned_at);
         let born = self.account.opened_at.map_or(wanted, |opened_at| opened_at.max(wanted));
         let beyond = Span::new(born, covers.until).uncovered(vec![covers]);
         let reason = "the broker's history does not reach back that far";
