@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_core::dedup::{Folded, Row};
 use broker_core::model::{Completeness, History, Instrument, LotUse, OrderQuery, Record, RecordKey, Window};
 use broker_core::pnl::{Books, TradeBook};
-use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
+use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result, Symbol};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::effort::by_class;
@@ -76,16 +76,21 @@ impl Run<'_> {
         let ids = instruments_of(records);
         let store = &self.syncer.store;
         let mut known = store.instruments(&self.scope, &ids).await?;
-        let unknown: Vec<InstrumentId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
+        let renamed = renamed(records, &known);
+        let is_due = |id: &InstrumentId| !known.contains_key(id) || renamed.contains(id);
+        let unknown: Vec<InstrumentId> = ids.into_iter().filter(is_due).collect();
         if unknown.is_empty() {
             return Ok(known);
         }
         let asked = unknown.len();
         let found = match self.syncer.broker.instruments(&InstrumentQuery::Ids(unknown)).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
-            found => found?,
+            found => {
+                let found = found?;
+                self.count_lookups(&found, asked);
+                found
+            }
         };
-        self.count_lookups(&found, asked);
         store.keep_instruments(&self.scope, &found).await?;
         if found.len() < asked {
             let missing = asked.saturating_sub(found.len());
@@ -133,16 +138,16 @@ impl Run<'_> {
             query.instrument = instrument;
             let mut cursor = None;
             loop {
-                self.requests += 1;
                 let asked = self.syncer.clock().elapsed();
                 let page = self.syncer.broker.orders(&query, cursor.as_ref()).await;
-                self.answered(asked);
                 let page = match page {
                     Err(error) if error.kind() == ErrorKind::Unsupported => {
                         return Ok(Listed::Unavailable("the broker tells no orders".to_owned()));
                     }
                     page => page?,
                 };
+                self.requests += 1;
+                self.answered(asked);
                 whole &= page.proof != Proof::Capped;
                 orders.extend(page.rows.iter().map(|order| (order.id.clone(), KnownOrder::of(order))));
                 if let Some(wait) = page.wait {
@@ -329,6 +334,24 @@ impl Run<'_> {
             holdings: ledger.holdings(asked),
         }
     }
+}
+
+/// Instruments whose fills changed their symbol to one that is not the kept one. One that the broker always spells
+/// differently on fills is none of them.
+fn renamed(records: &[Record], known: &BTreeMap<InstrumentId, Instrument>) -> BTreeSet<InstrumentId> {
+    let mut names: BTreeMap<&InstrumentId, (&Symbol, bool)> = BTreeMap::new();
+    for record in records {
+        if let Record::Fill(fill) = record {
+            let name = names.entry(&fill.instrument).or_insert((&fill.symbol, false));
+            if *name.0 != fill.symbol {
+                *name = (&fill.symbol, true);
+            }
+        }
+    }
+    let is_new = |(id, (symbol, changed)): &(&InstrumentId, (&Symbol, bool))| {
+        *changed && known.get(*id).is_some_and(|instrument| instrument.symbol != **symbol)
+    };
+    names.into_iter().filter(is_new).map(|(id, _)| id.clone()).collect()
 }
 
 /// Records of the time before the opening was worked out that were only read after it.

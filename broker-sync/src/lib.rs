@@ -5,6 +5,7 @@ mod check;
 mod effort;
 mod export;
 mod fold;
+mod group;
 mod history;
 #[cfg(feature = "sqlite")]
 mod journal;
@@ -25,6 +26,7 @@ mod windows;
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
 pub use export::{Export, Exported, Format, Line, Table, read_lines};
+pub use group::{GroupPlan, SyncEvent, SyncGroup, SyncNews, SyncRun};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;

@@ -2,6 +2,7 @@
 
 use broker_core::Result;
 use broker_core::model::Completeness;
+use chrono::{DateTime, Utc};
 
 use crate::check::Outcome;
 use crate::report::{OrderCheck, PositionCheck, SyncReport};
@@ -84,7 +85,7 @@ impl Run<'_> {
             doubts.extend(failed.iter().map(|one| Hole::new(one.span, one.to_string())));
         }
         if let PositionCheck::Differs(differences) = &outcome.positions {
-            let since = self.state.verified_until.unwrap_or(covers.since);
+            let since = self.differs_since(covers);
             let span = Span::new(since.max(covers.since), covers.until);
             doubts.extend(differences.iter().map(|one| Hole::new(span, one.to_string())));
         }
@@ -95,6 +96,18 @@ impl Run<'_> {
             doubts.push(Hole::new(Span::new(since, covers.until), reason));
         }
         doubts
+    }
+
+    /// From when on a difference of positions can have come: since they last agreed. Where a sync has read all since
+    /// then in vain, a row must have come later than the broker says that rows do: each sync goes back twice as far.
+    fn differs_since(&self, covers: Span) -> DateTime<Utc> {
+        let agreed = self.state.verified_until.unwrap_or(covers.since);
+        if self.state.covers.is_none_or(|before| agreed >= before.until) {
+            return agreed;
+        }
+        let doubted = self.state.unproven.iter().map(|span| span.since).min();
+        let doubted = doubted.unwrap_or(agreed).min(agreed);
+        back(doubted, covers.until - doubted).max(covers.since)
     }
 
     /// What the broker cannot tell, however often it is asked.
