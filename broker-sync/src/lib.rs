@@ -2,13 +2,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
+mod effort;
 mod export;
 mod fold;
+mod group;
 mod history;
 #[cfg(feature = "sqlite")]
 mod journal;
 mod ledger;
 mod orders;
+mod planner;
 mod progress;
 mod report;
 mod reread;
@@ -18,13 +21,16 @@ mod store;
 pub mod summary;
 mod syncer;
 mod verdict;
+mod windows;
 
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
 pub use export::{Export, Exported, Format, Line, Table, read_lines};
+pub use group::{GroupPlan, SyncEvent, SyncGroup, SyncNews, SyncRun};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
+pub use planner::{Effort, Estimate, Plan, Planner, Spending, Step, Volume, least_time_together};
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};
