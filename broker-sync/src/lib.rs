@@ -10,6 +10,7 @@ mod journal;
 mod ledger;
 mod orders;
 mod progress;
+mod refold;
 mod report;
 mod reread;
 mod run;
@@ -26,12 +27,14 @@ pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
+pub use refold::Refolded;
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{
-    Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, RawPage, Snapshot, Store, StoredRow, Written,
+    Conclusion, FilledLeg, FoldHead, FoldWrite, KnownOrder, MemoryStore, PageWrite, RawPage, Select, Snapshot, Store,
+    StoredRow, Written,
 };
 pub use syncer::Syncer;

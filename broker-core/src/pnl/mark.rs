@@ -109,16 +109,14 @@ impl Past {
 impl BookMark {
     /// Whether prices of this instrument become money now as they did when its records were counted.
     pub fn holds_for(&self, instrument: &Instrument) -> bool {
-        match self.terms.get(&instrument.id) {
-            Some(terms) => *terms == Terms::of(instrument),
-            None => self.slots.iter().all(|slot| slot.instrument != instrument.id),
-        }
+        let terms = Terms::of(instrument);
+        let mut own = self.slots.iter().filter(|slot| slot.instrument == instrument.id);
+        own.all(|slot| slot.terms.as_ref() == Some(&terms))
     }
 
-    /// The instruments that it holds positions, trades or terms of.
+    /// The instruments that it holds positions or trades of.
     pub fn instruments(&self) -> impl Iterator<Item = &InstrumentId> {
-        let positions = self.slots.iter().map(|slot| &slot.instrument);
-        self.terms.keys().chain(positions)
+        self.slots.iter().map(|slot| &slot.instrument)
     }
 
     /// By which lots it counts.

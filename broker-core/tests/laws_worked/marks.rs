@@ -168,7 +168,8 @@ fn a_fee_row_reaches_back_over_a_mark() {
 #[test]
 fn a_mark_knows_what_its_prices_meant() {
     let mut book = begun(LotMethod::Lifo, &[share("A")]);
-    book.apply(&buy(0, "B", "1", "10")).unwrap();
+    book.apply(&buy(0, "A", "1", "10")).unwrap();
+    book.apply(&buy(1, "B", "1", "10")).unwrap();
     let (mark, _) = book.mark().unwrap();
     assert!(mark.holds_for(&share("A")) && mark.holds_for(&es()));
     assert!(!mark.holds_for(&instrument("A", Payoff::Cash, Some("100"))));
