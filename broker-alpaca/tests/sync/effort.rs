@@ -16,54 +16,52 @@ fn is_near(planned: u128, spent: u128) -> bool {
 
 #[test]
 fn ninety_days_take_what_the_plan_says() {
-    for fills in [1_000, 10_000, 100_000] {
-        let stage = Stage::new(&plan(fills, 7).with_symbols(40));
-        let syncer = stage.syncer();
-        let planner = stage.runtime.block_on(syncer.planner(&stage.account)).unwrap();
-        let told = planner.plan(&Volume::fills(fills as u64));
-        let report = stage.runtime.block_on(syncer.sync(&stage.account)).unwrap();
-        assert!(report.is_complete(), "{report}");
-        let Effort {
-            at_least,
-            planned,
-            spent,
-        } = report.effort;
-        println!(
-            "{fills} fills: told before: at least {} s; {}",
-            told.least_time().as_secs_f32(),
-            report.effort
-        );
-        assert_eq!(
-            spent.requests,
-            stage.recorder.requests().len() as u64,
-            "what the wire saw"
-        );
-        assert!(
-            is_near(planned.requests.into(), spent.requests.into()),
-            "{}",
-            report.effort
-        );
-        assert!(
-            is_near(planned.time.as_millis(), spent.time.as_millis()),
-            "{}",
-            report.effort
-        );
-        // Bounds are none if they can be undercut.
-        assert!(told.requests() <= spent.requests && told.least_time() <= spent.time);
-        assert!(at_least.requests <= spent.requests && at_least.time <= spent.time);
-        assert!(
-            spent.time <= FIVE_MINUTES.max(planned.time * 11 / 10),
-            "{}",
-            report.effort
-        );
-        // Where five minutes are not enough, that is known before the first request.
-        let hindrance = told.hindrance(FIVE_MINUTES);
-        assert_eq!(
-            hindrance.is_some(),
-            spent.time > FIVE_MINUTES + Duration::from_secs(10),
-            "{hindrance:?}"
-        );
+    for (fills, seeds) in [(1_000, 1..=6), (10_000, 1..=3), (100_000, 7..=7)] {
+        for seed in seeds {
+            ninety_days(fills, seed);
+        }
     }
+}
+
+fn ninety_days(fills: usize, seed: u64) {
+    let stage = Stage::new(&plan(fills, seed).with_symbols(40));
+    let syncer = stage.syncer();
+    let planner = stage.runtime.block_on(syncer.planner(&stage.account)).unwrap();
+    let told = planner.plan(&Volume::fills(fills as u64));
+    let report = stage.runtime.block_on(syncer.sync(&stage.account)).unwrap();
+    assert!(report.is_complete(), "{report}");
+    let effort = report.effort;
+    let Effort {
+        at_least,
+        planned,
+        spent,
+    } = effort;
+    println!(
+        "{fills} fills, seed {seed}: told before: at least {:?}; {effort}",
+        told.least_time()
+    );
+    assert_eq!(
+        spent.requests,
+        stage.recorder.requests().len() as u64,
+        "what the wire saw"
+    );
+    // Of few requests a tenth is less than one page, and where requests are about as many as a window permits, one
+    // more makes it a minute more.
+    let near = planned.requests.abs_diff(spent.requests) <= (spent.requests / 10).max(3);
+    assert!(near, "{effort}");
+    let (foreseen, took) = (planned.time.as_millis(), spent.time.as_millis());
+    assert!(is_near(foreseen, took) || foreseen.abs_diff(took) <= 200, "{effort}");
+    // Bounds are none if they can be undercut.
+    assert!(told.requests() <= spent.requests && told.least_time() <= spent.time);
+    assert!(at_least.requests <= spent.requests && at_least.time <= spent.time);
+    assert!(spent.time <= FIVE_MINUTES.max(planned.time * 11 / 10), "{effort}");
+    // Where five minutes are not enough, that is known before the first request.
+    let hindrance = told.hindrance(FIVE_MINUTES);
+    assert_eq!(
+        hindrance.is_some(),
+        spent.time > FIVE_MINUTES + Duration::from_secs(10),
+        "{hindrance:?}"
+    );
 }
 
 #[test]
@@ -75,17 +73,17 @@ fn what_is_in_the_way_is_said_in_words() {
         .with_orders(130_000)
         .with_instruments(AssetClass::Stock, 30);
     let plan = planner.plan(&volume);
-    // 1 + 200,000 / 98 + 7,000 / 50 + 2 + 130,000 / 500 + 1
-    assert_eq!(plan.requests(), 2_445);
+    // 1 + 200,000 / 98 + 7,000 / 52 + 2 + 130,000 / 500 + 1
+    assert_eq!(plan.requests(), 2_440);
     assert_eq!(
         plan.hindrance(FIVE_MINUTES).unwrap(),
-        "it takes at least 720 s, not 300 s: `trading` permits 200 in 60 s, and 2445 are needed"
+        "it takes at least 720 s, not 300 s: `trading` permits 200 in 60 s, and 2440 are needed"
     );
     // 1,200 requests in five minutes, of which four at least are no pages of fills.
     assert_eq!(planner.most_fills(FIVE_MINUTES), Some(1_196 * 98));
     assert_eq!(
         planner.formula(),
-        "requests = 2 + max(1, fills / 98) + max(1, other records / 50) + max(1, orders / 500) + lookups of new \
+        "requests = 2 + max(1, fills / 98) + max(1, other records / 52) + max(1, orders / 500) + lookups of new \
          instruments"
     );
     assert_eq!((planner.reach(), plan.gaps.len()), (None, 0));

@@ -7,9 +7,10 @@ use std::time::Duration;
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
-use broker_core::{AccountId, Broker, Context, FillId, Record};
+use broker_core::{AccountId, Broker, Context, Currency, Record};
 use broker_sim::wire::{Fault, FaultPlan, Faults, MemoryTransport, When, share};
-use broker_sync::{MemoryStore, Scope, Store, SyncGroup, Syncer};
+use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan};
+use broker_sync::{MemoryStore, Store, SyncGroup, Syncer};
 
 use crate::stage::{now, plan};
 
@@ -18,25 +19,23 @@ const FILLS: usize = 400;
 
 struct House {
     account: AccountId,
-    fills: BTreeSet<FillId>,
     venue: Arc<Mutex<AlpacaVenue>>,
+}
+
+/// Of an account of its own.
+fn history(seed: u64) -> HistoryPlan {
+    let account = AccountSpec::margin(format!("SIM-{seed:04}"), Currency::USD);
+    plan(FILLS, seed).with_account(account.with_fees(FeeSchedule::us_retail()))
 }
 
 /// A venue that takes three keys for its account.
 fn house(seed: u64) -> House {
-    let (engine, account) = plan(FILLS, seed).build().unwrap();
-    let log = engine.log(&account).unwrap().iter();
-    let fills = log.filter_map(|entry| match &entry.record {
-        Record::Fill(fill) => Some(fill.id.clone()),
-        _ => None,
-    });
-    let fills = fills.collect();
+    let (engine, account) = history(seed).build().unwrap();
     let builder = AlpacaVenue::builder().engine(engine, account);
     let builder = KEYS.iter().fold(builder, |builder, key| builder.key(*key, "secret"));
     let venue = builder.build().unwrap();
     House {
         account: venue.account_id(),
-        fills,
         venue: share(venue),
     }
 }
@@ -64,27 +63,31 @@ fn nothing_is_mixed_up_between_accounts_and_connections() {
             group.add(&Syncer::new(broker.handle(), Arc::clone(&store)), &house.account);
         }
     }
-    // Four of the nine connections lose their answers for good behind the tenth.
-    broken.set(FaultPlan::seeded(1).rule(When::always().per_mille(400), Fault::ErrorBefore(401, "{}".to_owned())));
+    // On four of the nine connections the key is refused now and then.
+    broken.set(FaultPlan::seeded(1).rule(When::always().per_mille(300), Fault::ErrorBefore(401, "{}".to_owned())));
     let outcomes = runtime.block_on(group.sync());
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
     println!(
         "{failed} of 9 connections failed, after {:?}",
         runtime.clock().elapsed()
     );
-    assert!((1..=4).contains(&failed), "{outcomes:?}");
-    assert!(runtime.clock().elapsed() < Duration::from_secs(300));
-    let scopes: BTreeSet<Scope> = outcomes.iter().map(|(scope, _)| scope.clone()).collect();
-    assert_eq!(runtime.block_on(store.scopes()).unwrap(), Vec::from_iter(scopes));
-    for (scope, house) in houses.iter().flat_map(|house| {
-        let of_it = outcomes.iter().filter(|(scope, _)| scope.account == house.account);
-        of_it.map(move |(scope, _)| (scope, house))
-    }) {
+    assert!((1..=4).contains(&failed));
+    for (_, outcome) in &outcomes {
+        let verdict = outcome.as_ref().map(|report| report.is_complete());
+        assert!(verdict.unwrap_or(true), "{outcome:?}");
+    }
+    assert!(runtime.clock().elapsed() < Duration::from_secs(120));
+    assert_eq!(runtime.block_on(store.scopes()).unwrap().len(), 3);
+    for house in &houses {
+        let (scope, _) = outcomes
+            .iter()
+            .find(|(scope, _)| scope.account == house.account)
+            .unwrap();
         let rows = runtime.block_on(store.rows(scope, None)).unwrap();
         assert!(rows.iter().all(|row| *row.record.account() == house.account));
         let keys: BTreeSet<_> = rows.iter().map(|row| row.key()).collect();
         assert_eq!(keys.len(), rows.len(), "a row twice");
         let fills = rows.iter().filter(|row| matches!(row.record, Record::Fill(_))).count();
-        assert_eq!((fills, house.fills.len()), (FILLS, FILLS));
+        assert_eq!(fills, FILLS);
     }
 }
