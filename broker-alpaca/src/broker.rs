@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts, OrderFacts,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts, TrailKind,
 };
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
@@ -245,6 +246,11 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
                 OrderKind::TrailingStop,
             ],
             groups: vec![Group::Bracket, Group::Oco, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::StopLimit],
+                levels: vec![LevelKind::Price],
+            },
+            trails: vec![TrailKind::Amount, TrailKind::Percent],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
@@ -252,6 +258,11 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
                 TimeInForce::Fok,
                 TimeInForce::AtOpen,
                 TimeInForce::AtClose,
+            ],
+            kind_times: vec![
+                (OrderKind::TrailingStop, vec![TimeInForce::Day, TimeInForce::Gtc]),
+                (OrderKind::Stop, unauctioned()),
+                (OrderKind::StopLimit, unauctioned()),
             ],
             fractional_qty: true,
             notional: true,
@@ -303,6 +314,11 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
             ),
         ],
     }
+}
+
+/// What orders take that have no auction.
+fn unauctioned() -> Vec<TimeInForce> {
+    vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
 }
 
 #[async_trait]

@@ -13,6 +13,7 @@ mod ledger;
 mod orders;
 mod planner;
 mod progress;
+mod refold;
 mod report;
 mod reread;
 mod run;
@@ -32,12 +33,14 @@ pub use history::StoreExt;
 pub use journal::SqliteJournal;
 pub use planner::{Effort, Estimate, Plan, Planner, Spending, Step, Volume, least_time_together};
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
+pub use refold::Refolded;
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{
-    Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, RawPage, Snapshot, Store, StoredRow, Written,
+    Conclusion, FilledLeg, FoldHead, FoldWrite, KnownOrder, MemoryStore, PageWrite, RawPage, Select, Snapshot, Store,
+    StoredRow, Written,
 };
 pub use syncer::Syncer;

@@ -6,11 +6,11 @@
 //! - [`orders`]: a campaign that places thousands of orders through every fault, and holds what was told against what
 //!   the venue has.
 //! - [`crash`]: orders dropped and processes killed after every poll, journals that fail.
-//! - [`stage`]: what these two run on.
+//! - [`stage`]: what these two run on. [`campaign`]: ready stages for wire venues over the sim's engine.
 //! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
-//! - [`canary`]: whether a secret is seen anywhere.
+//! - [`canary`]: whether a secret is seen anywhere, by any call; [`faults`]: every kind of damage, once each.
 //! - [`fixtures`]: where recorded answers are.
 //!
 //! A crate of a broker runs the suite in one test:
@@ -28,6 +28,8 @@
 
 pub mod bad_input;
 
+pub mod campaign;
+
 pub mod canary;
 
 pub mod clock;
@@ -37,6 +39,8 @@ pub mod conformance;
 pub mod crash;
 
 pub mod damage;
+
+pub mod faults;
 
 pub mod fixtures;
 

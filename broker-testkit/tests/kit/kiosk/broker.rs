@@ -6,7 +6,8 @@ use std::time::Duration;
 use ::http::Method;
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts, OrderFacts,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts,
 };
 use broker_core::http::{Call, Http, OpClass};
 use broker_core::journal::Mark;
@@ -116,7 +117,13 @@ fn capabilities(key: &BucketKey) -> Capabilities {
                 OrderKind::StopLimit,
             ],
             groups: vec![Group::Bracket],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop],
+                levels: vec![LevelKind::Price],
+            },
+            trails: Vec::new(),
             times_in_force: vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc],
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,
