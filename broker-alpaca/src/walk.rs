@@ -41,7 +41,7 @@ const LONGEST_QUEUE: Duration = Duration::days(5);
 pub(crate) const TRADES_YIELD: u32 = 98;
 
 /// The same of all other rows: windows that were too full are set aside, and days end with a page that is not full.
-pub(crate) const OTHERS_YIELD: u32 = 50;
+pub(crate) const OTHERS_YIELD: u32 = 52;
 
 /// Versions of the cursors.
 const ACTIVITY_VERSION: u32 = 2;

@@ -56,12 +56,6 @@ impl Stage {
         }
     }
 
-    /// Requests of which the path begins so.
-    pub(crate) fn requests(&self, path: &str) -> u64 {
-        let seen = self.recorder.requests();
-        seen.iter().filter(|request| request.path.starts_with(path)).count() as u64
-    }
-
     pub(crate) fn syncer(&self) -> Syncer {
         Syncer::new(self.broker.handle(), Arc::new(broker_sync::MemoryStore::new()))
     }

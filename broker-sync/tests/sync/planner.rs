@@ -243,5 +243,5 @@ fn a_sync_under_a_falling_counter_takes_what_the_plan_says() {
     // accounts, 150 pages, instruments, one order, positions: 154, of which 15 go at once.
     assert_eq!((effort.planned.requests, effort.spent.requests), (154, 154));
     let (planned, spent) = (effort.planned.time.as_millis(), effort.spent.time.as_millis());
-    assert!(spent >= 421_000 && planned.abs_diff(spent) * 10 <= spent, "{effort}");
+    assert!(spent >= 421_000 && planned.abs_diff(spent) * 100 <= spent, "{effort}");
 }
