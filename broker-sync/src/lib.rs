@@ -10,6 +10,7 @@ mod journal;
 mod ledger;
 mod orders;
 mod progress;
+mod reconcile;
 mod refold;
 mod report;
 mod reread;
@@ -27,6 +28,7 @@ pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
+pub use reconcile::{CashCheck, Difference, FieldDifference, Kind, Reconciliation};
 pub use refold::Refolded;
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};
