@@ -163,7 +163,7 @@ pub(crate) fn instruments_of(records: &[Record]) -> Vec<InstrumentId> {
     ids.into_iter().cloned().collect()
 }
 
-fn instrument_of(record: &Record) -> Option<&InstrumentId> {
+pub(crate) fn instrument_of(record: &Record) -> Option<&InstrumentId> {
     match record {
         Record::Fill(fill) => Some(&fill.instrument),
         Record::Void(_) => None,

@@ -135,11 +135,13 @@ pub(super) fn trades(book: &TradeBook) -> Result<Vec<Trade>> {
         trades.push(round.trade(account, slot)?);
     }
     if !book.linked.is_empty() {
-        let places = Places::of(
-            rounds
-                .iter()
-                .map(|(slot, round)| (&slot.instrument, round.fills.as_slice(), slot.orders_of(round))),
-        );
+        let mut by_position: Vec<usize> = (0..rounds.len()).collect();
+        by_position.sort_by_key(|place| rounds.get(*place).map(|(slot, _)| (&slot.instrument, slot.leg)));
+        let told = by_position.iter().filter_map(|place| {
+            let (slot, round) = rounds.get(*place)?;
+            Some((*place, &slot.instrument, round.fills.as_slice(), slot.orders_of(round)))
+        });
+        let places = Places::of(told);
         for fee in &book.linked {
             let place = places.find(fee.fill.as_ref(), fee.order.as_ref(), fee.instrument.as_ref());
             if let Some(trade) = place.and_then(|place| trades.get_mut(place)) {
@@ -184,7 +186,8 @@ fn sorted_rounds(book: &TradeBook) -> Vec<(&Slot, &Round)> {
     rounds
 }
 
-/// Which trade a fill or an order is in: the last one, where a flip is in two.
+/// Which trade a fill or an order is in: the last one of its position, where it is in several; and of several
+/// positions the last by instrument and leg, which no other record can change.
 pub(super) struct Places<'a> {
     fills: HashMap<&'a FillId, usize>,
     orders: HashMap<(&'a OrderId, &'a InstrumentId), usize>,
@@ -192,14 +195,14 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Of round trips in the order in which they were opened: instrument, fills, orders.
-    pub(super) fn of(rounds: impl Iterator<Item = (&'a InstrumentId, &'a [FillId], &'a [OrderId])>) -> Self {
+    /// Of round trips by instrument and leg, and those of a position by time: place, instrument, fills, orders.
+    pub(super) fn of(rounds: impl Iterator<Item = (usize, &'a InstrumentId, &'a [FillId], &'a [OrderId])>) -> Self {
         let mut places = Self {
             fills: HashMap::new(),
             orders: HashMap::new(),
             single: HashMap::new(),
         };
-        for (place, (instrument, fills, orders)) in rounds.enumerate() {
+        for (place, instrument, fills, orders) in rounds {
             places.fills.extend(fills.iter().map(|fill| (fill, place)));
             for order in orders {
                 places.orders.insert((order, instrument), place);

@@ -264,7 +264,7 @@ impl TradeBook {
                 slot: trade.place,
                 instrument: trade.trade.instrument.clone(),
             };
-            (trade.trade.opened_at, target, &trade.trade.fills, &*trade.orders)
+            (trade.trade.leg, target, &trade.trade.fills, &*trade.orders)
         });
         let open = self.slots.iter().enumerate().flat_map(|(place, slot)| {
             slot.rounds().map(move |round| {
@@ -274,14 +274,16 @@ impl TradeBook {
                     slot: place,
                     instrument: slot.instrument.clone(),
                 };
-                (round.opened_at, target, &round.fills, slot.orders_of(round))
+                (slot.leg, target, &round.fills, slot.orders_of(round))
             })
         });
         let mut all: Vec<_> = over.chain(open).collect();
-        all.sort_by_key(|(opened_at, target, ..)| (*opened_at, target.slot));
+        all.sort_by(|(leg, one, ..), (other_leg, other, ..)| {
+            (&one.instrument, leg).cmp(&(&other.instrument, other_leg))
+        });
+        let told = all.iter().enumerate();
         let places = Places::of(
-            all.iter()
-                .map(|(_, target, fills, orders)| (&target.instrument, fills.as_slice(), *orders)),
+            told.map(|(place, (_, target, fills, orders))| (place, &target.instrument, fills.as_slice(), *orders)),
         );
         let mut targets = HashMap::new();
         for fee in &self.linked {

@@ -3,6 +3,7 @@
 //! A mark holds what all records before a moment come to. It stays true for as long as no record before that moment
 //! becomes another: new rows are looked at for what they can change, and the fold goes on from the last mark before it.
 
+pub(crate) mod account;
 mod marks;
 mod reader;
 pub(crate) mod trades;

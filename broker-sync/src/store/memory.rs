@@ -276,6 +276,16 @@ impl Store for MemoryStore {
         Ok(self.read(scope, |account| account.orders.values().cloned().collect()))
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        Ok(self.read(scope, |account| {
+            let doubtful = account
+                .orders
+                .values()
+                .filter(|order| !order.is_final || !order.is_settled);
+            doubtful.cloned().collect()
+        }))
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         Ok(self.read(scope, |account| account.reports.clone()))
     }

@@ -302,6 +302,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Orders that a sync has left.
     async fn orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>>;
 
+    /// Those of them that can still trade, or whose fills did not sum up.
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>>;
+
     /// Reports, oldest first.
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>>;
 

@@ -160,6 +160,10 @@ impl Store for Watched {
         self.read(self.inner.orders(scope)).await
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        self.read(self.inner.doubtful_orders(scope)).await
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         self.read(self.inner.reports(scope)).await
     }

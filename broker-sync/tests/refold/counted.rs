@@ -109,6 +109,10 @@ impl Store for Counted {
         self.inner.orders(scope).await
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        self.inner.doubtful_orders(scope).await
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         self.inner.reports(scope).await
     }

@@ -36,7 +36,9 @@ fn at_once(store: &Arc<dyn Store>, method: LotMethod) -> Books {
 fn expect_same(store: &Arc<dyn Store>, method: LotMethod, what: &str) {
     let kept = run(store.books(&scope(), method));
     let whole = at_once(store, method);
-    assert_eq!(kept.trades, whole.trades, "{method:?} after {what}");
+    for (kept, whole) in kept.trades.iter().zip(&whole.trades) {
+        assert_eq!(kept, whole, "{method:?} after {what}");
+    }
     assert_eq!(kept, whole, "{method:?} after {what}");
 }
 
@@ -46,7 +48,7 @@ fn every_step_of_a_long_history_ends_in_the_books_of_a_whole_fold() {
     let seeds = std::env::var("BROKER_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(12);
+        .unwrap_or(6);
     let mut kinds = std::collections::BTreeMap::<&str, u32>::new();
     for seed in 1..=seeds {
         let file = TempFile::new();

@@ -342,6 +342,14 @@ impl Store for SqliteStore {
         self.bodies(scope, "SELECT body FROM known_order WHERE scope = ?1 ORDER BY id")
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        self.bodies(
+            scope,
+            "SELECT body FROM known_order INDEXED BY known_order_doubtful WHERE scope = ?1 \
+             AND (json_extract(body, '$.is_final') = 0 OR json_extract(body, '$.is_settled') = 0) ORDER BY id",
+        )
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         self.bodies(scope, "SELECT body FROM report WHERE scope = ?1 ORDER BY id")
     }

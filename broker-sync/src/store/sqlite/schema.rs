@@ -77,6 +77,8 @@ const MIGRATIONS: &[&str] = &[
     UPDATE record SET names = json_extract(body, '$.' || kind || '.fill') WHERE kind IN ('void', 'fee');
     CREATE INDEX record_names ON record (scope, names) WHERE names IS NOT NULL;
     CREATE INDEX record_order ON record (scope, order_id) WHERE order_id IS NOT NULL;
+    CREATE INDEX known_order_doubtful ON known_order (scope)
+        WHERE json_extract(body, '$.is_final') = 0 OR json_extract(body, '$.is_settled') = 0;
     CREATE INDEX record_read ON record (scope, read_order);
     CREATE TABLE fold (
         id INTEGER PRIMARY KEY,
