@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+};
 use broker_core::futures::FuturesSpec;
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
@@ -270,7 +272,13 @@ fn capabilities(config: &TopstepxConfig) -> Capabilities {
                 OrderKind::TrailingStop,
             ],
             groups: vec![Group::Bracket, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::TrailingStop],
+                levels: vec![LevelKind::Distance],
+            },
+            trails: vec![TrailKind::Amount],
             times_in_force: vec![TimeInForce::Day],
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,

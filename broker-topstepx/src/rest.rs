@@ -15,7 +15,7 @@ use url::Url;
 use crate::map;
 use crate::wire::{
     self, AccountsJson, Answer, AskJson, ContractsJson, OneContractJson, OneOrderJson, OrdersJson, PositionsJson,
-    QueryJson, TradesJson,
+    QueryJson,
 };
 
 /// What can be asked.

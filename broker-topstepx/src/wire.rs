@@ -170,8 +170,6 @@ pub(crate) struct ContractJson<'a> {
     #[serde(borrow)]
     pub(crate) id: Text<'a>,
     #[serde(borrow)]
-    pub(crate) name: Text<'a>,
-    #[serde(borrow)]
     pub(crate) description: Option<Text<'a>>,
     pub(crate) tick_size: Num,
     pub(crate) tick_value: Num,

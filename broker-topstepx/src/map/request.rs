@@ -1,7 +1,7 @@
 //! Order requests in the gateway's words. What it cannot do is refused here, before a byte is sent.
 
-use broker_core::model::{InstrumentRef, Level, OrderChange, PositionLeg, Size, StopExit, Trail, Trigger};
-use broker_core::{Error, Instrument, Intent, Order, OrderKind, OrderRequest, Price, Qty, Result, Side, TimeInForce};
+use broker_core::model::{InstrumentRef, Level, OrderChange, OrderKind, PositionLeg, Size, StopExit, Trail, Trigger};
+use broker_core::{Error, Instrument, Intent, Order, OrderRequest, Price, Qty, Result, Side, TimeInForce};
 use rust_decimal::Decimal;
 
 use crate::wire::request::{BracketJson, ModifyJson, PlaceJson, Plain};
