@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+};
 use broker_core::http::Http;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind};
 use broker_core::{
@@ -128,6 +130,7 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
         scope: LimitScope::Address,
         rule,
     };
+    let resting = vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Gtd];
     let window = |limit| LimitRule::Window { limit, per: SECOND };
     Capabilities {
         environments: vec![Environment::Paper, Environment::Live],
@@ -140,12 +143,23 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
                 OrderKind::MarketIfTouched,
             ],
             groups: vec![Group::Bracket, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::TrailingStop],
+                levels: vec![LevelKind::Price],
+            },
+            trails: vec![TrailKind::Amount],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
                 TimeInForce::Gtd,
                 TimeInForce::Ioc,
                 TimeInForce::Fok,
+            ],
+            // A limit order that does not rest is a market order with a bound.
+            kind_times: vec![
+                (OrderKind::Market, vec![TimeInForce::Ioc, TimeInForce::Fok]),
+                (OrderKind::Stop, resting.clone()),
+                (OrderKind::MarketIfTouched, resting),
             ],
             fractional_qty: false,
             notional: false,

@@ -25,7 +25,7 @@ use crate::map::order::{Made, parent_of};
 use crate::map::request::{self, digits, plain, trail_digits};
 use crate::map::{Book, order, record};
 use crate::orders::Rows;
-use crate::rest::{BLOCK, Rest, order_path, path, segment};
+use crate::rest::{Rest, order_path, path, segment};
 use crate::wire::send::{ClosePositionOut, CloseTradeOut, ExitOut, ExitsOut, OrderBody};
 use crate::wire::{self, DoneJson, ExitsDoneJson, RowJson};
 

@@ -353,13 +353,9 @@ pub(crate) struct DoneJson<'a> {
     #[serde(borrow)]
     pub(crate) replacing_order_cancel_transaction: Option<RowJson<'a>>,
     #[serde(borrow)]
-    pub(crate) long_order_create_transaction: Option<RowJson<'a>>,
-    #[serde(borrow)]
     pub(crate) long_order_fill_transaction: Option<RowJson<'a>>,
     #[serde(borrow)]
     pub(crate) long_order_cancel_transaction: Option<RowJson<'a>>,
-    #[serde(borrow)]
-    pub(crate) short_order_create_transaction: Option<RowJson<'a>>,
     #[serde(borrow)]
     pub(crate) short_order_fill_transaction: Option<RowJson<'a>>,
     #[serde(borrow)]
