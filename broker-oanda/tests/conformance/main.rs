@@ -1,0 +1,127 @@
+//! The contracts of every role, case by case: over the client and the wire venue in memory, and over real sockets.
+//! Where there is the published document, each exchange of the runs is checked, too.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::sync::Arc;
+
+use broker_core::model::{CandleQuery, Interval};
+use broker_core::net::NetTransport;
+use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
+use broker_core::{AccountId, Context, Currency, OrderRef, OrderRequest, Side};
+use broker_oanda::venue::{OandaVenue, OandaVenueBuilder};
+use broker_oanda::{OandaBroker, OandaConfig};
+use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::{AccountSpec, HistoryPlan};
+use broker_testkit::clock::FastClock;
+use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use chrono::{DateTime, Duration, Utc};
+
+/// When the history ends; the suite runs a minute later. A Wednesday.
+const END: &str = "2026-11-18T15:00:00Z";
+
+fn end() -> DateTime<Utc> {
+    END.parse().unwrap()
+}
+
+const ACCOUNT: &str = "101-004-7654321-001";
+
+/// An account that has lived, with an order of ours that rests far below the market.
+fn venue(spec: AccountSpec) -> (OandaVenue, Setup) {
+    let account = spec.id.clone();
+    let plan = HistoryPlan::new(700, end()).with_seed(11).with_tie(130).with_account(spec);
+    let mut venue = OandaVenue::builder()
+        .history(&plan)
+        .unwrap()
+        .limits(Vec::new())
+        .walking_markets()
+        .build()
+        .unwrap();
+    let request = OrderRequest::limit("GBP/USD".into(), Side::Buy, "300".parse().unwrap(), "1.00000".parse().unwrap())
+        .with_client_id("resting-1".into());
+    venue.engine_mut().place(&account, &request, None, end()).unwrap();
+    venue.settle(end());
+    let order = venue.orders(&account).pop().unwrap();
+    let mut reference = OrderRef::by_id(&account, order.id);
+    reference.client_id = order.client_id;
+    let setup = setup(&account, reference);
+    (venue, setup)
+}
+
+fn setup(account: &AccountId, order: OrderRef) -> Setup {
+    let candles = CandleQuery::new("EUR_USD".into(), Interval::Minutes(1), end() - Duration::days(10), end());
+    let trade = TradeSetup::new(
+        "AUD_USD".into(),
+        "AUD/USD".into(),
+        "1000".parse().unwrap(),
+        "0.50000".parse().unwrap(),
+        "0.80000".parse().unwrap(),
+    );
+    Setup::new(account, end() - Duration::days(91), end() + Duration::minutes(1))
+        .with_instrument("EUR_USD".into(), "EUR/USD".into())
+        .with_order(order)
+        .with_candles(candles)
+        .with_trade(trade.with_too_much("90000000".parse().unwrap()))
+}
+
+const NOTHING: &str = "the account has nothing to check it with";
+const NO_KIND: &str = "the broker takes no such kind of order";
+const NO_TIF: &str = "the broker takes no such time in force";
+const NO_GROUP: &str = "the broker takes no such group";
+const NO_PART: &str = "the setup names no order that fills in part";
+
+/// What OANDA has not.
+const SKIPPED: [(&str, &str); 0] = [];
+
+fn assert_all(shell: &str, report: &Report) {
+    println!("{shell}: {report}");
+    assert!(report.failed.is_empty(), "{shell}: {report}");
+    assert_eq!(report.skipped, SKIPPED, "{shell}");
+    assert_eq!(report.passed.len(), names().len() - SKIPPED.len(), "{shell}");
+}
+
+fn in_memory(spec: AccountSpec) -> Report {
+    let (venue, setup) = venue(spec);
+    let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
+    let clock = Arc::new(runtime.clock());
+    let rng = Arc::new(SeededRng::new(1));
+    let recorder = Recorder::new();
+    let transport =
+        MemoryTransport::new(share(venue), clock.clone(), rng.clone(), clock.clone()).with_recorder(recorder.clone());
+    let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
+    let broker = OandaBroker::new(OandaConfig::new(OandaVenue::TOKEN).with_context(context)).unwrap();
+    let report = runtime.block_on(run(&broker, &setup));
+    runtime.run_until_idle();
+    assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its stream");
+    report
+}
+
+#[test]
+fn the_client_in_memory() {
+    let report = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
+    assert_all("netting", &report);
+}
+
+#[test]
+fn a_hedging_account_in_euros() {
+    let report = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::EUR).with_hedging());
+    assert_all("hedging", &report);
+}
+
+#[tokio::test]
+async fn the_client_over_real_sockets() {
+    let (venue, setup) = venue(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
+    let started = SystemClock::starting_at(end() + Duration::minutes(1));
+    let clock = Arc::new(FastClock::over(Arc::new(started), 10));
+    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
+    let transport = Arc::new(NetTransport::new().unwrap());
+    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
+    let config = OandaConfig::new(OandaVenue::TOKEN)
+        .with_context(context)
+        .with_base_url(server.url().parse().unwrap())
+        .with_requests_per_second(1_000_000);
+    let broker = OandaBroker::new(config).unwrap();
+    let report = run(&broker, &setup).await;
+    assert_all("real sockets", &report);
+    server.shutdown().await;
+}
