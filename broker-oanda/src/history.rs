@@ -38,7 +38,7 @@ pub(crate) async fn page(rest: &Rest, query: &HistoryQuery, from: Option<&Cursor
         },
     };
     let ids = walk.next..=walk.last.min(walk.next.saturating_add(BLOCK - 1));
-    let read = |rows: &[RowJson<'_>], body: &str| {
+    let read = |rows: &[RowJson<'_>], _: u64, body: &str| {
         let mut found = Found::of(rows, &ids, &book)?;
         found.raw = query.raw.then(|| body.to_owned());
         Ok(found)

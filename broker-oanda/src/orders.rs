@@ -136,7 +136,7 @@ impl Rest {
         };
         let last = self.last(&book.account).await?;
         let ids = last.saturating_sub(BLOCK - 1).max(1)..=last;
-        let rows = self.block(&book.account, &ids, |rows, _| Rows::read(rows, book)).await?;
+        let rows = self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?;
         let mut found = rows.settle(book).into_values().rev();
         let ours = found.find(|made| made.order.client_id.as_ref() == Some(id) && !made.order.legs.is_empty());
         ours.map(|made| made.order).ok_or_else(|| {
@@ -163,14 +163,14 @@ impl Rest {
         if let Some(fill) = shown.filled_by {
             let more = if shown.made.exits.is_empty() { 0 } else { WITH_EXITS - 1 };
             let ids = fill..=fill.saturating_add(more).min(shown.last.max(fill));
-            rows.add(self.block(&book.account, &ids, |rows, _| Rows::read(rows, book)).await?);
+            rows.add(self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?);
         }
         if let Some(end) = shown.ended_by {
-            rows.add(self.block(&book.account, &(end..=end), |rows, _| Rows::read(rows, book)).await?);
+            rows.add(self.block(&book.account, &(end..=end), |rows, _, _| Rows::read(rows, book)).await?);
         }
         if let Some(trade) = shown.made.trade.filter(|_| shown.filled_by.is_none()) {
             let ids = trade..=trade;
-            rows.add(self.block(&book.account, &ids, |rows, _| Rows::read(rows, book)).await?);
+            rows.add(self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?);
             if shown.ended_by.is_none() {
                 let trade = self.trade(book, &trade.to_string()).await?;
                 shrink(&mut rows.lots, &[trade])?;
@@ -216,7 +216,7 @@ impl Rest {
             while let Some(next) = left.next_if(|next| *next - first < BLOCK) {
                 last = next;
             }
-            all.add(self.block(&book.account, &(first..=last), |rows, _| Rows::read(rows, book)).await?);
+            all.add(self.block(&book.account, &(first..=last), |rows, _, _| Rows::read(rows, book)).await?);
         }
         Ok(all)
     }
@@ -277,8 +277,10 @@ impl Rest {
 
     /// The orders that were made by these transactions, as they are now; and whether all of the ids came.
     async fn placed(&self, book: &Book, ids: &RangeInclusive<u64>) -> Result<(Vec<Order>, bool)> {
-        let read = |rows: &[RowJson<'_>], _: &str| Ok((Rows::read(rows, book)?, crate::history::are_all(rows, ids)?));
-        let (mut rows, is_whole) = self.block(&book.account, ids, read).await?;
+        let read = |rows: &[RowJson<'_>], last: u64, _: &str| {
+            Ok((Rows::read(rows, book)?, crate::history::are_all(rows, ids)?, last))
+        };
+        let (mut rows, is_whole, last) = self.block(&book.account, ids, read).await?;
         if rows.made.is_empty() {
             return Ok((Vec::new(), is_whole));
         }
@@ -291,7 +293,11 @@ impl Rest {
         for shown in self.orders(book, "orders", &params).await? {
             listed.insert(wire::id(shown.made.order.id.get())?, shown);
         }
-        let needed = missing(&rows, &listed, ids);
+        let mut needed = missing(&rows, &listed, ids);
+        // Of exits that could stand behind a fill, those that there are.
+        let stated = listed.values().flat_map(|shown| [shown.filled_by, shown.ended_by]).flatten().max();
+        let last = stated.map_or(last, |stated| stated.max(last));
+        needed.retain(|id| *id <= last);
         rows.add(self.needed(book, &needed).await?);
         let pending = |id: &u64| listed.get(id).is_some_and(is_pending);
         if rows.made.iter().any(|(id, made)| made.trade.is_some() && pending(id)) {

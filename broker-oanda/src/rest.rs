@@ -211,16 +211,16 @@ impl Rest {
         self.http.run(call, read).await
     }
 
-    /// The rows of these ids, in one answer; `read` gets its text, too.
+    /// The rows of these ids, in one answer; `read` gets the newest id and the answer's text, too.
     pub(crate) async fn block<T>(
         &self,
         account: &AccountId,
         ids: &RangeInclusive<u64>,
-        read: impl Fn(&[RowJson<'_>], &str) -> Result<T> + Send + Sync,
+        read: impl Fn(&[RowJson<'_>], u64, &str) -> Result<T> + Send + Sync,
     ) -> Result<T> {
         let params = [("from", ids.start().to_string()), ("to", ids.end().to_string())];
         let call = self.read("history", path(account, "transactions/idrange"), &params);
-        self.transactions(call, account, |rows, _, body| read(rows, body)).await
+        self.transactions(call, account, read).await
     }
 
     /// The rows behind this id: all of them, or as many as one answer holds. `read` gets the newest id, too.

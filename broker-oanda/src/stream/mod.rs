@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::http::{Call, OpClass};
-use broker_core::live::{self, Feed, Pulse, Source};
+use broker_core::live::{self, Feed, Pulse, Signal, Source};
 use broker_core::model::{Event, Subscription};
-use broker_core::seam::BoxStream;
-use broker_core::{Broker, Error, Result, Streaming};
+use broker_core::seam::{BoxStream, Frame};
+use broker_core::{AccountId, Broker, Error, Result, Streaming};
 use http::Method;
 
 use crate::broker::OandaBroker;
@@ -24,6 +24,32 @@ const SILENCE: Duration = Duration::from_secs(12);
 impl OandaBroker {
     pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
         Some(self)
+    }
+
+    /// What lines of a stream tell, in their order: reads again what a program kept. A heartbeat tells nothing, nor does
+    /// the fill or the cancel of an order that none of these lines made.
+    ///
+    /// # Errors
+    /// `Decode`: a line cannot be read.
+    pub async fn read_stream(&self, account: &AccountId, lines: &str) -> Result<Vec<Event>> {
+        let book = self.book(account).await?;
+        let covers = Subscription::account(account);
+        let mut transactions = Transactions::new(self, book, &covers);
+        let mut prices = Prices::new(self, &covers);
+        let mut signals = Vec::new();
+        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            let kind: crate::wire::LineJson<'_> = crate::wire::decode(line)?;
+            let feed: &mut dyn Feed = match kind.kind.get() {
+                "PRICE" => &mut prices,
+                _ => &mut transactions,
+            };
+            feed.read(&Frame::Text(line.to_owned()), &mut signals)?;
+        }
+        let events = signals.into_iter().filter_map(|signal| match signal {
+            Signal::Event(event) => Some(event),
+            _ => None,
+        });
+        Ok(events.collect())
     }
 
     /// Opens a stream, at the host that has them. One of 20 places is taken until it is dropped.

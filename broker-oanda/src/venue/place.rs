@@ -175,10 +175,20 @@ impl Floor<'_> {
         let Some((price, size)) = offered.filter(|_| open) else { return Some("MARKET_HALTED") };
         let worse = |bound: Decimal| if buys { price.get() > bound } else { price.get() < bound };
         let short = terms.units.abs() > size.get() && (terms.tif == "FOK" || size.is_zero());
+        // Margin is looked at first, by the engine.
+        let short = short && self.can_pay(instrument, terms.units.abs() * price.get());
         match terms.bound.is_some_and(worse) {
             true => Some("BOUNDS_VIOLATION"),
             false => short.then_some("INSUFFICIENT_LIQUIDITY"),
         }
+    }
+
+    fn can_pay(&self, instrument: &Instrument, value: Decimal) -> bool {
+        let rate = instrument.margin.as_ref().and_then(|margin| margin.long_rate).unwrap_or_default();
+        let home = self.engine.conversion(&self.ledger.account, &instrument.id);
+        let needed = value * rate * home.map_or(Decimal::ONE, |both| both.loss);
+        let free = self.engine.balances(&self.ledger.account).ok().and_then(|balances| balances.margin_available);
+        free.is_none_or(|free| free.amount >= needed)
     }
 
     /// The engine's request. Where a market order asks for exits, the engine has it as one that may rest; it does not.
