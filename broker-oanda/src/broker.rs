@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts, TrailKind,
 };
 use broker_core::http::Http;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind};
@@ -25,6 +26,9 @@ use crate::rest::{Learned, Rest};
 const NAME: &str = "oanda";
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// What a read pays.
+const REQUEST: (&str, u32) = ("requests", 1);
 
 /// New connections that OANDA permits of one address in a second, and streams at a time.
 const CONNECTIONS: u32 = 2;
@@ -65,8 +69,7 @@ impl OandaBroker {
         http.check_url(&base)?;
         http.check_url(&stream)?;
         let capabilities = capabilities(&config);
-        // OANDA counts by address, whatever the token and the environment.
-        let bucket = |name: &str| Arc::from(format!("oanda:{name}"));
+        let bucket = bucket_key;
         let rest = Rest {
             http,
             base,
@@ -124,9 +127,15 @@ impl OandaBroker {
     }
 }
 
+/// OANDA counts by address, whatever the token and the environment.
+fn bucket_key(name: &str) -> Arc<str> {
+    Arc::from(format!("oanda:{name}"))
+}
+
 fn capabilities(config: &OandaConfig) -> Capabilities {
     let limit = |bucket, rule| Limit {
         bucket,
+        key: bucket_key(bucket),
         scope: LimitScope::Address,
         rule,
     };
@@ -183,13 +192,34 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: Some(1000),
             by_instrument: false,
             // Ids only ever grow: nothing is booked before what was read, but reads lag writes a little.
             settles_within: Duration::from_secs(10),
             positions_cover_fills: true,
             states_pnl: true,
-            page_cost: ("requests", 1),
+            // A page holds ids of all kinds: of orders, too, of which most fills have one before them.
+            lists: vec![ListFacts {
+                rows: ListRows::Records,
+                page_size: Some(1000),
+                page_yield: 40,
+                page_span: None,
+                page_cost: REQUEST,
+            }],
+            // The orders of 499 transactions take their block, their list, and rows that lie elsewhere.
+            orders: Some(ListFacts {
+                rows: ListRows::Orders,
+                page_size: Some(499),
+                page_yield: 40,
+                page_span: None,
+                page_cost: ("requests", 3),
+            }),
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: None,
+                whole_list: None,
+                cost: REQUEST,
+            }],
+            read_cost: REQUEST,
         },
         limits: vec![
             limit("requests", window(config.requests_per_second)),

@@ -137,8 +137,11 @@ impl OandaVenueBuilder {
         for ledger in &mut ledgers {
             ledger.settle(&engine);
         }
+        let first = accounts.into_iter().next();
+        let first = first.ok_or_else(|| Error::config("a venue needs an account"))?;
         Ok(OandaVenue {
             engine,
+            first,
             ledgers,
             token: self.token,
             requests: WireLimiter::new(self.requests),

@@ -162,6 +162,15 @@ impl Ledger {
         number(self.txs.partition_point(|tx| tx.at <= until))
     }
 
+    /// Numbers of the fills and of their orders, in the order of the log.
+    pub(super) fn fills(&self) -> Vec<(u64, u64)> {
+        let fills = self.txs.iter().enumerate().filter_map(|(place, tx)| match tx.what {
+            What::Filled { order, .. } => Some((number(place) + 1, order)),
+            _ => None,
+        });
+        fills.collect()
+    }
+
     /// Orders that could be pending to one who sees no transaction behind `last`, newest first.
     pub(super) fn pending(&self, last: u64) -> Vec<u64> {
         let behind = usize::try_from(last).unwrap_or(usize::MAX).min(self.txs.len());
@@ -284,6 +293,15 @@ impl Ledger {
     }
 
     fn take(&mut self, engine: &Engine, at: DateTime<Utc>, moment: &Moment) {
+        // An order whose place another one takes is canceled first.
+        let is_replaced = |id: &&OrderId| {
+            let order = engine.order(&self.account, id);
+            order.is_ok_and(|order| order.order().status == OrderStatus::Replaced)
+        };
+        let (replaced, ended): (Vec<&OrderId>, Vec<&OrderId>) = moment.ended.iter().partition(is_replaced);
+        for id in replaced {
+            self.end(engine, at, id);
+        }
         for id in &moment.made {
             self.make(engine, at, id);
         }
@@ -318,7 +336,7 @@ impl Ledger {
         for id in &moment.activated {
             self.make(engine, at, id);
         }
-        for id in &moment.ended {
+        for id in ended {
             self.end(engine, at, id);
         }
     }
@@ -328,7 +346,11 @@ impl Ledger {
             return;
         }
         let Ok(order) = engine.order(&self.account, id) else { return };
-        let Some(terms) = self.terms(engine, order) else { return };
+        let Some(mut terms) = self.terms(engine, order) else { return };
+        if let Some(old) = order.order().links.replaces.as_ref().and_then(|old| self.number_of(old)) {
+            (terms.replaces, terms.reason) = (Some(old), "REPLACEMENT");
+        }
+        let replaces = terms.replaces;
         let batch = terms.replaces.and_then(|old| self.cards.get(&old)?.ended).or(terms.with_fill);
         let number = self.push(at, batch, What::Made);
         self.numbers.insert(id.clone(), number);
@@ -344,6 +366,9 @@ impl Ledger {
                 replaced_by: None,
             },
         );
+        if let Some(old) = replaces {
+            self.replaced(old, number);
+        }
     }
 
     /// The order that took another one's place has its number by now.
@@ -503,6 +528,7 @@ fn same_event(record: Option<&Record>, first: &Flow) -> bool {
 fn reason(order: &SimOrder) -> &'static str {
     let immediate = order.order().time_in_force == Some(broker_core::TimeInForce::Fok);
     match (&order.order().status, order.order().reason.as_deref()) {
+        (OrderStatus::Replaced, _) => "CLIENT_REQUEST_REPLACED",
         (OrderStatus::Expired, _) => "TIME_IN_FORCE_EXPIRED",
         (OrderStatus::Rejected, _) => "INTERNAL_SERVER_ERROR",
         (_, Some("its lot was closed" | "the other exit was filled" | "the other exit ended")) => "LINKED_TRADE_CLOSED",

@@ -61,11 +61,11 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, Order, Result};
+use broker_core::{AccountId, Fill, Order, Result};
 use broker_sim::wire::{
     Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
-use broker_sim::{Engine, HistoryPlan, SimOrder};
+use broker_sim::{Engine, HistoryPlan};
 use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
@@ -83,6 +83,7 @@ use stream::Streams;
 /// A venue that speaks OANDA's v20 protocol, for the accounts of one user.
 pub struct OandaVenue {
     engine: Engine,
+    first: AccountId,
     ledgers: Vec<Ledger>,
     token: SecretString,
     requests: WireLimiter,
@@ -145,33 +146,42 @@ impl OandaVenue {
         self.streams.tell(&self.engine, &self.ledgers, now);
     }
 
-    /// Every order of an account as it is in truth, under the ids of the wire: those that the engine never saw, which
-    /// were canceled at once, are not among them.
-    pub fn orders(&self, account: &AccountId) -> Vec<Order> {
-        let ledger = self.ledgers.iter().find(|ledger| ledger.account == *account);
-        let orders = self.engine.orders(account).into_iter().flatten().map(SimOrder::order);
-        let numbered = orders.filter_map(|order| {
-            let number = ledger?.number_of(&order.id)?;
-            Some(Order {
-                id: number.to_string().into(),
-                ..order.clone()
-            })
+    /// Its first account.
+    pub fn account(&self) -> &AccountId {
+        &self.first
+    }
+
+    /// Orders of the engine as the wire has them. Those that have no number are left out: exits that wait for their
+    /// entry, and what happened since the venue was last told the time.
+    pub fn numbered(&self, orders: Vec<Order>) -> Vec<Order> {
+        let numbered = orders.into_iter().filter_map(|order| {
+            let ledger = self.ledger(&order.account)?;
+            let id = ledger.number_of(&order.id)?.to_string().into();
+            Some(Order { id, ..order })
         });
         numbered.collect()
     }
 
-    /// The wire's id of each fill of an account, in the order of the log.
-    pub fn fill_ids(&self, account: &AccountId) -> Vec<broker_core::FillId> {
-        let ledger = self.ledgers.iter().find(|ledger| ledger.account == *account);
-        let txs = ledger.into_iter().flat_map(|ledger| ledger.txs.iter().enumerate());
-        let fills = txs.filter(|(_, tx)| matches!(tx.what, ledger::What::Filled { .. }));
-        fills.map(|(place, _)| (place + 1).to_string().into()).collect()
+    /// Fills of the engine as the wire has them.
+    pub fn numbered_fills(&self, account: &AccountId, fills: Vec<Fill>) -> Vec<Fill> {
+        let Some(ledger) = self.ledger(account) else { return Vec::new() };
+        let numbers = ledger.fills();
+        let numbered = fills.into_iter().zip(numbers).map(|(fill, (number, order))| Fill {
+            id: number.to_string().into(),
+            order: Some(order.to_string().into()),
+            instrument: fill.instrument.get().replace('/', "_").into(),
+            ..fill
+        });
+        numbered.collect()
+    }
+
+    fn ledger(&self, account: &AccountId) -> Option<&Ledger> {
+        self.ledgers.iter().find(|ledger| ledger.account == *account)
     }
 
     /// The balance behind the last transaction that moved money.
     pub fn balance(&self, account: &AccountId) -> Decimal {
-        let ledger = self.ledgers.iter().find(|ledger| ledger.account == *account);
-        ledger.map_or(Decimal::ZERO, |ledger| ledger.balance)
+        self.ledger(account).map_or(Decimal::ZERO, |ledger| ledger.balance)
     }
 
     /// How many requests were refused with 429 so far.

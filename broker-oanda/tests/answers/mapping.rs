@@ -259,7 +259,7 @@ fn a_market_order_that_fills_in_part_is_done() {
         "instrument":"EUR_USD","units":"6","requestedUnits":"10","price":"1.1","pl":"0",
         "tradeOpened":{"tradeID":"21","units":"6","price":"1.1"}},"#;
     let order = placed(&answer("MARKET", r#""timeInForce":"IOC""#, fill), 201).unwrap();
-    assert_eq!((order.status, order.filled_qty), (OrderStatus::Canceled, qty("6")));
+    assert_eq!((&order.status, order.filled_qty), (&OrderStatus::Canceled, qty("6")));
     assert_eq!((order.average_price, order.remaining_qty()), (Some(price("1.1")), Some(dec("4"))));
 }
 

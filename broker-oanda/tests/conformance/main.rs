@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use broker_core::model::{CandleQuery, Interval, Level, Trail};
 use broker_core::net::NetTransport;
 use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
-use broker_core::{AccountId, Broker, BrokerExt, Context, Currency, OrderRef, OrderRequest, Side};
+use broker_core::{AccountId, Broker, BrokerExt, Context, Currency, OrderRef, OrderRequest, Placement, Side};
 use broker_oanda::venue::{OandaVenue, OandaVenueBuilder};
 use broker_oanda::{Closing, ExitChange, OandaBroker, OandaConfig, TradeExits};
 use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
@@ -44,7 +44,8 @@ fn venue(spec: AccountSpec) -> (OandaVenue, Setup) {
         .with_client_id("resting-1".into());
     venue.engine_mut().place(&account, &request, None, end()).unwrap();
     venue.settle(end());
-    let order = venue.orders(&account).pop().unwrap();
+    let orders = venue.engine().orders(&account).unwrap().map(|order| order.order().clone()).collect();
+    let order = venue.numbered(orders).pop().unwrap();
     let mut reference = OrderRef::by_id(&account, order.id);
     reference.client_id = order.client_id;
     let setup = setup(&account, reference);
@@ -132,7 +133,8 @@ fn in_memory(spec: AccountSpec) -> (Report, Arc<Mutex<Option<Documents>>>) {
 /// What no case asks for: what OANDA alone has.
 async fn the_rest(broker: &OandaBroker, account: &AccountId) {
     let buy = OrderRequest::market("EUR/USD".into(), Side::Buy, "1000".parse().unwrap());
-    broker.place_once(account, buy).await.unwrap();
+    let placed = broker.place_once(account, buy).await.unwrap();
+    assert!(matches!(placed, Placement::Accepted(_)));
     let trade = broker.open_trades(account).await.unwrap().remove(0);
     let exits = TradeExits::new()
         .with_take_profit(ExitChange::Set("1.50000".parse().unwrap()))
