@@ -9,7 +9,7 @@ mod sync;
 
 use std::sync::{Arc, Mutex};
 
-use broker_core::seam::{Clock, SeededRng, VirtualClock, VirtualRuntime};
+use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Context, InstrumentId, Price, Qty};
 use broker_oanda::venue::OandaVenue;
 use broker_oanda::{OandaBroker, OandaConfig};
@@ -42,7 +42,7 @@ impl Stage {
     fn new(venue: OandaVenue, now: DateTime<Utc>) -> Self {
         let account = venue.account().clone();
         let runtime = VirtualRuntime::starting_at(now);
-        let clock: Arc<VirtualClock> = Arc::new(runtime.clock());
+        let clock = Arc::new(runtime.clock());
         let rng = Arc::new(SeededRng::new(1));
         let venue = share(venue);
         let recorder = Recorder::new();

@@ -45,8 +45,17 @@ fn ninety_days_are_complete_and_the_pnl_is_the_venues() {
         let report = stage.runtime.block_on(syncer.sync(&stage.account)).unwrap();
         println!("{currency}: {report:?}");
         assert!(report.is_complete(), "{:?} {:?} {:?}", report.verdict, report.orders, report.positions);
-        assert!(matches!(report.positions, PositionCheck::Agrees { .. }), "{:?}", report.positions);
-        assert!(matches!(report.pnl, PnlCheck::Agrees { .. }), "{:?}", report.pnl);
+        assert!(
+            matches!(report.positions, PositionCheck::Verified { .. } | PositionCheck::Implied { .. }),
+            "{:?}",
+            report.positions
+        );
+        match &report.pnl {
+            PnlCheck::Compared { trades, differences } => {
+                assert!(*trades > 100 && differences.is_empty(), "{trades} trades: {differences:?}");
+            }
+            other => panic!("{other:?}"),
+        }
         // A second run finds nothing new.
         let again = stage.runtime.block_on(syncer.sync(&stage.account)).unwrap();
         assert_eq!(again.totals.new, 0, "{:?}", again.totals);
