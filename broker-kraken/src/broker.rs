@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitScope, OrderFacts};
+use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, Limit, LimitScope, OrderFacts, TrailKind};
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
 use broker_core::model::{
@@ -223,7 +223,7 @@ impl KrakenBroker {
     }
 
     /// The order with what Kraken does not echo, where this process placed it.
-    fn whole(&self, order: Order) -> Order {
+    pub(crate) fn complete(&self, order: Order) -> Order {
         #[cfg(feature = "trading")]
         return self.unechoed().complete(order);
         #[cfg(not(feature = "trading"))]
@@ -249,7 +249,10 @@ fn capabilities(config: &KrakenConfig) -> Capabilities {
             ],
             // A conditional close is made anew for each part that fills, and there is nothing to cancel before.
             groups: Vec::new(),
+            exits: ExitFacts::default(),
+            trails: vec![TrailKind::Amount, TrailKind::Percent],
             times_in_force: vec![TimeInForce::Gtc, TimeInForce::Gtd, TimeInForce::Ioc],
+            kind_times: Vec::new(),
             fractional_qty: true,
             notional: true,
             extended_hours: false,
@@ -405,7 +408,7 @@ impl Broker for KrakenBroker {
 
     async fn order(&self, order: &OrderRef) -> Result<Order> {
         self.check(&order.account)?;
-        self.rest().order(order).await.map(|order| self.whole(order))
+        self.rest().order(order).await.map(|order| self.complete(order))
     }
 
     async fn orders(&self, query: &OrderQuery, from: Option<&Cursor>) -> Result<Page<Order>> {
@@ -452,7 +455,7 @@ impl Broker for KrakenBroker {
         Ok(Page {
             proof: if next.is_some() { Proof::Contiguous } else { Proof::Short },
             next,
-            ..Page::whole(rows.into_iter().map(|order| self.whole(order)).collect())
+            ..Page::whole(rows.into_iter().map(|order| self.complete(order)).collect())
         })
     }
 
