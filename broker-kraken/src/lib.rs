@@ -11,6 +11,8 @@ mod map;
 mod market_data;
 mod own;
 mod rest;
+#[cfg(feature = "streaming")]
+mod stream;
 #[cfg(feature = "trading")]
 mod terms;
 #[cfg(feature = "trading")]

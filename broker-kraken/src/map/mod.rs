@@ -11,7 +11,7 @@ pub(crate) mod trade;
 
 use broker_core::{Error, Result, Side};
 
-fn side(word: &str) -> Result<Side> {
+pub(crate) fn side(word: &str) -> Result<Side> {
     match word {
         "buy" => Ok(Side::Buy),
         "sell" => Ok(Side::Sell),

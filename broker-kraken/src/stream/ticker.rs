@@ -11,10 +11,24 @@ use chrono::DateTime;
 use rust_decimal::Decimal;
 
 use super::wire::TickerJson;
-use super::{answered, message, pulse, subscribe};
+use super::{answered, events, message, pulse, subscribe};
 use crate::broker::KrakenBroker;
 use crate::directory::{Directory, Held, held};
 use crate::wire;
+
+impl KrakenBroker {
+    /// What a frame of a stream of quotes tells of these instruments: reads again what a program kept of one.
+    ///
+    /// # Errors
+    /// `Decode`: the frame cannot be read. `InvalidRequest`: an instrument is not listed. Else what the frame says
+    /// itself.
+    pub async fn read_quote_frame(&self, instruments: &[InstrumentId], frame: &Frame) -> Result<Vec<Event>> {
+        let mut feed = TickerFeed::new(self, &Subscription::quotes(instruments.to_vec())).await?;
+        let mut signals = Vec::new();
+        feed.read(frame, &mut signals)?;
+        events(signals)
+    }
+}
 
 /// The feed of some pairs.
 pub(super) struct TickerFeed {

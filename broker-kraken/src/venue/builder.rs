@@ -17,6 +17,7 @@ use rust_decimal::Decimal;
 use super::KrakenVenue;
 use super::catalogue::catalogue;
 use super::history::Rows;
+use super::stream::Streams;
 
 /// Builds a [`KrakenVenue`]. All of it has a default: an account with 1,000,000 dollars, a key of its own that may do
 /// everything, the counters of the lowest tier.
@@ -36,6 +37,7 @@ pub struct KrakenVenueBuilder {
     page: usize,
     client_ids: ClientIdPolicy,
     visibility_lag: Duration,
+    walks: bool,
 }
 
 /// All that a key can be given.
@@ -66,6 +68,7 @@ impl KrakenVenueBuilder {
             page: 50,
             client_ids: ClientIdPolicy::AmongOpen,
             visibility_lag: Duration::ZERO,
+            walks: false,
         }
     }
 
@@ -174,6 +177,12 @@ impl KrakenVenueBuilder {
         self
     }
 
+    /// Lets the markets walk a step with the first request of every second. Without it their quotes are what they were at the start, or were set to.
+    pub fn walking_markets(mut self) -> Self {
+        self.walks = true;
+        self
+    }
+
     /// The venue.
     ///
     /// # Errors
@@ -209,6 +218,9 @@ impl KrakenVenueBuilder {
             page: self.page,
             visibility_lag: TimeDelta::from_std(self.visibility_lag).unwrap_or(TimeDelta::MAX),
             cancel_all_at: None,
+            walks: self.walks,
+            walked_at: None,
+            streams: Streams::default(),
         })
     }
 }

@@ -111,6 +111,12 @@ impl PairSpec {
         altname
     }
 
+    /// The name that the second version of the stream has for it.
+    pub(super) fn symbol(&self) -> String {
+        let common = |id: &str| Self::asset(id).map_or("", |asset| asset.common);
+        format!("{}/{}", common(self.base), common(self.quote))
+    }
+
     pub(super) fn tick(&self) -> Decimal {
         Decimal::new(1, self.places)
     }

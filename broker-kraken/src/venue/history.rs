@@ -35,7 +35,18 @@ pub(super) struct Rows {
     balances: BTreeMap<Currency, Decimal>,
 }
 
+impl Row {
+    /// As the stream of balances tells it.
+    pub(super) fn streamed(&self) -> String {
+        super::stream::streamed_row(&self.id, self.at, &self.json)
+    }
+}
+
 impl Rows {
+    pub(super) fn ledger(&self) -> &[Row] {
+        &self.ledger
+    }
+
     /// Takes in what the engine booked since the last call.
     pub(super) fn read(&mut self, engine: &Engine, log: &[Entry]) {
         for entry in log.get(self.read..).unwrap_or_default() {

@@ -10,6 +10,7 @@
 //! | `/0/private/` account | `GetApiKeyInfo` `BalanceEx` `TradeBalance` `OpenPositions` `TradeVolume` |
 //! | `/0/private/` history | `TradesHistory` `Ledgers` `OpenOrders` `ClosedOrders` `QueryOrders` |
 //! | `/0/private/` orders | `AddOrder` `AmendOrder` `CancelOrder` `CancelAll` `CancelAllOrdersAfter` |
+//! | `/v2`, `/private/v2` | sockets: `executions` `balances` `ticker` `ping` |
 //!
 //! What the real service does to those who read its history is done here, too: rows come newest first, by offset, fifty
 //! at most whatever was asked for; `start` is exclusive and `end` is not, both in whole seconds; a row that is booked
@@ -42,6 +43,7 @@ mod params;
 mod place;
 mod public;
 mod refusal;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
@@ -50,11 +52,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use broker_core::model::FlowKind;
-use broker_core::seam::SystemClock;
-use broker_core::{AccountId, Money, Order, OrderId, Price, Qty, Result};
-use broker_sim::wire::{Admission, LoopbackServer, Venue, WireAnswer, WireLimiter, WireRequest, share};
+use broker_core::seam::{Frame, SystemClock};
+use broker_core::{AccountId, FillId, Money, Order, OrderId, Price, Qty};
+use broker_sim::wire::{Admission, LoopbackServer, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share};
 use broker_sim::{Engine, SimOrder};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 
@@ -85,6 +87,9 @@ pub struct KrakenVenue {
     page: usize,
     visibility_lag: chrono::Duration,
     cancel_all_at: Option<DateTime<Utc>>,
+    streams: stream::Streams,
+    walks: bool,
+    walked_at: Option<DateTime<Utc>>,
 }
 
 impl KrakenVenue {
@@ -113,6 +118,11 @@ impl KrakenVenue {
         &self.account
     }
 
+    /// The id that a client gives the account: Kraken has none, and so it is made of the key.
+    pub fn account_id(&self) -> AccountId {
+        crate::auth::fingerprint(&self.key.as_str().into()).into()
+    }
+
     /// Every order of the account as it is in truth, under Kraken's ids, in the order in which they were made.
     pub fn orders(&self) -> Vec<Order> {
         let orders = self.engine.orders(&self.account).into_iter().flatten();
@@ -128,6 +138,11 @@ impl KrakenVenue {
         ids::order(order).into()
     }
 
+    /// Kraken's id of a fill of the engine.
+    pub fn trade_id(fill: &FillId) -> FillId {
+        ids::trade(fill).into()
+    }
+
     /// How many requests were refused by a counter so far.
     pub fn refused(&self) -> u64 {
         self.calls.refused() + self.orders.refused() + self.public.refused()
@@ -137,7 +152,7 @@ impl KrakenVenue {
     ///
     /// # Errors
     /// When there is no such pair.
-    pub fn set_quote(&mut self, pair: &str, bid: Price, ask: Price, size: Qty, now: DateTime<Utc>) -> Result<()> {
+    pub fn set_quote(&mut self, pair: &str, bid: Price, ask: Price, size: Qty, now: DateTime<Utc>) -> broker_core::Result<()> {
         for id in [pair.to_owned(), format!("margin:{pair}")] {
             if self.engine.instrument(&id.as_str().into()).is_some() {
                 let id = id.as_str().into();
@@ -151,7 +166,7 @@ impl KrakenVenue {
     ///
     /// # Errors
     /// When an amount is beyond what can be counted.
-    pub fn convert(&mut self, spent: Money, received: Money, now: DateTime<Utc>) -> Result<()> {
+    pub fn convert(&mut self, spent: Money, received: Money, now: DateTime<Utc>) -> broker_core::Result<()> {
         let group = format!("convert-{}", self.engine.log(&self.account)?.len());
         for money in [-spent, received] {
             let group = Some(group.clone());
@@ -165,12 +180,19 @@ impl KrakenVenue {
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn serve(self) -> Result<LoopbackServer> {
+    pub async fn serve(self) -> broker_core::Result<LoopbackServer> {
         LoopbackServer::start(share(self), Arc::new(SystemClock::new())).await
     }
 
     fn settle(&mut self, now: DateTime<Utc>) {
-        self.engine.run(now);
+        let due = self.walked_at.is_none_or(|at| now - at >= TimeDelta::seconds(1));
+        match self.walks && due {
+            true => {
+                self.walked_at = Some(now);
+                self.engine.advance(now);
+            }
+            false => self.engine.run(now),
+        }
         if self.cancel_all_at.is_some_and(|at| at <= now) {
             self.cancel_all_at = None;
             // The account is the engine's own.
@@ -179,7 +201,7 @@ impl KrakenVenue {
     }
 
     /// Who asks: the key, the signature over the body as it came, the nonce.
-    fn authenticate(&mut self, request: &WireRequest) -> std::result::Result<(), Refusal> {
+    fn authenticate(&mut self, request: &WireRequest) -> Result<(), Refusal> {
         if request.header("api-key") != Some(&self.key) {
             return Err(Refusal::new("EAPI:Invalid key"));
         }
@@ -204,21 +226,21 @@ impl KrakenVenue {
         Ok(())
     }
 
-    fn permitted(&self, permission: &str) -> std::result::Result<(), Refusal> {
+    fn permitted(&self, permission: &str) -> Result<(), Refusal> {
         match self.permissions.iter().any(|known| known == permission) {
             true => Ok(()),
             false => Err(Refusal::new("EGeneral:Permission denied")),
         }
     }
 
-    fn charge(&mut self, points: u32, now: DateTime<Utc>) -> std::result::Result<(), Refusal> {
+    fn charge(&mut self, points: u32, now: DateTime<Utc>) -> Result<(), Refusal> {
         match self.calls.take("key", points, now) {
             Admission::Granted(_) => Ok(()),
             _ => Err(Refusal::new("EAPI:Rate limit exceeded")),
         }
     }
 
-    fn charge_orders(&mut self, pair: &str, points: u32, now: DateTime<Utc>) -> std::result::Result<(), Refusal> {
+    fn charge_orders(&mut self, pair: &str, points: u32, now: DateTime<Utc>) -> Result<(), Refusal> {
         match self.orders.take(pair, points, now) {
             Admission::Granted(_) => Ok(()),
             _ => Err(Refusal::new("EOrder:Rate limit exceeded")),
@@ -248,6 +270,7 @@ impl KrakenVenue {
         }
         match name {
             "GetApiKeyInfo" => self.key_info(&params, now),
+            "GetWebSocketsToken" => self.stream_token(&params, now),
             "BalanceEx" => self.balances(&params),
             "TradeBalance" => self.trade_balance(&params),
             "TradeVolume" => self.trade_volume(&params),
@@ -284,6 +307,39 @@ impl Venue for KrakenVenue {
             Ok(result) => WireAnswer::json(200, format!(r#"{{"error":[],"result":{result}}}"#)),
             Err(refusal) => refusal.into(),
         }
+    }
+
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        if !matches!(request.path.as_str(), "/v2" | "/private/v2") {
+            return Err(WireAnswer::html(404, "<html>not found</html>"));
+        }
+        self.settle(now);
+        self.open_socket(socket, now);
+        Ok(())
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        self.settle(now);
+        self.tell_all(now);
+        match frame {
+            Frame::Text(text) => self.hear(socket, &text, now),
+            Frame::Binary(bytes) => self.hear(socket, &String::from_utf8_lossy(&bytes), now),
+            Frame::Ping(_) | Frame::Pong(_) => {}
+            Frame::Close(_) => {
+                self.streams.forget(socket);
+                self.attend();
+            }
+        }
+    }
+
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        self.settle(now);
+        self.tell_all(now);
+        self.take_frames()
+    }
+
+    fn wake_at(&self, _: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_due()
     }
 }
 

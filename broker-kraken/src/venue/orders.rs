@@ -195,6 +195,11 @@ fn is_wanted(order: &Order, params: &Params) -> bool {
     asked.is_none_or(|asked| order.client_id.as_ref().is_some_and(|id| id.get() == asked))
 }
 
+/// Kraken's word for the kind.
+pub(super) fn kind_word(order: &Order) -> &'static str {
+    words(order, &|_| String::new()).0
+}
+
 /// Kraken's word for the kind, and its two prices.
 fn words(order: &Order, price: &impl Fn(Option<broker_core::Price>) -> String) -> (&'static str, String, String) {
     let nothing = || "0".to_owned();

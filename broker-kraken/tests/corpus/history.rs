@@ -104,7 +104,7 @@ fn deposits() {
     let Record::Flow(first) = &records[0] else { panic!("{records:?}") };
     assert_eq!((first.id.get(), first.kind.clone()), ("LILCPJ-DKJ53-CZIG5E", FlowKind::Deposit));
     assert_eq!((&first.asset, first.amount), (&Asset::Currency("BTC".parse().unwrap()), dec("0.78125")));
-    assert_eq!(first.at, at("2019-01-09T01:15:21.753Z"));
+    assert_eq!(first.at, at("2019-01-09T00:15:21.753Z"));
     assert_eq!(first.group.as_deref(), Some("QGB5XCB-NS67CW-D34ZKM"));
     let sum: rust_decimal::Decimal = records
         .iter()

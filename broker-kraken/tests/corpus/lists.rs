@@ -106,7 +106,7 @@ fn changes_of_orders_in_nanoseconds() {
     let stage = Stage::new(&[("private/OrderAmends", &value["response"].to_string())]);
     let amends = stage.run(|broker| async move { broker.order_amends(&"O1".into()).await.unwrap() });
     assert_eq!(amends.len(), 3);
-    assert_eq!(amends[0].at, at("2024-08-20T12:41:10.287557853Z"));
+    assert_eq!(amends[0].at, at("2024-08-20T12:47:50.287557853Z"));
     assert_eq!(amends[2].limit_price, price("61032.6"));
 }
 

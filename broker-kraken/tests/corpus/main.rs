@@ -6,6 +6,7 @@
 mod history;
 mod lists;
 mod orders;
+mod streams;
 mod trading;
 
 use std::collections::BTreeMap;

@@ -19,11 +19,8 @@ use super::{Stage, config, end, price, qty, shared, unhurried};
 /// An account that has lived, with an order of ours that rests far below the market.
 fn lived() -> (KrakenVenue, OrderRef) {
     let plan = HistoryPlan::new(400, end()).with_seed(11).with_tie(60);
-    let mut venue = KrakenVenue::builder().history(&plan).unwrap().without_limits().build().unwrap();
+    let mut venue = KrakenVenue::builder().history(&plan).unwrap().without_limits().walking_markets().build().unwrap();
     let account = venue.account().clone();
-    venue
-        .set_quote("XXBTZUSD", price("94250.0"), price("94251.0"), qty("2"), end())
-        .unwrap();
     let request = OrderRequest::limit("ETH/USD".into(), Side::Buy, qty("0.5"), price("1000.00"))
         .with_client_id("resting-1".into());
     let order = venue.engine_mut().place(&account, &request, None, end()).unwrap();

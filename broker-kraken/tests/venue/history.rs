@@ -1,6 +1,6 @@
 //! Ninety days of trading, read back whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::model::{Asset, Completeness, FlowKind};
@@ -38,9 +38,12 @@ fn walk(stage: &Stage, since: DateTime<Utc>) -> (Vec<Record>, usize) {
     stage.run(|broker| async move {
         let query = HistoryQuery::between(&account, since, until);
         let (mut all, mut next, mut pages) = (Vec::new(), None, 0);
+        let mut known = BTreeSet::new();
         loop {
             let page: Page<Record> = broker.history(&query, next.as_ref()).await.unwrap();
-            all.extend(page.rows);
+            // Pages share a row: that is how they are known to join.
+            let new = page.rows.into_iter().filter(|record| known.insert(format!("{:?}", record.key())));
+            all.extend(new);
             pages += 1;
             next = page.next;
             if next.is_none() {

@@ -81,7 +81,10 @@ fn a_change_keeps_the_order_and_its_id() {
         let change = OrderChange::new().with_limit_price(price("51000.0")).with_qty(qty("0.02"));
         let changed = broker.replace_once(&reference, change).await.unwrap();
         let Placement::Accepted(changed) = changed else { panic!("{changed:?}") };
-        (order, *changed)
+        // It is done once the order shows it.
+        broker.context().clock().sleep(Duration::from_secs(1)).await;
+        let shown = broker.order(&OrderRef::by_id(&changed.account, changed.id)).await.unwrap();
+        (order, shown)
     });
     assert_eq!((before.id, before.client_id), (after.id, after.client_id));
     assert_eq!(after.limit_price, Some(price("51000.0")));
@@ -106,7 +109,7 @@ fn an_order_of_ones_own_terms() {
         let broker = broker.with_terms(KrakenTerms::new().with_post_only());
         place(&broker, resting()).await
     });
-    assert_eq!((order.kind, order.status), (OrderKind::Limit, OrderStatus::New));
+    assert_eq!((order.kind, order.status), (OrderKind::Limit, OrderStatus::PendingNew));
     // One that would trade at once is refused.
     let crossing = OrderRequest::limit("BTC/USD".into(), Side::Buy, qty("0.01"), price("95000.0"));
     let kind = stage.run(|broker| async move {
