@@ -1,6 +1,6 @@
 //! Orders as reports tell them, put together from what each report leaves out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use broker_core::model::{Amount, Grade, Liquidity, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
 use broker_core::{
@@ -19,9 +19,15 @@ use crate::wire::filled;
 /// Open orders that are remembered at most.
 const MOST_ORDERS: usize = 4_096;
 
-/// What the reports of a connection told of orders that are still open.
+/// Orders that ended and are remembered: the last trade of an order is told before the word that it is filled.
+const MOST_ENDED: usize = 256;
+
+/// What the reports of a connection told of orders that are open, or were a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct Orders(BTreeMap<OrderId, Order>);
+pub(super) struct Orders {
+    known: BTreeMap<OrderId, Order>,
+    ended: VecDeque<OrderId>,
+}
 
 /// What a report tells.
 #[derive(Debug, Default)]
@@ -34,18 +40,20 @@ pub(super) struct Told {
 
 impl Orders {
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.known.clear();
+        self.ended.clear();
     }
 
     pub(super) fn take(&mut self, report: &ReportJson<'_>, account: &AccountId, directory: &Directory) -> Result<Told> {
         let id = OrderId::from(report.order_id.get());
         let at = time(report.timestamp.get())?;
         let mut told = Told::default();
-        let mut order = match (self.0.remove(&id), is_whole(report)) {
+        let mut order = match (self.known.remove(&id), is_whole(report)) {
             (Some(order), _) => Some(order),
             (None, true) => Some(begun(&id, report, at, account, directory)?),
             (None, false) => None,
         };
+        let had_ended = order.as_ref().is_some_and(|order| order.status.is_final());
         if let Some(order) = &mut order {
             apply(order, report, at)?;
         }
@@ -57,8 +65,16 @@ impl Orders {
             told.unknown = Some(id);
             return Ok(told);
         };
-        if !order.status.is_final() && self.0.len() < MOST_ORDERS {
-            self.0.insert(id, order.clone());
+        if order.status.is_final() && !had_ended {
+            self.ended.push_back(id.clone());
+        }
+        if self.ended.len() > MOST_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        if self.known.len() < MOST_ORDERS + MOST_ENDED {
+            self.known.insert(id, order.clone());
         }
         told.order = Some(order);
         Ok(told)
