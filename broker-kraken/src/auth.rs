@@ -175,11 +175,8 @@ impl Protocol for KrakenProtocol {
     async fn authorize(&self, call: &mut Call) -> Result<()> {
         if !call.path.starts_with(PRIVATE) {
             // Public calls show no key.
-            call.headers.extend(
-                self.headers
-                    .get(USER_AGENT)
-                    .map(|agent| (USER_AGENT, agent.clone())),
-            );
+            call.headers
+                .extend(self.headers.get(USER_AGENT).map(|agent| (USER_AGENT, agent.clone())));
             return Ok(());
         }
         let nonce = self.nonces.next(self.clock.now()).to_string();

@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, Limit, LimitScope, OrderFacts, TrailKind};
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
 use broker_core::model::{
-    Access, AccountStatus, AssetClass, Environment, InstrumentStatus, OrderKind, OrderState, PositionMode, Window,
+    Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window,
 };
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Currency, Cursor, Error, ErrorKind,
     HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Proof, Record, Result, Streaming, TimeInForce, Trading,
+    Probe, Proof, Record, Result, Streaming, Trading,
 };
 use chrono::{DateTime, Utc};
 
-use crate::auth::{DEADLINE, KrakenProtocol, ServerClock, fingerprint};
+use crate::auth::{KrakenProtocol, ServerClock, fingerprint};
 #[cfg(feature = "trading")]
 use crate::config::Counter;
 use crate::config::{DOMAIN, KrakenConfig};
 use crate::directory::Directory;
+use crate::facts::capabilities;
 use crate::map::ledger;
 use crate::own::KeyInfo;
 use crate::rest::Rest;
@@ -85,7 +85,10 @@ impl KrakenBroker {
         let public = BucketKey::from(format!("{NAME}:public:{}", base.host_str().unwrap_or_default()));
         context.limiter().define(&calls, config.calls.rule());
         context.limiter().define(&public, config.public.rule());
-        let (server, cost) = (Arc::<ServerClock>::default(), Arc::new(AtomicU32::new(config.history_cost)));
+        let (server, cost) = (
+            Arc::<ServerClock>::default(),
+            Arc::new(AtomicU32::new(config.history_cost)),
+        );
         let clock = Arc::clone(context.clock());
         let protocol = KrakenProtocol::new(
             &config,
@@ -173,16 +176,22 @@ impl KrakenBroker {
         if *account == self.inner.account {
             return Ok(());
         }
-        Err(
-            Error::invalid(format!("this key belongs to account {}, not {account}", self.inner.account))
-                .with_broker(self.id()),
-        )
+        Err(Error::invalid(format!(
+            "this key belongs to account {}, not {account}",
+            self.inner.account
+        ))
+        .with_broker(self.id()))
     }
 
     /// What the key may do, as it was told a short while ago.
     async fn recent_key_info(&self) -> Result<KeyInfo> {
         let now = self.context().clock().elapsed();
-        let known = self.inner.key_info.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .inner
+            .key_info
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((info, read_at)) = known
             && now.saturating_sub(read_at) < KEY_INFO_LASTS
         {
@@ -228,65 +237,6 @@ impl KrakenBroker {
         return self.unechoed().complete(order);
         #[cfg(not(feature = "trading"))]
         order
-    }
-}
-
-fn capabilities(config: &KrakenConfig) -> Capabilities {
-    let limit = |bucket, scope, rule| Limit { bucket, scope, rule };
-    let after = u64::try_from(DEADLINE.num_seconds()).unwrap_or_default();
-    Capabilities {
-        environments: vec![Environment::Live],
-        asset_classes: vec![AssetClass::Crypto, AssetClass::Forex],
-        orders: OrderFacts {
-            kinds: vec![
-                OrderKind::Market,
-                OrderKind::Limit,
-                OrderKind::Stop,
-                OrderKind::StopLimit,
-                OrderKind::MarketIfTouched,
-                OrderKind::LimitIfTouched,
-                OrderKind::TrailingStop,
-            ],
-            // A conditional close is made anew for each part that fills, and there is nothing to cancel before.
-            groups: Vec::new(),
-            exits: ExitFacts::default(),
-            trails: vec![TrailKind::Amount, TrailKind::Percent],
-            times_in_force: vec![TimeInForce::Gtc, TimeInForce::Gtd, TimeInForce::Ioc],
-            kind_times: Vec::new(),
-            fractional_qty: true,
-            notional: true,
-            extended_hours: false,
-            replace: true,
-            // Free text of this length, or a UUID.
-            client_id: Some(ClientIdRule {
-                longest: 18,
-                extra: "-_",
-            }),
-            // An id can be used again once its order is closed: what filled at once would fill twice.
-            resend_is_safe: false,
-            // Each order is sent with a deadline. The clock there was measured to within a second or two.
-            latest_arrival: Some(Duration::from_secs(after + 3)),
-            visibility_lag: Duration::from_secs(5),
-            one_at_a_time: false,
-            reduce_only: true,
-            refused_when_closed: Vec::new(),
-        },
-        history: HistoryFacts {
-            depth: None,
-            order_depth: None,
-            page_size: Some(50),
-            by_instrument: false,
-            settles_within: Duration::from_secs(5 * 60),
-            // What is held outright is in the balances.
-            positions_cover_fills: false,
-            states_pnl: false,
-            page_cost: ("calls", config.history_cost),
-        },
-        limits: vec![
-            limit("calls", LimitScope::Key, config.calls.rule()),
-            limit("orders", LimitScope::Account, config.orders.rule()),
-            limit("public", LimitScope::Address, config.public.rule()),
-        ],
     }
 }
 
@@ -395,12 +345,20 @@ impl Broker for KrakenBroker {
                     let names = [one.symbol.get(), one.id.get()];
                     names.iter().any(|name| name.to_lowercase().contains(&text))
                 };
-                Ok(directory.instruments().filter(holds).map(|one| (**one).clone()).collect())
+                Ok(directory
+                    .instruments()
+                    .filter(holds)
+                    .map(|one| (**one).clone())
+                    .collect())
             }
             InstrumentQuery::All => {
                 let directory = self.rest().known().await?;
                 let trades = |one: &&Arc<Instrument>| one.status == InstrumentStatus::Tradable;
-                Ok(directory.instruments().filter(trades).map(|one| (**one).clone()).collect())
+                Ok(directory
+                    .instruments()
+                    .filter(trades)
+                    .map(|one| (**one).clone())
+                    .collect())
             }
             other => Err(Error::unsupported(format!("the query {other:?}")).with_broker(self.id())),
         }
@@ -453,7 +411,11 @@ impl Broker for KrakenBroker {
         });
         rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(Page {
-            proof: if next.is_some() { Proof::Contiguous } else { Proof::Short },
+            proof: if next.is_some() {
+                Proof::Contiguous
+            } else {
+                Proof::Short
+            },
             next,
             ..Page::whole(rows.into_iter().map(|order| self.complete(order)).collect())
         })

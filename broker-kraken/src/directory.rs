@@ -104,7 +104,11 @@ impl Directory {
         let mut directory = Self::default();
         for (id, asset) in assets.iter().flat_map(|list| &list.0) {
             // The short name of fee credits is FEE, which says nothing.
-            let name = if id.get() == "KFEE" { "KFEE" } else { asset.altname.get() };
+            let name = if id.get() == "KFEE" {
+                "KFEE"
+            } else {
+                asset.altname.get()
+            };
             directory.assets.insert(id.get().to_owned(), common(name).parse()?);
         }
         let mut spellings = Vec::new();
@@ -221,11 +225,17 @@ impl Directory {
     }
 
     fn unlisted(&self, key: &str) -> Result<Pair> {
-        let known = self.assets.iter().flat_map(|(id, currency)| [id.as_str(), currency.code()]);
+        let known = self
+            .assets
+            .iter()
+            .flat_map(|(id, currency)| [id.as_str(), currency.code()]);
         let quote = known.filter(|quote| key.len() > quote.len() && key.ends_with(quote));
         let cut = quote.max_by_key(|quote| quote.len()).and_then(|quote| {
             let base = key.strip_suffix(quote)?;
-            Some((self.asset(base.trim_end_matches('/')).ok()?.0, self.asset(quote).ok()?.0))
+            Some((
+                self.asset(base.trim_end_matches('/')).ok()?.0,
+                self.asset(quote).ok()?.0,
+            ))
         });
         let spot = match cut {
             Some((base, quote)) => Instrument {
@@ -367,7 +377,10 @@ mod tests {
         let spot = directory.instrument("XXBTZUSD").unwrap();
         assert_eq!(spot.ticks[0].tick.to_string(), "0.1");
         assert_eq!(spot.lot.unwrap().to_string(), "0.00000001");
-        assert_eq!(spot.min_notional, Some(Money::new("0.5".parse().unwrap(), Currency::USD)));
+        assert_eq!(
+            spot.min_notional,
+            Some(Money::new("0.5".parse().unwrap(), Currency::USD))
+        );
         let doge = directory.instrument("XDGUSD").unwrap();
         assert_eq!(doge.ticks[0].tick.to_string(), "0.0000001", "by its decimals");
         assert_eq!(doge.status, InstrumentStatus::CloseOnly);
@@ -401,7 +414,10 @@ mod tests {
         assert_eq!(gone.spot.status, InstrumentStatus::Delisted);
         assert_eq!(directory.pair_of("XXDGXXBT").unwrap().spot.symbol.get(), "DOGE/BTC");
         let odd = directory.pair_of("no-such-thing").unwrap();
-        assert_eq!((odd.spot.id.get(), odd.spot.base, odd.spot.multiplier), ("no-such-thing", None, None));
+        assert_eq!(
+            (odd.spot.id.get(), odd.spot.base, odd.spot.multiplier),
+            ("no-such-thing", None, None)
+        );
         assert!(directory.instrument("no-such-thing").is_none());
         assert!(directory.instrument("LUNAUSDT").is_some(), "for the books");
     }

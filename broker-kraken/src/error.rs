@@ -212,10 +212,17 @@ fn wait(code: &str, kind: ErrorKind, now: DateTime<Utc>) -> Option<Duration> {
         return Some(LOCKOUT);
     }
     if code.to_ascii_lowercase().contains("throttled") {
-        let until = code.rsplit(':').next().and_then(|text| wire::Seconds::parse(text.trim()));
+        let until = code
+            .rsplit(':')
+            .next()
+            .and_then(|text| wire::Seconds::parse(text.trim()));
         return Some(until.map_or(THROTTLED, |until| (until - now).to_std().unwrap_or_default()));
     }
-    Some(if begins_with(code, "EOrder") { REST_OF_ORDERS } else { REST })
+    Some(if begins_with(code, "EOrder") {
+        REST_OF_ORDERS
+    } else {
+        REST
+    })
 }
 
 fn help(code: &str, kind: ErrorKind) -> Option<&'static str> {
@@ -306,7 +313,11 @@ mod tests {
             ("EFunding:Max fee exceeded", K::Unknown),
         ];
         for (code, kind) in table {
-            assert_eq!(error("x", &format!(r#"{{"error":["{code}"]}}"#)).0.kind(), kind, "{code}");
+            assert_eq!(
+                error("x", &format!(r#"{{"error":["{code}"]}}"#)).0.kind(),
+                kind,
+                "{code}"
+            );
         }
     }
 
@@ -367,6 +378,9 @@ mod tests {
     fn errors_of_the_newer_kind_are_errors() {
         let body = r#"{"errors":[{"severity":"E","errorClass":"EOrder","type":"Insufficient funds","msg":"no"}]}"#;
         let (error, _) = error("x", body);
-        assert_eq!((error.kind(), error.message()), (K::InsufficientFunds, Some("Insufficient funds:no")));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (K::InsufficientFunds, Some("Insufficient funds:no"))
+        );
     }
 }

@@ -6,6 +6,7 @@ mod broker;
 mod config;
 mod directory;
 mod error;
+mod facts;
 mod map;
 #[cfg(feature = "market-data")]
 mod market_data;

@@ -47,7 +47,9 @@ impl MarketData for KrakenBroker {
                 let mut quotes = Vec::new();
                 for (name, ticker) in &tickers.0 {
                     // Named by whichever spelling Kraken likes.
-                    let Some(pair) = directory.pair(name.get()) else { continue };
+                    let Some(pair) = directory.pair(name.get()) else {
+                        continue;
+                    };
                     for how in [Held::Outright, Held::OnMargin] {
                         let names = pair.names(how);
                         if instruments.contains(&names.0) {
@@ -70,7 +72,10 @@ impl MarketData for KrakenBroker {
         }
         let minutes = market::minutes(query.interval).map_err(|error| error.with_broker(self.id()))?;
         let (_, name) = held(query.instrument.get());
-        let directory = self.rest().directory(|directory| directory.pair(name).is_some()).await?;
+        let directory = self
+            .rest()
+            .directory(|directory| directory.pair(name).is_some())
+            .await?;
         let pair = directory.pair(name).filter(|pair| pair.key == name);
         let pair = pair.ok_or_else(|| Error::invalid(format!("{name} is not listed")).with_broker(self.id()))?;
         let length = TimeDelta::minutes(minutes.into());
@@ -94,14 +99,18 @@ impl MarketData for KrakenBroker {
         };
         let since = (query.since.timestamp() - 1).max(0).to_string();
         let call = self.rest().public("candles", "OHLC");
-        let call = call.param("pair", &pair.key).param("interval", minutes.to_string()).param("since", since);
+        let call = call
+            .param("pair", &pair.key)
+            .param("interval", minutes.to_string())
+            .param("since", since);
         let (mut rows, count) = self.rest().http.run(call, read).await?;
         let cut = count >= MOST_CANDLES && rows.first().is_some_and(|first| first.start > query.since);
         rows.retain(|candle| candle.start >= query.since && candle.start < query.until);
         let mut page = Page::whole(rows);
         if cut {
             page.proof = Proof::Nothing;
-            page.notes.push("Kraken has the newest 720 candles only: older ones are missing".to_owned());
+            page.notes
+                .push("Kraken has the newest 720 candles only: older ones are missing".to_owned());
         }
         Ok(page)
     }

@@ -10,7 +10,7 @@ use crate::broker::KrakenBroker;
 use crate::directory::held;
 use crate::rest::Form;
 use crate::wire::{
-    self, AmendJson, AmendsJson, ExportJson, ExportStatusJson, FeeJson, Keyed, KeyInfoJson, VolumeJson, filled,
+    self, AmendJson, AmendsJson, ExportJson, ExportStatusJson, FeeJson, KeyInfoJson, Keyed, VolumeJson, filled,
 };
 
 /// What a key may do.
@@ -155,7 +155,10 @@ impl KrakenBroker {
             wire.amends.iter().map(OrderAmend::of).collect()
         };
         let form = Form::new().with("order_id", order.get());
-        self.rest().http.run(self.rest().read("order amends", "OrderAmends", form), read).await
+        self.rest()
+            .http
+            .run(self.rest().read("order amends", "OrderAmends", form), read)
+            .await
     }
 
     /// What trading these costs by now.
@@ -175,21 +178,25 @@ impl KrakenBroker {
             let (currency, _) = directory.asset(wire.currency.get())?;
             let Num(volume) = wire.volume;
             let of = |fees: &Option<Keyed<'_, FeeJson>>, key: &str| {
-                let row = fees.iter().flat_map(|fees| &fees.0).find(|(name, _)| {
-                    directory.pair(name.get()).is_some_and(|pair| pair.key == key)
-                });
+                let row = fees
+                    .iter()
+                    .flat_map(|fees| &fees.0)
+                    .find(|(name, _)| directory.pair(name.get()).is_some_and(|pair| pair.key == key));
                 row.map(|(_, fee)| fee.fee.0)
             };
-            let percent = keys.iter().map(|key| {
-                (InstrumentId::from(*key), of(&wire.fees, key), of(&wire.fees_maker, key))
-            });
+            let percent = keys
+                .iter()
+                .map(|key| (InstrumentId::from(*key), of(&wire.fees, key), of(&wire.fees_maker, key)));
             Ok(FeeRates {
                 volume: Money::new(volume, currency),
                 percent: percent.collect(),
             })
         };
         let form = Form::new().with("pair", keys.join(","));
-        self.rest().http.run(self.rest().read("fee rates", "TradeVolume", form), read).await
+        self.rest()
+            .http
+            .run(self.rest().read("fee rates", "TradeVolume", form), read)
+            .await
     }
 
     /// Asks for a report of `since..until` as CSV. Beyond some 3,000 trades this costs far less than
@@ -207,10 +214,16 @@ impl KrakenBroker {
         let form = Form::new()
             .with("report", report.as_str())
             .with("format", "CSV")
-            .with("description", format!("{} from {}", report.as_str(), since.date_naive()))
+            .with(
+                "description",
+                format!("{} from {}", report.as_str(), since.date_naive()),
+            )
             .with("starttm", since.timestamp().to_string())
             .with("endtm", until.timestamp().to_string());
-        self.rest().http.run(self.rest().read("request export", "AddExport", form), read).await
+        self.rest()
+            .http
+            .run(self.rest().read("request export", "AddExport", form), read)
+            .await
     }
 
     /// How far a report is; ask every half minute.
@@ -230,7 +243,10 @@ impl KrakenBroker {
             })
         };
         let form = Form::new().with("report", report.as_str());
-        self.rest().http.run(self.rest().read("export state", "ExportStatus", form), read).await
+        self.rest()
+            .http
+            .run(self.rest().read("export state", "ExportStatus", form), read)
+            .await
     }
 
     /// A report that is processed: a zip archive with one CSV file.
@@ -239,7 +255,9 @@ impl KrakenBroker {
     /// `Protocol` when it is larger than 256 MiB, or is no archive; else as every read.
     pub async fn export(&self, id: &str) -> Result<Vec<u8>> {
         let form = Form::new().with("id", id);
-        let call = self.rest().private("export report", OpClass::Read, "RetrieveExport", 1, form);
+        let call = self
+            .rest()
+            .private("export report", OpClass::Read, "RetrieveExport", 1, form);
         let mut pieces = self.rest().http.stream(call).await?;
         let mut archive = Vec::new();
         while let Some(piece) = std::future::poll_fn(|context| pieces.as_mut().poll_next(context)).await {

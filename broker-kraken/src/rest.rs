@@ -21,7 +21,7 @@ use crate::map::ledger::{Half, Read};
 use crate::own::KeyInfo;
 use crate::walk::{HistoryWalk, OrderWalk, Source};
 use crate::wire::{
-    self, BalanceJson, ClosedOrdersJson, Keyed, KeyInfoJson, LedgersJson, OpenOrdersJson, OrderJson, StatusJson,
+    self, BalanceJson, ClosedOrdersJson, KeyInfoJson, Keyed, LedgersJson, OpenOrdersJson, OrderJson, StatusJson,
     TimeJson, TradeBalanceJson, TradesJson,
 };
 
@@ -201,7 +201,9 @@ impl Rest {
 
     pub(crate) async fn key_info(&self) -> Result<KeyInfo> {
         let read = |body: &str| Ok(KeyInfo::of(&wire::result::<KeyInfoJson<'_>>(body)?));
-        self.http.run(self.read("key info", "GetApiKeyInfo", Form::new()), read).await
+        self.http
+            .run(self.read("key info", "GetApiKeyInfo", Form::new()), read)
+            .await
     }
 
     pub(crate) async fn balances(&self, account: &AccountId) -> Result<Balances> {
@@ -214,7 +216,9 @@ impl Rest {
             let rows: Keyed<'_, BalanceJson> = wire::result(body)?;
             map::account::balances(&rows, &margin, currency, account, &directory)
         };
-        self.http.run(self.read("balances", "BalanceEx", Form::new()), read).await
+        self.http
+            .run(self.read("balances", "BalanceEx", Form::new()), read)
+            .await
     }
 
     /// An account without positions is answered with an empty list in the place of an object.
@@ -301,8 +305,16 @@ impl Rest {
         let directory = self.known().await?;
         let read = |body: &str| {
             let wire: ClosedOrdersJson<'_> = wire::result(body)?;
-            let keys = wire.closed.0.iter().map(|(id, row)| (id.get().to_owned(), row.opentm.0));
-            Ok(Rows::new(keys.collect(), wire.count, orders(&wire.closed, account, &directory)?))
+            let keys = wire
+                .closed
+                .0
+                .iter()
+                .map(|(id, row)| (id.get().to_owned(), row.opentm.0));
+            Ok(Rows::new(
+                keys.collect(),
+                wire.count,
+                orders(&wire.closed, account, &directory)?,
+            ))
         };
         let form = Form::new()
             .with("start", walk.start().to_string())

@@ -88,7 +88,9 @@ impl KrakenBroker {
         let pair = directory.pair(held(instrument.id.get()).1).ok_or_else(unknown)?;
         let form = request::order(order, instrument.id.get(), pair, self.terms())
             .map_err(|error| error.with_broker(self.id()))?;
-        let call = self.rest().private("validate", OpClass::Read, "AddOrder", 0, form.with("validate", "true"));
+        let call = self
+            .rest()
+            .private("validate", OpClass::Read, "AddOrder", 0, form.with("validate", "true"));
         let call = call.costs(&self.orders_bucket(&pair.key), 1);
         let read = |body: &str| {
             let added: AddedJson<'_> = wire::result(body)?;
@@ -112,7 +114,9 @@ impl KrakenBroker {
     /// As every write that may be repeated.
     pub async fn cancel_all_after(&self, after: Duration) -> Result<Option<DateTime<Utc>>> {
         let form = Form::new().with("timeout", after.as_secs().to_string());
-        let call = self.rest().private("cancel_all_after", OpClass::Read, "CancelAllOrdersAfter", 1, form);
+        let call = self
+            .rest()
+            .private("cancel_all_after", OpClass::Read, "CancelAllOrdersAfter", 1, form);
         let read = |body: &str| {
             let answer: DeadManJson<'_> = wire::result(body)?;
             let text = filled(&answer.trigger_time).filter(|text| *text != "0");
@@ -136,7 +140,10 @@ impl KrakenBroker {
         let pair = self.pair_of(&old).await.map_err(&unsent)?;
         let both = matches!(old.kind, OrderKind::StopLimit | OrderKind::LimitIfTouched);
         let (first, second) = match both {
-            true => (change.stop_price.or(old.stop_price), change.limit_price.or(old.limit_price)),
+            true => (
+                change.stop_price.or(old.stop_price),
+                change.limit_price.or(old.limit_price),
+            ),
             false => (change.limit_price.or(change.stop_price), None),
         };
         // The same rules as of an amend.
@@ -189,7 +196,9 @@ impl Trading for KrakenBroker {
         let form = request::place(intent, pair, self.terms()).map_err(&unsent)?;
         // The deadline is by the venue's clock.
         self.rest().know_clock().await.map_err(&unsent)?;
-        let call = self.order_call("place", "AddOrder", form, Some(&pair.key), 1).gated(gate);
+        let call = self
+            .order_call("place", "AddOrder", form, Some(&pair.key), 1)
+            .gated(gate);
         let read = |body: &str| {
             let added: AddedJson<'_> = wire::result(body)?;
             match added.txid.as_deref() {
@@ -235,7 +244,9 @@ impl Trading for KrakenBroker {
         let pair = self.pair_of(&old).await.map_err(&unsent)?;
         self.rest().know_clock().await.map_err(&unsent)?;
         let cost = 1 + cost(&AMEND_COSTS, self.age(old.created_at));
-        let call = self.order_call("replace", "AmendOrder", form, Some(&pair), cost).gated(gate);
+        let call = self
+            .order_call("replace", "AmendOrder", form, Some(&pair), cost)
+            .gated(gate);
         let read = |body: &str| match wire::result::<AmendedJson<'_>>(body)?.amend_id.get() {
             "" => Err(odd(OpClass::Write, "the answer to a change names none")),
             _ => Ok(()),
@@ -271,8 +282,14 @@ impl Trading for KrakenBroker {
         const OPERATION: &str = "cancel_all";
         let unsent = self.unsent(OPERATION);
         self.check(account).map_err(&unsent)?;
-        let open = self.rest().open_orders(OPERATION, account, None).await.map_err(&unsent)?;
-        let call = self.rest().private(OPERATION, OpClass::Write, "CancelAll", 1, Form::new());
+        let open = self
+            .rest()
+            .open_orders(OPERATION, account, None)
+            .await
+            .map_err(&unsent)?;
+        let call = self
+            .rest()
+            .private(OPERATION, OpClass::Write, "CancelAll", 1, Form::new());
         let read = |body: &str| wire::result::<CanceledJson>(body).map(|answer| answer.count);
         self.rest().http.run(call.in_lane(Lane::Cancel), read).await?;
         let outcome = |order: Order| CancelOutcome {

@@ -65,7 +65,9 @@ impl Offsets {
     pub(crate) fn offset(&self) -> u64 {
         match &self.place {
             Place::Unknown => 0,
-            Place::At { count, size, border, .. } if border.is_empty() => count.saturating_sub(*size),
+            Place::At {
+                count, size, border, ..
+            } if border.is_empty() => count.saturating_sub(*size),
             Place::At { size, low, .. } => low.saturating_sub(size.saturating_sub(1)),
         }
     }
@@ -97,7 +99,12 @@ impl Offsets {
                 Ok(Step::Pass)
             }
             Place::At { count, .. } if *count != stated => self.restart(),
-            Place::At { count, size, low, border } => {
+            Place::At {
+                count,
+                size,
+                low,
+                border,
+            } => {
                 let needed = (*low - offset + 1).min(*count - offset);
                 if came < needed {
                     // Pages became smaller.
@@ -199,14 +206,16 @@ impl HistoryWalk {
         }
         let mut groups: Vec<Vec<Half>> = Vec::new();
         for half in self.halves.drain(..) {
-            match groups.iter_mut().find(|group| group.iter().any(|one| one.refid == half.refid)) {
+            match groups
+                .iter_mut()
+                .find(|group| group.iter().any(|one| one.refid == half.refid))
+            {
                 Some(group) => group.push(half),
                 None => groups.push(vec![half]),
             }
         }
-        let is_done = |group: &Vec<Half>| {
-            last || newest.is_some_and(|newest| group.iter().all(|half| half.at + APART < newest))
-        };
+        let is_done =
+            |group: &Vec<Half>| last || newest.is_some_and(|newest| group.iter().all(|half| half.at + APART < newest));
         let (done, open): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_done);
         self.halves = open.into_iter().flatten().collect();
         done
@@ -391,6 +400,9 @@ mod tests {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let (since, until) = (time("2026-01-01T00:00:00.5Z"), time("2026-01-01T00:00:09.1Z"));
         assert_eq!(window(since, until), (1_767_225_599, 1_767_225_610));
-        assert_eq!(window(time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:09Z")), (1_767_225_599, 1_767_225_609));
+        assert_eq!(
+            window(time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:09Z")),
+            (1_767_225_599, 1_767_225_609)
+        );
     }
 }

@@ -45,7 +45,9 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
 /// What a good answer holds.
 pub(crate) fn raw_result(body: &str) -> Result<&str> {
     let envelope: EnvelopeJson<'_> = decode(body)?;
-    let result = envelope.result.ok_or_else(|| Error::decode("an answer without a result"))?;
+    let result = envelope
+        .result
+        .ok_or_else(|| Error::decode("an answer without a result"))?;
     Ok(result.get())
 }
 
@@ -130,7 +132,9 @@ impl Seconds {
         if whole.is_empty() || !plain(whole) || !plain(fraction) || fraction.len() > 9 {
             return None;
         }
-        let mut nanos = fraction.bytes().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        let mut nanos = fraction
+            .bytes()
+            .fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
         for _ in fraction.len()..9 {
             nanos *= 10;
         }

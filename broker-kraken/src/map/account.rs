@@ -50,7 +50,10 @@ pub(crate) fn balances(
         entry.available = Some(add(entry.available, free).ok_or_else(too_large)?);
         entry.held = Some(add(entry.held, Some(hold)).ok_or_else(too_large)?);
     }
-    for balance in found.values_mut().filter(|balance| balance.currency.code() == FEE_CREDITS) {
+    for balance in found
+        .values_mut()
+        .filter(|balance| balance.currency.code() == FEE_CREDITS)
+    {
         balance.available = None;
     }
     let money = |number: Option<broker_core::num::Num>| number.map(|number| Money::new(number.0, currency));
@@ -97,7 +100,11 @@ pub(crate) fn positions(
             continue;
         }
         let signed = left.signed(side(row.side.get())?);
-        let share = row.cost.0.checked_mul(left.get()).and_then(|cost| cost.checked_div(row.vol.0));
+        let share = row
+            .cost
+            .0
+            .checked_mul(left.get())
+            .and_then(|cost| cost.checked_div(row.vol.0));
         let share = share.ok_or_else(unfit)?;
         let (sum, _, _) = sums.entry(instrument).or_insert_with(|| {
             let nothing = Sum {

@@ -156,7 +156,13 @@ impl Row<'_> {
         if amount.is_zero() {
             return Vec::new();
         }
-        vec![Record::Fee(trade_fee(self.refid, self.asset, amount, self.at, self.account))]
+        vec![Record::Fee(trade_fee(
+            self.refid,
+            self.asset,
+            amount,
+            self.at,
+            self.account,
+        ))]
     }
 
     fn own_fee(&self, label: &str) -> Option<Record> {

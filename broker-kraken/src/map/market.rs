@@ -10,9 +10,8 @@ pub(crate) fn quote((instrument, symbol): (InstrumentId, Symbol), wire: &TickerJ
     let ((ask, _, ask_size), (bid, _, bid_size)) = (&wire.a, &wire.b);
     // A side that nobody quotes is written as zero.
     let price = |number: &Num| Some(number.0).filter(|price| !price.is_zero()).map(Price::new);
-    let size = |price: &Option<Price>, number: &Num| -> Result<Option<Qty>> {
-        price.map(|_| Qty::new(number.0)).transpose()
-    };
+    let size =
+        |price: &Option<Price>, number: &Num| -> Result<Option<Qty>> { price.map(|_| Qty::new(number.0)).transpose() };
     let (bid, ask) = (price(bid), price(ask));
     Ok(Quote {
         instrument,

@@ -109,7 +109,10 @@ impl Prices {
         let first = level(&wire.descr.price)?;
         let second = level(&wire.descr.price2)?;
         // Filled in while a trailing order follows the price, and once one was triggered.
-        let (stop, limit) = (wire.stopprice.set().map(Price::new), wire.limitprice.set().map(Price::new));
+        let (stop, limit) = (
+            wire.stopprice.set().map(Price::new),
+            wire.limitprice.set().map(Price::new),
+        );
         Ok(match word {
             "limit" | "iceberg" => Self {
                 limit: first.price().or(limit),
@@ -199,7 +202,11 @@ mod tests {
         let qty = |text: &str| text.parse::<Qty>().unwrap();
         assert_eq!(status("closed", qty("1"), Some(qty("1"))), OrderStatus::Filled);
         assert_eq!(status("closed", qty("0.5"), Some(qty("1"))), OrderStatus::Canceled);
-        assert_eq!(status("closed", qty("0.5"), None), OrderStatus::Filled, "in quote units");
+        assert_eq!(
+            status("closed", qty("0.5"), None),
+            OrderStatus::Filled,
+            "in quote units"
+        );
         assert_eq!(status("open", qty("0.5"), Some(qty("1"))), OrderStatus::PartiallyFilled);
         assert_eq!(status("odd", qty("0"), None), OrderStatus::Other("odd".into()));
     }

@@ -1,7 +1,9 @@
 //! Orders in Kraken's words. What Kraken cannot do is refused here, before a byte is sent.
 
 use broker_core::model::{Amount, OrderChange, OrderKind, OrderLeg, OrderLinks, PositionLeg, Size, Trail, Trigger};
-use broker_core::{Error, Intent, Money, Order, OrderId, OrderRequest, OrderStatus, Price, Qty, Result, Side, TimeInForce};
+use broker_core::{
+    Error, Intent, Money, Order, OrderId, OrderRequest, OrderStatus, Price, Qty, Result, Side, TimeInForce,
+};
 use rust_decimal::Decimal;
 
 use crate::directory::{Held, Pair, held};
@@ -58,7 +60,9 @@ pub(crate) fn order(request: &OrderRequest, instrument: &str, pair: &Pair, terms
     }
     match (&request.time_in_force, request.expires_at) {
         (Some(TimeInForce::Gtd), Some(at)) => {
-            form = form.with("timeinforce", "GTD").with("expiretm", at.timestamp().to_string());
+            form = form
+                .with("timeinforce", "GTD")
+                .with("expiretm", at.timestamp().to_string());
         }
         (Some(TimeInForce::Ioc), None) => form = form.with("timeinforce", "IOC"),
         (Some(TimeInForce::Gtc), None) => form = form.with("timeinforce", "GTC"),
@@ -88,9 +92,15 @@ fn check(request: &OrderRequest, terms: &KrakenTerms, on_margin: bool) -> Result
             request.reduce_only && !on_margin,
             "orders that can only reduce a position, but on margin: trade the instrument `margin:...`",
         ),
-        (terms.leverage.is_some() && !on_margin, "leverage, but on margin: trade the instrument `margin:...`"),
+        (
+            terms.leverage.is_some() && !on_margin,
+            "leverage, but on margin: trade the instrument `margin:...`",
+        ),
         (terms.post_only && !limit, "post-only orders that are no limit orders"),
-        (terms.display.is_some() && !limit, "iceberg orders that are no limit orders"),
+        (
+            terms.display.is_some() && !limit,
+            "iceberg orders that are no limit orders",
+        ),
         (
             terms.settle && !(on_margin && kind == OrderKind::Market),
             "settling of anything but a margin position, at the market",
@@ -255,9 +265,7 @@ pub(crate) fn placed(id: &str, intent: &Intent) -> Order {
         kind: request.trigger.kind(),
         amount: match request.size {
             Size::Qty(qty) => Amount::Qty(qty),
-            Size::Notional { amount, .. } => {
-                Amount::Notional(Money::new(amount.get(), intent.instrument.currency))
-            }
+            Size::Notional { amount, .. } => Amount::Notional(Money::new(amount.get(), intent.instrument.currency)),
         },
         filled_qty: Qty::ZERO,
         average_price: None,
@@ -291,9 +299,15 @@ pub(crate) fn amend(order: &Order, change: &OrderChange) -> Result<Form> {
         OrderKind::Stop | OrderKind::StopLimit | OrderKind::MarketIfTouched | OrderKind::LimitIfTouched
     );
     let rules = [
-        (change.time_in_force.is_some(), "changes of the time in force: cancel it and place another"),
+        (
+            change.time_in_force.is_some(),
+            "changes of the time in force: cancel it and place another",
+        ),
         (change.limit_price.is_some() && !limited, "limit price in this order"),
-        (change.stop_price.is_some() && !stopped, "trigger price in this order that could be changed"),
+        (
+            change.stop_price.is_some() && !stopped,
+            "trigger price in this order that could be changed",
+        ),
         (change.trail.is_some() && order.trail.is_none(), "trail in this order"),
     ];
     if let Some((_, what)) = rules.iter().find(|(broken, _)| *broken) {
@@ -306,7 +320,10 @@ pub(crate) fn amend(order: &Order, change: &OrderChange) -> Result<Form> {
     };
     Ok(Form::new()
         .with("txid", order.id.get())
-        .maybe("order_qty", change.qty.map(|qty| positive(qty.get(), "quantity")).transpose()?)
+        .maybe(
+            "order_qty",
+            change.qty.map(|qty| positive(qty.get(), "quantity")).transpose()?,
+        )
         .maybe("limit_price", price(change.limit_price, "limit price")?)
         .maybe("trigger_price", trigger))
 }

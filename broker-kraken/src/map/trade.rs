@@ -35,7 +35,9 @@ pub(crate) fn fill(id: &str, wire: &TradeJson<'_>, account: &AccountId, director
         version: 0,
         grade: Grade::Reported,
         fees: Vec::new(),
-        liquidity: wire.maker.map(|maker| if maker { Liquidity::Maker } else { Liquidity::Taker }),
+        liquidity: wire
+            .maker
+            .map(|maker| if maker { Liquidity::Maker } else { Liquidity::Taker }),
         effect: match (opens, closes) {
             (true, _) => Some(PositionEffect::Open),
             (false, true) => Some(PositionEffect::Close),

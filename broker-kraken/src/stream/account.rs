@@ -75,7 +75,10 @@ impl AccountFeed {
     }
 
     fn report(&mut self, report: &ReportJson<'_>, out: &mut Vec<Signal>) -> Result<()> {
-        let directory = self.directory.as_ref().ok_or_else(|| Error::decode("a report before the lists"))?;
+        let directory = self
+            .directory
+            .as_ref()
+            .ok_or_else(|| Error::decode("a report before the lists"))?;
         let told = self.orders.take(report, &self.account, directory)?;
         // The records first: an order that is filled further than its fills say looks like a hole.
         for record in told.records {
@@ -109,7 +112,10 @@ impl AccountFeed {
             self.orders.clear();
             out.push(Signal::Look(Look::Account(self.account.clone())));
         }
-        let data = message.data.ok_or_else(|| Error::decode("a message without data"))?.get();
+        let data = message
+            .data
+            .ok_or_else(|| Error::decode("a message without data"))?
+            .get();
         if channel == 0 {
             let reports: Vec<ReportJson<'_>> = wire::decode(data)?;
             return reports.iter().try_for_each(|report| self.report(report, out));
@@ -156,11 +162,17 @@ impl Feed for AccountFeed {
     }
 
     fn read(&mut self, frame: &Frame, out: &mut Vec<Signal>) -> Result<()> {
-        let Some(message) = message(frame, out)? else { return Ok(()) };
+        let Some(message) = message(frame, out)? else {
+            return Ok(());
+        };
         match answered(&message) {
             Some(Ok(())) => {
                 self.answers += 1;
-                out.push(if self.answers == CHANNELS.len() { Signal::Ready } else { Signal::Beat });
+                out.push(if self.answers == CHANNELS.len() {
+                    Signal::Ready
+                } else {
+                    Signal::Beat
+                });
                 Ok(())
             }
             Some(Err(signal)) => {

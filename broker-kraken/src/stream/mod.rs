@@ -133,7 +133,9 @@ fn refused(text: &str) -> Signal {
     let fatal = matches!(kind, ErrorKind::Permission | ErrorKind::InvalidRequest);
     let error = Error::new(kind).with_message(text);
     let error = match kind {
-        ErrorKind::Permission => error.with_help("the key needs the permissions to query orders and to access WebSockets"),
+        ErrorKind::Permission => {
+            error.with_help("the key needs the permissions to query orders and to access WebSockets")
+        }
         _ => error,
     };
     Signal::Closed { error, fatal }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use broker_core::model::{Amount, Grade, Liquidity, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
 use broker_core::{
-    AccountId, ClientOrderId, Error, Fill, FillId, InstrumentId, Money, Order, OrderId, OrderStatus, Price, Qty, Record,
-    Result, Side, Symbol, TimeInForce,
+    AccountId, ClientOrderId, Error, Fill, FillId, InstrumentId, Money, Order, OrderId, OrderStatus, Price, Qty,
+    Record, Result, Side, Symbol, TimeInForce,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -201,7 +201,9 @@ fn prices(order: &mut Order, report: &ReportJson<'_>) {
         order.limit_price = Some(Price::new(price));
     }
     let triggers = report.triggers.as_ref();
-    let word = triggers.and_then(|triggers| filled(&triggers.price_type)).unwrap_or("static");
+    let word = triggers
+        .and_then(|triggers| filled(&triggers.price_type))
+        .unwrap_or("static");
     let level = triggers.and_then(|triggers| triggers.price.set());
     match order.kind {
         OrderKind::Stop | OrderKind::StopLimit | OrderKind::MarketIfTouched | OrderKind::LimitIfTouched => {
@@ -253,7 +255,9 @@ fn records(
     let known = order.and_then(|order| order.legs.first());
     let known = known.map(|leg| (leg.instrument.clone(), leg.symbol.clone(), leg.side));
     // Whether it was on margin is not told with a trade of an order that is not known: it is read from the history.
-    let Some((instrument, symbol, side)) = known else { return Ok(Vec::new()) };
+    let Some((instrument, symbol, side)) = known else {
+        return Ok(Vec::new());
+    };
     let (Some(qty), Some(price)) = (report.last_qty.set(), report.last_price.0) else {
         return Err(Error::decode(format!("trade {trade} has no quantity or no price")));
     };

@@ -12,7 +12,9 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Takes the number of a message of a channel; false where something before it is missing.
     pub(super) fn take(&mut self, channel: usize, number: u64) -> bool {
-        let Some(last) = self.last.get(channel).copied() else { return true };
+        let Some(last) = self.last.get(channel).copied() else {
+            return true;
+        };
         if last.is_none() && self.newest.is_some() {
             self.together = Some(self.newest.is_some_and(|newest| number > newest));
         }

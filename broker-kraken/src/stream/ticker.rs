@@ -77,7 +77,10 @@ impl TickerFeed {
         let price = |number: Option<Decimal>| number.map(Price::new);
         let size = |there: bool, number: Option<Decimal>| number.filter(|_| there).map(Qty::new).transpose();
         let (bid, ask) = (row.bid.set(), row.ask.set());
-        let at = row.timestamp.as_ref().and_then(|at| DateTime::parse_from_rfc3339(at.get()).ok());
+        let at = row
+            .timestamp
+            .as_ref()
+            .and_then(|at| DateTime::parse_from_rfc3339(at.get()).ok());
         for (instrument, symbol) in self.names.get(row.symbol.get()).into_iter().flatten() {
             let quote = Quote {
                 instrument: instrument.clone(),
@@ -116,11 +119,17 @@ impl Feed for TickerFeed {
 
     /// Each pair is answered for itself.
     fn read(&mut self, frame: &Frame, out: &mut Vec<Signal>) -> Result<()> {
-        let Some(message) = message(frame, out)? else { return Ok(()) };
+        let Some(message) = message(frame, out)? else {
+            return Ok(());
+        };
         match (answered(&message), message.channel(), message.data) {
             (Some(Ok(())), ..) => {
                 self.answers += 1;
-                out.push(if self.answers == self.names.len() { Signal::Ready } else { Signal::Beat });
+                out.push(if self.answers == self.names.len() {
+                    Signal::Ready
+                } else {
+                    Signal::Beat
+                });
             }
             (Some(Err(signal)), ..) => out.push(signal),
             (None, "ticker", Some(data)) => {

@@ -7,12 +7,12 @@ use broker_core::{Currency, Instrument, Record, Side};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::KrakenVenue;
 use super::catalogue::{PairSpec, asset_of};
 use super::ids;
 use super::json::{Object, array, padded, quoted, seconds};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
-use super::KrakenVenue;
 
 /// Leverage that positions are shown with.
 const SHOWN_LEVERAGE: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
@@ -50,7 +50,10 @@ impl KrakenVenue {
         }
         for position in self.engine.positions(&self.account)? {
             let instrument = self.engine.instrument(&position.instrument);
-            let Some(base) = instrument.filter(|one| one.payoff == Payoff::Cash).and_then(|one| one.base) else {
+            let Some(base) = instrument
+                .filter(|one| one.payoff == Payoff::Cash)
+                .and_then(|one| one.base)
+            else {
                 continue;
             };
             let held = position.qty.get() - position.available.map_or(position.qty.get(), |free| free.get());
@@ -67,9 +70,10 @@ impl KrakenVenue {
         let mut rows = Object::new();
         for (currency, (total, held)) in self.holdings()? {
             let Some(asset) = asset_of(currency) else { continue };
-            let row = Object::new()
-                .decimal("balance", total, asset.decimals)
-                .decimal("hold_trade", held, asset.decimals);
+            let row =
+                Object::new()
+                    .decimal("balance", total, asset.decimals)
+                    .decimal("hold_trade", held, asset.decimals);
             rows = rows.raw(asset.id, &row.end());
         }
         Ok(rows.end())
@@ -129,13 +133,21 @@ impl KrakenVenue {
         let mut rows = Object::new();
         let mut any = false;
         for position in self.engine.positions(&self.account)? {
-            let Some(instrument) = self.engine.instrument(&position.instrument) else { continue };
+            let Some(instrument) = self.engine.instrument(&position.instrument) else {
+                continue;
+            };
             if instrument.payoff != Payoff::Margined {
                 continue;
             }
-            let mark = self.engine.mark(&instrument.id).map(|price| price.get()).unwrap_or_default();
+            let mark = self
+                .engine
+                .mark(&instrument.id)
+                .map(|price| price.get())
+                .unwrap_or_default();
             for lot in self.engine.lots(&self.account, &instrument.id, PositionLeg::Net) {
-                let Some(row) = self.position_row(instrument, &lot, position.side, mark, calculates)? else { continue };
+                let Some(row) = self.position_row(instrument, &lot, position.side, mark, calculates)? else {
+                    continue;
+                };
                 rows = rows.raw(&row.0, &row.1);
                 any = true;
             }

@@ -150,7 +150,9 @@ impl KrakenVenueBuilder {
 
     /// Refuses nothing for coming too often.
     pub fn without_limits(self) -> Self {
-        self.call_limits(Vec::new()).order_limits(Vec::new()).public_limits(Vec::new())
+        self.call_limits(Vec::new())
+            .order_limits(Vec::new())
+            .public_limits(Vec::new())
     }
 
     /// What a page of history costs: 2 unless told otherwise.

@@ -97,7 +97,9 @@ impl PairSpec {
     }
 
     pub(super) fn of(name: &str) -> Option<&'static Self> {
-        PAIRS.iter().find(|pair| pair.spellings().iter().any(|spelling| spelling == name))
+        PAIRS
+            .iter()
+            .find(|pair| pair.spellings().iter().any(|spelling| spelling == name))
     }
 
     /// Key, altname, and the name of the older stream: what requests may say.

@@ -8,13 +8,13 @@ use broker_sim::{Engine, Entry};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::KrakenVenue;
 use super::account::pair_key;
 use super::catalogue::asset_of;
 use super::ids;
 use super::json::{Object, seconds};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
-use super::KrakenVenue;
 
 /// One row, rendered.
 #[derive(Debug)]
@@ -63,12 +63,16 @@ impl Rows {
             }
         }
         self.read = log.len();
-        self.trades.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
-        self.ledger.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        self.trades
+            .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        self.ledger
+            .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
     }
 
     fn fill(&mut self, engine: &Engine, entry: &Entry, fill: &Fill) {
-        let Some(instrument) = engine.instrument(&fill.instrument) else { return };
+        let Some(instrument) = engine.instrument(&fill.instrument) else {
+            return;
+        };
         let on_margin = instrument.payoff == Payoff::Margined;
         let cost = fill.qty.get() * fill.price.get();
         let fee_in = |currency: Currency| -> Decimal {
@@ -95,11 +99,26 @@ impl Rows {
             .decimal("cost", cost, 5)
             .decimal("fee", stated, 5)
             .decimal("vol", fill.qty.get(), 8)
-            .decimal("margin", if on_margin { cost / Decimal::from(5) } else { Decimal::ZERO }, 5)
+            .decimal(
+                "margin",
+                if on_margin {
+                    cost / Decimal::from(5)
+                } else {
+                    Decimal::ZERO
+                },
+                5,
+            )
             .text("leverage", if on_margin { "5" } else { "0" })
             .text("misc", if closes { "closing" } else { "" })
             .raw("trade_id", &entry.seq.to_string())
-            .raw("maker", if fill.liquidity == Some(Liquidity::Maker) { "true" } else { "false" });
+            .raw(
+                "maker",
+                if fill.liquidity == Some(Liquidity::Maker) {
+                    "true"
+                } else {
+                    "false"
+                },
+            );
         if opens {
             row = row.text("posstatus", "open");
         }
@@ -111,7 +130,14 @@ impl Rows {
         });
         if on_margin {
             let made = entry.realized.map(|money| money.amount).unwrap_or_default();
-            let line = Line::new("margin", "", &id, instrument.currency, made, fee_in(instrument.currency));
+            let line = Line::new(
+                "margin",
+                "",
+                &id,
+                instrument.currency,
+                made,
+                fee_in(instrument.currency),
+            );
             self.line(entry, line, fill.at);
             return;
         }
@@ -120,11 +146,17 @@ impl Rows {
         }
         let paid = if change.is_sign_negative() { cost } else { -cost };
         let fee = fee_in(instrument.currency);
-        self.line(entry, Line::new("trade", "quote", &id, instrument.currency, paid, fee), fill.at);
+        self.line(
+            entry,
+            Line::new("trade", "quote", &id, instrument.currency, paid, fee),
+            fill.at,
+        );
     }
 
     fn flow(&mut self, entry: &Entry, flow: &Flow) {
-        let broker_core::model::Asset::Currency(currency) = flow.asset else { return };
+        let broker_core::model::Asset::Currency(currency) = flow.asset else {
+            return;
+        };
         let group = flow.description.as_deref().unwrap_or_else(|| flow.id.get());
         let refid = ids::other(group);
         let amount = flow.amount;
@@ -213,7 +245,9 @@ pub(super) fn page<'a>(
 }
 
 fn listed(rows: &[&Row]) -> String {
-    let object = rows.iter().fold(Object::new(), |object, row| object.raw(&row.id, &row.json));
+    let object = rows
+        .iter()
+        .fold(Object::new(), |object, row| object.raw(&row.id, &row.json));
     object.end()
 }
 
@@ -237,25 +271,53 @@ impl KrakenVenue {
             "limit",
             "rebase_multiplier",
         ])?;
-        let kinds = ["all", "any position", "closed position", "closing position", "no position"];
+        let kinds = [
+            "all",
+            "any position",
+            "closed position",
+            "closing position",
+            "no position",
+        ];
         let kind = params.word("type", &kinds)?.filter(|kind| *kind != "all");
         // Left out, this is true, and merges the fills of an order: not done here, so it must be said.
         if params.word("consolidate_taker", &["true", "false"])? != Some("false") {
             return Err(Refusal::argument("consolidate_taker"));
         }
         self.read_rows()?;
-        let of_kind = self.rows.trades.iter().filter(|row| kind.is_none_or(|kind| row.kind == kind));
+        let of_kind = self
+            .rows
+            .trades
+            .iter()
+            .filter(|row| kind.is_none_or(|kind| row.kind == kind));
         let (rows, count) = page(of_kind, params, self.query_from, self.page)?;
         let object = Object::new().raw("trades", &listed(&rows));
         let counted = !params.flag("without_count")?;
-        Ok(if counted { object.raw("count", &count.to_string()) } else { object }.end())
+        Ok(if counted {
+            object.raw("count", &count.to_string())
+        } else {
+            object
+        }
+        .end())
     }
 
     pub(super) fn ledgers(&mut self, params: &Params) -> Reply {
-        params.only(&["asset", "aclass", "type", "start", "end", "ofs", "without_count", "rebase_multiplier"])?;
+        params.only(&[
+            "asset",
+            "aclass",
+            "type",
+            "start",
+            "end",
+            "ofs",
+            "without_count",
+            "rebase_multiplier",
+        ])?;
         let kind = params.get("type").filter(|kind| *kind != "all");
         self.read_rows()?;
-        let of_kind = self.rows.ledger.iter().filter(|row| kind.is_none_or(|kind| row.kind == kind));
+        let of_kind = self
+            .rows
+            .ledger
+            .iter()
+            .filter(|row| kind.is_none_or(|kind| row.kind == kind));
         let (rows, count) = page(of_kind, params, self.query_from, self.page)?;
         Ok(Object::new()
             .raw("ledger", &listed(&rows))

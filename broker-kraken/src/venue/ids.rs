@@ -5,7 +5,10 @@ use sha2::{Digest, Sha256};
 
 fn txid(letter: char, text: &str) -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let digest = Sha256::new().chain_update([u8::try_from(letter).unwrap_or(b'X')]).chain_update(text).finalize();
+    let digest = Sha256::new()
+        .chain_update([u8::try_from(letter).unwrap_or(b'X')])
+        .chain_update(text)
+        .finalize();
     let mut id = String::from(letter);
     for (place, byte) in digest.iter().take(16).enumerate() {
         if matches!(place, 5 | 10) {
@@ -35,7 +38,10 @@ pub(super) fn other(text: &str) -> String {
 /// Whether a text has the form of an order's id.
 pub(super) fn is_order(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    let plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let plain = |part: &&str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
     matches!(parts.as_slice(), [a, b, c] if a.len() == 6 && b.len() == 5 && c.len() == 6)
         && parts.iter().all(plain)
         && text.starts_with('O')

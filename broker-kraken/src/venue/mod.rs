@@ -152,7 +152,14 @@ impl KrakenVenue {
     ///
     /// # Errors
     /// When there is no such pair.
-    pub fn set_quote(&mut self, pair: &str, bid: Price, ask: Price, size: Qty, now: DateTime<Utc>) -> broker_core::Result<()> {
+    pub fn set_quote(
+        &mut self,
+        pair: &str,
+        bid: Price,
+        ask: Price,
+        size: Qty,
+        now: DateTime<Utc>,
+    ) -> broker_core::Result<()> {
         for id in [pair.to_owned(), format!("margin:{pair}")] {
             if self.engine.instrument(&id.as_str().into()).is_some() {
                 let id = id.as_str().into();
@@ -206,7 +213,10 @@ impl KrakenVenue {
             return Err(Refusal::new("EAPI:Invalid key"));
         }
         let form = request.form();
-        let nonce = form.iter().find(|(name, _)| name == "nonce").map(|(_, nonce)| nonce.as_str());
+        let nonce = form
+            .iter()
+            .find(|(name, _)| name == "nonce")
+            .map(|(_, nonce)| nonce.as_str());
         let number = nonce.and_then(|nonce| nonce.parse::<u64>().ok());
         let (Some(nonce), Some(number)) = (nonce, number) else {
             return Err(Refusal::new("EAPI:Invalid nonce"));
@@ -297,7 +307,11 @@ impl Venue for KrakenVenue {
             return WireAnswer::html(403, "<html>Forbidden: no user agent</html>");
         }
         let path = request.path.clone();
-        let reply = match (request.method.as_str(), path.strip_prefix("/0/private/"), path.strip_prefix("/0/public/")) {
+        let reply = match (
+            request.method.as_str(),
+            path.strip_prefix("/0/private/"),
+            path.strip_prefix("/0/public/"),
+        ) {
             ("POST", Some(name), _) => self.private(name, request, now),
             ("GET", _, Some(name)) => self.public_call(name, request, now),
             (_, None, None) => return WireAnswer::html(404, "<html>not found</html>"),

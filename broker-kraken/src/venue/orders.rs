@@ -6,13 +6,13 @@ use broker_sim::SimOrder;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::KrakenVenue;
 use super::account::pair_key;
 use super::catalogue::PairSpec;
 use super::ids;
 use super::json::{Object, padded};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
-use super::KrakenVenue;
 
 /// Orders of one `QueryOrders`.
 const MOST_IDS: usize = 50;
@@ -36,9 +36,14 @@ impl KrakenVenue {
         }
         let known = self.order_ids.len();
         let new = self.engine.orders(&self.account)?.skip(known);
-        let new: Vec<_> = new.map(|order| (ids::order(&order.order().id), order.order().id.clone())).collect();
+        let new: Vec<_> = new
+            .map(|order| (ids::order(&order.order().id), order.order().id.clone()))
+            .collect();
         self.order_ids.extend(new);
-        self.order_ids.get(txid).cloned().ok_or_else(|| Refusal::new("EOrder:Unknown order"))
+        self.order_ids
+            .get(txid)
+            .cloned()
+            .ok_or_else(|| Refusal::new("EOrder:Unknown order"))
     }
 
     pub(super) fn open_orders(&self, params: &Params, now: DateTime<Utc>) -> Reply {
@@ -68,7 +73,8 @@ impl KrakenVenue {
         let by = params.word("closetime", &["open", "close", "both"])?.unwrap_or("both");
         let start = params.number("start")?.unwrap_or_default();
         let end = params.number("end")?.unwrap_or(i64::MAX);
-        let offset = usize::try_from(params.number("ofs")?.unwrap_or_default()).map_err(|_| Refusal::argument("ofs"))?;
+        let offset =
+            usize::try_from(params.number("ofs")?.unwrap_or_default()).map_err(|_| Refusal::argument("ofs"))?;
         let inside = |at: Option<DateTime<Utc>>| {
             at.is_some_and(|at| {
                 let part = at.timestamp_subsec_nanos() > 0;
@@ -89,13 +95,21 @@ impl KrakenVenue {
         // Newest first, by the time that was asked for.
         found.sort_by_key(|order| {
             let order = order.order();
-            let at = if by == "open" { order.created_at } else { order.updated_at };
+            let at = if by == "open" {
+                order.created_at
+            } else {
+                order.updated_at
+            };
             std::cmp::Reverse((at, ids::order(&order.id)))
         });
         let count = found.len();
-        let rows = found.iter().skip(offset).take(self.page).fold(Object::new(), |rows, order| {
-            rows.raw(&ids::order(&order.order().id), &self.render(order))
-        });
+        let rows = found
+            .iter()
+            .skip(offset)
+            .take(self.page)
+            .fold(Object::new(), |rows, order| {
+                rows.raw(&ids::order(&order.order().id), &self.render(order))
+            });
         Ok(Object::new()
             .raw("closed", &rows.end())
             .raw("count", &count.to_string())
@@ -108,7 +122,10 @@ impl KrakenVenue {
         if asked.len() > MOST_IDS {
             return Err(Refusal::argument("txid"));
         }
-        let found = asked.iter().map(|txid| self.order_id(txid)).collect::<Result<Vec<_>, _>>()?;
+        let found = asked
+            .iter()
+            .map(|txid| self.order_id(txid))
+            .collect::<Result<Vec<_>, _>>()?;
         let shown = self.shown(now)?;
         let mut rows = Object::new();
         for id in found {
@@ -129,13 +146,21 @@ impl KrakenVenue {
 
     fn render(&self, order: &SimOrder) -> String {
         let shown = order.order();
-        let instrument = shown.legs.first().and_then(|leg| self.engine.instrument(&leg.instrument));
-        let Some(instrument) = instrument else { return "null".to_owned() };
+        let instrument = shown
+            .legs
+            .first()
+            .and_then(|leg| self.engine.instrument(&leg.instrument));
+        let Some(instrument) = instrument else {
+            return "null".to_owned();
+        };
         let side = shown.legs.first().map_or(Side::Buy, |leg| leg.side);
         let on_margin = instrument.id.get().starts_with("margin:");
-        let pair = PairSpec::of(pair_key(instrument)).map(PairSpec::altname).unwrap_or_default();
+        let pair = PairSpec::of(pair_key(instrument))
+            .map(PairSpec::altname)
+            .unwrap_or_default();
         let places = PairSpec::of(pair_key(instrument)).map_or(5, |pair| pair.places);
-        let price = |price: Option<broker_core::Price>| padded(price.map(|price| price.get()).unwrap_or_default(), places);
+        let price =
+            |price: Option<broker_core::Price>| padded(price.map(|price| price.get()).unwrap_or_default(), places);
         let (kind, first, second) = words(shown, &price);
         let (volume, in_quote) = match shown.amount {
             Amount::Qty(qty) => (qty.get(), false),
@@ -150,7 +175,10 @@ impl KrakenVenue {
             .text("price", &first)
             .text("price2", &second)
             .text("leverage", leverage)
-            .text("order", &format!("{side} {} {pair} @ {kind} {first}", padded(volume, 8)))
+            .text(
+                "order",
+                &format!("{side} {} {pair} @ {kind} {first}", padded(volume, 8)),
+            )
             .text("close", "");
         let mut flags = vec!["fciq"];
         if in_quote {
@@ -167,9 +195,13 @@ impl KrakenVenue {
         }
         object = object.text("status", status(&shown.status));
         if ended {
-            object = object.text("reason", reason(&shown.status)).seconds("closetm", shown.updated_at);
+            object = object
+                .text("reason", reason(&shown.status))
+                .seconds("closetm", shown.updated_at);
         }
-        let expires = shown.expires_at.filter(|_| shown.time_in_force == Some(TimeInForce::Gtd));
+        let expires = shown
+            .expires_at
+            .filter(|_| shown.time_in_force == Some(TimeInForce::Gtd));
         let trails = shown.trail.is_some();
         object
             .seconds("opentm", shown.created_at)

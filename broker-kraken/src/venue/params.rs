@@ -67,12 +67,16 @@ impl Params {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        let number = self.get(name).map(|value| value.parse().map_err(|_| Refusal::argument(name)));
+        let number = self
+            .get(name)
+            .map(|value| value.parse().map_err(|_| Refusal::argument(name)));
         number.transpose()
     }
 
     pub(super) fn decimal(&self, name: &str) -> Result<Option<Decimal>, Refusal> {
-        let number = self.get(name).map(|value| decimal(value).map_err(|_| Refusal::argument(name)));
+        let number = self
+            .get(name)
+            .map(|value| decimal(value).map_err(|_| Refusal::argument(name)));
         number.transpose()
     }
 }

@@ -6,12 +6,12 @@ use broker_core::{ClientOrderId, InstrumentId, OrderId, OrderRequest, Price, Qty
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
+use super::KrakenVenue;
 use super::catalogue::PairSpec;
 use super::ids;
 use super::json::{Object, array, quoted};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
-use super::KrakenVenue;
 
 const ORDER: [&str; 21] = [
     "userref",
@@ -54,7 +54,9 @@ impl KrakenVenue {
         self.charge_orders(pair.key, 1, now)?;
         check_deadline(params, now)?;
         let request = request(params, pair, now)?;
-        let post_only = params.get("oflags").is_some_and(|flags| flags.split(',').any(|flag| flag == "post"));
+        let post_only = params
+            .get("oflags")
+            .is_some_and(|flags| flags.split(',').any(|flag| flag == "post"));
         if post_only && self.would_trade(&request) {
             return Err(Refusal::new("EOrder:Post only order"));
         }
@@ -79,9 +81,15 @@ impl KrakenVenue {
     }
 
     fn would_trade(&self, request: &OrderRequest) -> bool {
-        let broker_core::model::InstrumentRef::Id(id) = &request.instrument else { return false };
-        let broker_core::model::Trigger::Limit { limit } = request.trigger else { return false };
-        let Some(quote) = self.engine.quote(id) else { return false };
+        let broker_core::model::InstrumentRef::Id(id) = &request.instrument else {
+            return false;
+        };
+        let broker_core::model::Trigger::Limit { limit } = request.trigger else {
+            return false;
+        };
+        let Some(quote) = self.engine.quote(id) else {
+            return false;
+        };
         match request.side {
             Side::Buy => quote.ask.is_some_and(|ask| limit >= ask),
             Side::Sell => quote.bid.is_some_and(|bid| limit <= bid),
@@ -98,10 +106,19 @@ impl KrakenVenue {
     }
 
     /// Charges the engine's counter for an order of this age.
-    fn charge_for(&mut self, id: &OrderId, least: u32, table: &[(i64, u32)], now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn charge_for(
+        &mut self,
+        id: &OrderId,
+        least: u32,
+        table: &[(i64, u32)],
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let order = self.engine.order(&self.account, id)?.order();
         let age = order.created_at.map_or(TimeDelta::zero(), |at| now - at);
-        let pair = order.legs.first().map(|leg| leg.instrument.get().trim_start_matches("margin:").to_owned());
+        let pair = order
+            .legs
+            .first()
+            .map(|leg| leg.instrument.get().trim_start_matches("margin:").to_owned());
         let points = least + by_age(age, table);
         match points {
             0 => Ok(()),
@@ -166,7 +183,9 @@ impl KrakenVenue {
 
     pub(super) fn cancel_all_after(&mut self, params: &Params, now: DateTime<Utc>) -> Reply {
         params.only(&["timeout"])?;
-        let timeout = params.number("timeout")?.filter(|timeout| (0..=86_400).contains(timeout));
+        let timeout = params
+            .number("timeout")?
+            .filter(|timeout| (0..=86_400).contains(timeout));
         let timeout = timeout.ok_or_else(|| Refusal::argument("timeout"))?;
         self.cancel_all_at = (timeout > 0).then(|| now + TimeDelta::seconds(timeout));
         let stamp = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -179,7 +198,9 @@ impl KrakenVenue {
 
 /// Two to sixty seconds ahead; one that has passed is refused by the engine itself.
 fn check_deadline(params: &Params, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let Some(text) = params.get("deadline") else { return Ok(()) };
+    let Some(text) = params.get("deadline") else {
+        return Ok(());
+    };
     let deadline = DateTime::parse_from_rfc3339(text).map_err(|_| Refusal::argument("deadline"))?;
     let ahead = deadline.to_utc() - now;
     if ahead <= TimeDelta::zero() {
@@ -202,9 +223,18 @@ fn request(params: &Params, pair: &PairSpec, now: DateTime<Utc>) -> Result<Order
     let prefix = if on_margin { "margin:" } else { "" };
     let id = InstrumentId::from(format!("{prefix}{}", pair.key));
     let volume = params.decimal("volume")?.ok_or_else(|| Refusal::argument("volume"))?;
-    let qty = Qty::new(volume).ok().filter(|qty| !qty.is_zero()).ok_or_else(|| Refusal::argument("volume"))?;
-    let flags: Vec<&str> = params.get("oflags").map(|flags| flags.split(',').collect()).unwrap_or_default();
-    if flags.iter().any(|flag| !["post", "fcib", "fciq", "nompp", "viqc"].contains(flag)) {
+    let qty = Qty::new(volume)
+        .ok()
+        .filter(|qty| !qty.is_zero())
+        .ok_or_else(|| Refusal::argument("volume"))?;
+    let flags: Vec<&str> = params
+        .get("oflags")
+        .map(|flags| flags.split(',').collect())
+        .unwrap_or_default();
+    if flags
+        .iter()
+        .any(|flag| !["post", "fcib", "fciq", "nompp", "viqc"].contains(flag))
+    {
         return Err(Refusal::argument("oflags"));
     }
     params.word("trigger", &["last", "index"])?;
@@ -243,7 +273,11 @@ fn leverage(params: &Params, pair: &PairSpec) -> Result<bool, Refusal> {
     let Some(text) = params.get("leverage").filter(|text| *text != "none") else {
         return Ok(false);
     };
-    let steps = text.strip_suffix(":1").unwrap_or(text).parse().map_err(|_| Refusal::argument("leverage"))?;
+    let steps = text
+        .strip_suffix(":1")
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| Refusal::argument("leverage"))?;
     match pair.leverage.contains(&steps) {
         true => Ok(true),
         false => Err(Refusal::argument("leverage")),
@@ -255,7 +289,10 @@ fn priced(params: &Params, side: Side, qty: Qty) -> Result<OrderRequest, Refusal
     let symbol = || "named by its id".into();
     let kind = params.needed("ordertype")?;
     let price = |name: &str| -> Result<Price, Refusal> {
-        params.decimal(name)?.map(Price::new).ok_or_else(|| Refusal::argument(name))
+        params
+            .decimal(name)?
+            .map(Price::new)
+            .ok_or_else(|| Refusal::argument(name))
     };
     let without = |name: &str| match params.get(name) {
         Some(_) => Err(Refusal::argument(name)),
@@ -274,7 +311,9 @@ fn priced(params: &Params, side: Side, qty: Qty) -> Result<OrderRequest, Refusal
         }
         "limit" => OrderRequest::limit(symbol(), side, qty, price("price")?),
         "iceberg" => {
-            let shown = params.decimal("displayvol")?.ok_or_else(|| Refusal::argument("displayvol"))?;
+            let shown = params
+                .decimal("displayvol")?
+                .ok_or_else(|| Refusal::argument("displayvol"))?;
             if shown * Decimal::from(15) < qty.get() || shown > qty.get() {
                 return Err(Refusal::argument("displayvol"));
             }
@@ -328,9 +367,10 @@ fn close(params: &Params, order: OrderRequest) -> Result<OrderRequest, Refusal> 
             stop: price("close[price]")?,
             limit: Some(price("close[price2]")?),
         }),
-        Some("trailing-stop") => {
-            order.with_stop(StopExit::Trailing(trail(params.needed("close[price]")?, "close[price]")?))
-        }
+        Some("trailing-stop") => order.with_stop(StopExit::Trailing(trail(
+            params.needed("close[price]")?,
+            "close[price]",
+        )?)),
         Some(_) => return Err(Refusal::argument("close[ordertype]")),
     })
 }

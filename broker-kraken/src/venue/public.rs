@@ -6,11 +6,11 @@ use broker_sim::wire::{Admission, WireRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
+use super::KrakenVenue;
 use super::catalogue::{ASSETS, PAIRS, PairSpec};
 use super::json::{Object, array, padded, quoted};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
-use super::KrakenVenue;
 
 /// Candles of an answer at most.
 const MOST_CANDLES: usize = 720;
@@ -48,12 +48,18 @@ impl KrakenVenue {
         let mut rows = Object::new();
         for name in names.split(',') {
             let pair = PairSpec::of(name).ok_or_else(|| Refusal::new("EQuery:Unknown asset pair"))?;
-            let Some(quote) = self.engine.quote(&InstrumentId::from(pair.key)) else { continue };
+            let Some(quote) = self.engine.quote(&InstrumentId::from(pair.key)) else {
+                continue;
+            };
             let number = |price: Option<Decimal>| padded(price.unwrap_or_default(), 5);
             let side = |price: Option<broker_core::Price>, size: Option<broker_core::Qty>| {
                 let (price, size) = (price.map(|price| price.get()), size.map(|size| size.get()));
                 let whole = size.unwrap_or_default().trunc();
-                array([quoted(&number(price)), quoted(&whole.to_string()), quoted(&padded(size.unwrap_or_default(), 3))])
+                array([
+                    quoted(&number(price)),
+                    quoted(&whole.to_string()),
+                    quoted(&padded(size.unwrap_or_default(), 3)),
+                ])
             };
             let mark = self.engine.mark(&InstrumentId::from(pair.key)).map(|price| price.get());
             let last = quoted(&number(mark));

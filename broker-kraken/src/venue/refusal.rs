@@ -33,9 +33,9 @@ impl From<SimReject> for Refusal {
     fn from(reject: SimReject) -> Self {
         Self::new(match reject {
             SimReject::DuplicateClientId { .. } => "EGeneral:Invalid arguments:cl_ord_id not unique",
-            SimReject::InsufficientFunds { .. } | SimReject::InsufficientQty { .. } | SimReject::NotShortable { .. } => {
-                "EOrder:Insufficient funds"
-            }
+            SimReject::InsufficientFunds { .. }
+            | SimReject::InsufficientQty { .. }
+            | SimReject::NotShortable { .. } => "EOrder:Insufficient funds",
             SimReject::Lot { .. } | SimReject::ZeroQty | SimReject::AboveMaxQty { .. } | SimReject::TooLarge { .. } => {
                 "EGeneral:Invalid arguments:volume"
             }

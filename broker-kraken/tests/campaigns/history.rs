@@ -14,7 +14,12 @@ const TIE: usize = 130;
 fn stage(fills: usize, seed: u64) -> HistoryStage<KrakenVenue> {
     let now = "2026-06-30T21:00:00Z".parse().unwrap();
     let plan = HistoryPlan::new(fills, now).with_days(89).with_seed(seed).with_tie(TIE);
-    let venue = KrakenVenue::builder().history(&plan).unwrap().without_limits().build().unwrap();
+    let venue = KrakenVenue::builder()
+        .history(&plan)
+        .unwrap()
+        .without_limits()
+        .build()
+        .unwrap();
     HistoryStage::new((house(), venue), (now, seed), connect)
 }
 
@@ -26,7 +31,10 @@ fn nothing_is_lost_and_nothing_doubled() {
         stage.harm(&words(), seed);
         let report = stage.run(&*stage.broker, seed);
         let (asked, harmed) = stage.asked();
-        println!("seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}", stage.elapsed());
+        println!(
+            "seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}",
+            stage.elapsed()
+        );
         assert!(report.is_clean(), "seed {seed}: {report}");
         assert_eq!(report.fills, FILLS as u64);
         assert!(report.kills > 0 && harmed * 10 >= asked * 3, "{harmed} of {asked}");

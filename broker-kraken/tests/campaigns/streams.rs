@@ -11,7 +11,11 @@ use super::{connect, engine, house, lines, now};
 const EVENTS: u64 = 10_000;
 
 fn stage(seed: u64) -> StreamsStage<KrakenVenue> {
-    let venue = KrakenVenue::builder().engine(engine(seed), "A1").without_limits().build().unwrap();
+    let venue = KrakenVenue::builder()
+        .engine(engine(seed), "A1")
+        .without_limits()
+        .build()
+        .unwrap();
     let lines = lines().into_iter().zip([Side::Buy, Side::Buy, Side::Sell]).collect();
     let is_fill = |text: &str| text.contains(r#""exec_type":"trade""#);
     StreamsStage::new((house(), venue), lines, (now(), seed), connect, is_fill)

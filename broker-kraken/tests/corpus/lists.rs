@@ -3,7 +3,7 @@
 use broker_core::model::{AssetClass, CandleQuery, InstrumentStatus, Interval};
 use broker_core::{Broker, Instrument, InstrumentQuery, MarketData, Money};
 
-use super::{Stage, at, dec, price, qty, corpus, usd};
+use super::{Stage, at, corpus, dec, price, qty, usd};
 
 /// The list of pairs and the one instrument of this id.
 fn listed(pairs: &str, id: &str) -> Instrument {
@@ -20,9 +20,15 @@ fn pairs() {
     let body = corpus!("asset_pairs_official.json");
     let pair = listed(&body, "XETHXXBT");
     assert_eq!((pair.symbol.get(), pair.currency.code()), ("ETH/BTC", "BTC"));
-    assert_eq!((pair.ticks[0].tick, pair.lot), (dec("0.00001"), Some(dec("0.00000001"))));
+    assert_eq!(
+        (pair.ticks[0].tick, pair.lot),
+        (dec("0.00001"), Some(dec("0.00000001")))
+    );
     assert_eq!(pair.min_qty, Some(qty("0.01")));
-    assert_eq!(pair.min_notional, Some(Money::new(dec("0.00002"), "BTC".parse().unwrap())));
+    assert_eq!(
+        pair.min_notional,
+        Some(Money::new(dec("0.00002"), "BTC".parse().unwrap()))
+    );
     assert_eq!(pair.status, InstrumentStatus::Tradable);
     let margin = listed(&body, "margin:XETHXXBT");
     assert_eq!(margin.margin.unwrap().long_rate, Some(dec("0.2")));
@@ -45,9 +51,15 @@ fn a_tokenized_share() {
 #[test]
 fn a_quote() {
     let assets = corpus!("assets_official.json");
-    let stage = Stage::listing(&assets, &corpus!("asset_pairs.json"), &[("public/Ticker", &corpus!("ticker.json"))]);
+    let stage = Stage::listing(
+        &assets,
+        &corpus!("asset_pairs.json"),
+        &[("public/Ticker", &corpus!("ticker.json"))],
+    );
     let quotes = stage.run(|broker| async move { broker.quotes(&["XBTUSDT".into()]).await.unwrap() });
-    let [quote] = quotes.as_slice() else { panic!("{quotes:?}") };
+    let [quote] = quotes.as_slice() else {
+        panic!("{quotes:?}")
+    };
     assert_eq!((quote.bid, quote.ask), (price("105944.2"), price("105944.3")));
 }
 
@@ -96,7 +108,10 @@ fn changes_of_orders() {
     let amends = stage.run(|broker| async move { broker.order_amends(&"O1".into()).await.unwrap() });
     assert_eq!(amends.len(), 2);
     assert_eq!((amends[1].kind.as_str(), amends[1].qty), ("user", Some(qty("5.25"))));
-    assert_eq!((amends[1].limit_price, amends[1].at), (price("0.96"), at("2024-10-13T12:06:22.969Z")));
+    assert_eq!(
+        (amends[1].limit_price, amends[1].at),
+        (price("0.96"), at("2024-10-13T12:06:22.969Z"))
+    );
 }
 
 #[test]
@@ -115,13 +130,19 @@ fn rates_of_fees() {
     let stage = Stage::new(&[("private/TradeVolume", &corpus!("trade_volume.json"))]);
     let rates = stage.run(|broker| async move { broker.fee_rates(&["XXBTZUSD".into()]).await.unwrap() });
     assert_eq!(rates.volume, usd("200709587.4223"));
-    assert_eq!(rates.percent, [("XXBTZUSD".into(), Some(dec("0.1000")), Some(dec("0.0000")))]);
+    assert_eq!(
+        rates.percent,
+        [("XXBTZUSD".into(), Some(dec("0.1000")), Some(dec("0.0000")))]
+    );
 }
 
 #[test]
 fn the_state_of_the_system() {
     let stage = Stage::new(&[("public/SystemStatus", &corpus!("system_status.json"))]);
-    assert_eq!(stage.run(|broker| async move { broker.system_status().await.unwrap() }), "online");
+    assert_eq!(
+        stage.run(|broker| async move { broker.system_status().await.unwrap() }),
+        "online"
+    );
 }
 
 #[test]

@@ -71,7 +71,8 @@ impl Stage {
         let mut by_path: BTreeMap<String, String> = BTreeMap::new();
         by_path.insert("/0/public/Assets".to_owned(), assets.to_owned());
         by_path.insert("/0/public/AssetPairs".to_owned(), pairs.to_owned());
-        let key = r#"{"error":[],"result":{"permissions":["query-ledger"],"validUntil":"0","queryFrom":"0","queryTo":"0"}}"#;
+        let key =
+            r#"{"error":[],"result":{"permissions":["query-ledger"],"validUntil":"0","queryFrom":"0","queryTo":"0"}}"#;
         by_path.insert("/0/private/GetApiKeyInfo".to_owned(), key.to_owned());
         for (name, body) in answers {
             by_path.insert(format!("/0/{name}"), (*body).to_owned());
@@ -81,7 +82,9 @@ impl Stage {
         let transport = MemoryTransport::new(move |request| {
             let path = request.uri().path().to_owned();
             let body = String::from_utf8_lossy(request.body()).into_owned();
-            let answer = by_path.get(&path).unwrap_or_else(|| panic!("nobody answers {path} {body}"));
+            let answer = by_path
+                .get(&path)
+                .unwrap_or_else(|| panic!("nobody answers {path} {body}"));
             log.lock().unwrap().push((path, body));
             Ok(http::Response::builder().body(Bytes::from(answer.clone())).unwrap())
         });
@@ -110,7 +113,10 @@ impl Stage {
     pub(crate) fn form(&self, name: &str) -> Option<String> {
         let sent = self.sent.lock().unwrap();
         let path = format!("/0/private/{name}");
-        sent.iter().rev().find(|(sent, _)| *sent == path).map(|(_, body)| body.clone())
+        sent.iter()
+            .rev()
+            .find(|(sent, _)| *sent == path)
+            .map(|(_, body)| body.clone())
     }
 }
 

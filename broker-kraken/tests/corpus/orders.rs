@@ -3,7 +3,7 @@
 use broker_core::model::{Amount, OrderKind, Window};
 use broker_core::{Broker, Money, Order, OrderQuery, OrderRef, OrderStatus, Side, TimeInForce};
 
-use super::{Stage, at, dec, price, qty, corpus, usd};
+use super::{Stage, at, corpus, dec, price, qty, usd};
 
 const NONE_CLOSED: &str = r#"{"error":[],"result":{"closed":{},"count":0}}"#;
 const NONE_OPEN: &str = r#"{"error":[],"result":{"open":{}}}"#;
@@ -30,7 +30,11 @@ fn orders(open: &str, closed: &str) -> Vec<Order> {
 }
 
 fn named(orders: &[Order], id: &str) -> Order {
-    orders.iter().find(|order| order.id.get() == id).unwrap_or_else(|| panic!("{id}: {orders:?}")).clone()
+    orders
+        .iter()
+        .find(|order| order.id.get() == id)
+        .unwrap_or_else(|| panic!("{id}: {orders:?}"))
+        .clone()
 }
 
 /// The one order of a body that lists several by id.
@@ -48,8 +52,14 @@ fn open_orders_partly_filled_and_on_margin() {
     assert_eq!(orders.len(), 2);
     let partly = named(&orders, "OQCLML-BW3P3-BUCMWZ");
     assert_eq!(partly.status, OrderStatus::PartiallyFilled);
-    assert_eq!((partly.amount, partly.filled_qty), (Amount::Qty(qty("1.25")), qty("0.375")));
-    assert_eq!((partly.limit_price, partly.average_price), (price("30010"), price("30010")));
+    assert_eq!(
+        (partly.amount, partly.filled_qty),
+        (Amount::Qty(qty("1.25")), qty("0.375"))
+    );
+    assert_eq!(
+        (partly.limit_price, partly.average_price),
+        (price("30010"), price("30010"))
+    );
     assert_eq!(partly.created_at, Some(at("2023-07-06T18:02:39.8974Z")));
     assert_eq!(partly.legs[0].instrument.get(), "XXBTZUSD");
     let margin = named(&orders, "OB5VMB-B4U2U-DK2WRW");
@@ -74,12 +84,18 @@ fn open_orders_limit_and_stop() {
 fn canceled_orders() {
     let orders = orders(NONE_OPEN, &corpus!("closed_orders_canceled.json"));
     let order = named(&orders, "O37652-RJWRT-IMO74O");
-    assert_eq!((order.status, order.kind), (OrderStatus::Canceled, OrderKind::StopLimit));
+    assert_eq!(
+        (order.status, order.kind),
+        (OrderStatus::Canceled, OrderKind::StopLimit)
+    );
     assert_eq!((order.stop_price, order.limit_price), (price("23667"), None));
     assert_eq!(order.reason.as_deref(), Some("User requested"));
     assert_eq!(order.updated_at, Some(at("2023-06-30T18:10:10.0482Z")));
     let other = named(&orders, "O6YDQ5-LOMWU-37YKEE");
-    assert_eq!((other.kind, other.legs[0].symbol.get()), (OrderKind::LimitIfTouched, "BTC/EUR"));
+    assert_eq!(
+        (other.kind, other.legs[0].symbol.get()),
+        (OrderKind::LimitIfTouched, "BTC/EUR")
+    );
 }
 
 #[test]
@@ -90,7 +106,10 @@ fn filled_orders() {
     assert_eq!((stop.average_price, stop.stop_price), (price("27500"), price("27500")));
     let market = one(&body, "OMMDB2-FSB6Z-7W3HPO");
     assert_eq!((market.kind, market.legs[0].side), (OrderKind::Market, Side::Sell));
-    assert_eq!((market.amount, market.average_price), (Amount::Qty(qty("0.25")), price("30000")));
+    assert_eq!(
+        (market.amount, market.average_price),
+        (Amount::Qty(qty("0.25")), price("30000"))
+    );
     assert_eq!(market.updated_at, Some(at("2023-07-05T21:20:12.2335Z")));
 }
 
@@ -101,7 +120,10 @@ fn orders_by_id() {
     assert_eq!((open.status, open.limit_price), (OrderStatus::New, price("1")));
     assert_eq!(open.legs[0].symbol.get(), "XMR/USD");
     let canceled = one(&body, "OQB6D2-O5QMF-QBBAWZ");
-    assert_eq!((canceled.status, canceled.updated_at), (OrderStatus::Canceled, Some(at("2019-02-13T23:42:18.0032Z"))));
+    assert_eq!(
+        (canceled.status, canceled.updated_at),
+        (OrderStatus::Canceled, Some(at("2019-02-13T23:42:18.0032Z")))
+    );
 }
 
 #[test]
@@ -109,8 +131,13 @@ fn positions() {
     let stage = Stage::new(&[("private/OpenPositions", &corpus!("open_positions_docalcs.json"))]);
     let account = stage.account();
     let positions = stage.run(|broker| async move { broker.positions(&account).await.unwrap() });
-    let [position] = positions.as_slice() else { panic!("{positions:?}") };
-    assert_eq!((position.instrument.get(), position.side), ("margin:XXBTZUSD", Side::Buy));
+    let [position] = positions.as_slice() else {
+        panic!("{positions:?}")
+    };
+    assert_eq!(
+        (position.instrument.get(), position.side),
+        ("margin:XXBTZUSD", Side::Buy)
+    );
     // 8.82412861 - 0.202 + 8 + 0.0000001 + 0.0001 + 0.0008999
     assert_eq!(position.qty, qty("16.62312861"));
     // 154186.9728 + 94367.2314 + 0.0006 + 0.6015 + 5.4133
@@ -120,27 +147,51 @@ fn positions() {
 
 #[test]
 fn balances() {
-    let (margin, rows) = (corpus!("trade_balance.json"), corpus!("balance_ex_numbers_official.json"));
+    let (margin, rows) = (
+        corpus!("trade_balance.json"),
+        corpus!("balance_ex_numbers_official.json"),
+    );
     let stage = Stage::new(&[("private/TradeBalance", &margin), ("private/BalanceEx", &rows)]);
     let account = stage.account();
     let balances = stage.run(|broker| async move { broker.balances(&account).await.unwrap() });
-    let row = |code: &str| balances.balances.iter().find(|row| row.currency.code() == code).unwrap();
-    assert_eq!((row("USD").total, row("USD").held), (dec("25435.21"), Some(dec("8249.76"))));
+    let row = |code: &str| {
+        balances
+            .balances
+            .iter()
+            .find(|row| row.currency.code() == code)
+            .unwrap()
+    };
+    assert_eq!(
+        (row("USD").total, row("USD").held),
+        (dec("25435.21"), Some(dec("8249.76")))
+    );
     assert_eq!(row("USD").available, Some(dec("17185.45")));
-    assert_eq!((row("BTC").total, row("BTC").available), (dec("1.2435"), Some(dec("0.4012"))));
+    assert_eq!(
+        (row("BTC").total, row("BTC").available),
+        (dec("1.2435"), Some(dec("0.4012")))
+    );
     assert_eq!(balances.equity, Some(usd("198499.67")));
-    assert_eq!((balances.margin_used, balances.margin_available), (Some(usd("12500.00")), Some(usd("185999.67"))));
+    assert_eq!(
+        (balances.margin_used, balances.margin_available),
+        (Some(usd("12500.00")), Some(usd("185999.67")))
+    );
     assert_eq!(balances.unrealized_pnl, Some(usd("-250.75")));
 }
 
 #[test]
 fn money_on_margin() {
     let rows = r#"{"error":[],"result":{}}"#;
-    let stage = Stage::new(&[("private/TradeBalance", &corpus!("trade_balance_official.json")), ("private/BalanceEx", rows)]);
+    let stage = Stage::new(&[
+        ("private/TradeBalance", &corpus!("trade_balance_official.json")),
+        ("private/BalanceEx", rows),
+    ]);
     let account = stage.account();
     let balances = stage.run(|broker| async move { broker.balances(&account).await.unwrap() });
     let expected: [Option<Money>; 3] = [Some(usd("382.2032")), Some(usd("7.0354")), Some(usd("375.1678"))];
-    assert_eq!([balances.equity, balances.margin_used, balances.margin_available], expected);
+    assert_eq!(
+        [balances.equity, balances.margin_used, balances.margin_available],
+        expected
+    );
 }
 
 /// Staked parts and opted-in money count to their asset. The plain list of balances has other rows than the one the
@@ -153,15 +204,32 @@ fn staked_parts() {
         .as_object()
         .unwrap()
         .iter()
-        .map(|(asset, amount)| (asset.clone(), serde_json::json!({ "balance": amount, "hold_trade": "0" })))
+        .map(|(asset, amount)| {
+            (
+                asset.clone(),
+                serde_json::json!({ "balance": amount, "hold_trade": "0" }),
+            )
+        })
         .collect();
     let rows = serde_json::json!({ "error": [], "result": rows }).to_string();
-    let stage = Stage::new(&[("private/TradeBalance", &corpus!("trade_balance.json")), ("private/BalanceEx", &rows)]);
+    let stage = Stage::new(&[
+        ("private/TradeBalance", &corpus!("trade_balance.json")),
+        ("private/BalanceEx", &rows),
+    ]);
     let account = stage.account();
     let balances = stage.run(|broker| async move { broker.balances(&account).await.unwrap() });
-    let row = |code: &str| balances.balances.iter().find(|row| row.currency.code() == code).unwrap();
+    let row = |code: &str| {
+        balances
+            .balances
+            .iter()
+            .find(|row| row.currency.code() == code)
+            .unwrap()
+    };
     // 171288.6158 + 1213029.2780
-    assert_eq!((row("USD").total, row("USD").available), (dec("1384317.8938"), Some(dec("171288.6158"))));
+    assert_eq!(
+        (row("USD").total, row("USD").available),
+        (dec("1384317.8938"), Some(dec("171288.6158")))
+    );
     assert_eq!(row("USD").parts[0].amount, dec("1213029.2780"));
     assert_eq!(row("BTC").total, dec("1011.19088779"));
     assert_eq!(row("DOT").total, dec("2.5"));

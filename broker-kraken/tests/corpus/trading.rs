@@ -7,7 +7,7 @@ use broker_core::model::OrderChange;
 use broker_core::{Broker, ErrorKind, OrderRef, OrderRequest, Placement, Side};
 use broker_kraken::{ConditionalClose, KrakenTerms};
 
-use super::{Stage, at, price, qty, corpus};
+use super::{Stage, at, corpus, price, qty};
 
 fn request() -> OrderRequest {
     OrderRequest::limit("BTC/USD".into(), Side::Buy, qty("2.1234"), price("25000.1").unwrap())
@@ -20,10 +20,19 @@ fn an_order_is_placed() {
     let stage = Stage::new(&[("public/Time", &time), ("private/AddOrder", &added)]);
     let account = stage.account();
     let placed = stage.run(|broker| async move { broker.place_once(&account, request()).await.unwrap() });
-    let Placement::Accepted(order) = placed else { panic!("{placed:?}") };
+    let Placement::Accepted(order) = placed else {
+        panic!("{placed:?}")
+    };
     assert_eq!(order.id.get(), "OUF4EM-FRGI2-MQMWZD");
     let form = stage.form("AddOrder").unwrap();
-    for field in ["pair=XXBTZUSD", "type=buy", "ordertype=limit", "volume=2.1234", "price=25000.1", "cl_ord_id=mine-1"] {
+    for field in [
+        "pair=XXBTZUSD",
+        "type=buy",
+        "ordertype=limit",
+        "volume=2.1234",
+        "price=25000.1",
+        "cl_ord_id=mine-1",
+    ] {
         assert!(form.split('&').any(|sent| sent == field), "{field} in {form}");
     }
     // Ten seconds after Kraken's time, which was 2025-11-11T00:17:04Z.
@@ -46,7 +55,12 @@ fn an_order_that_closes_what_it_opens() {
     });
     assert!(matches!(placed, Placement::Accepted(_)), "{placed:?}");
     let form = stage.form("AddOrder").unwrap();
-    for field in ["leverage=2", "close%5Bordertype%5D=stop-loss-limit", "close%5Bprice%5D=22000", "close%5Bprice2%5D=21000"] {
+    for field in [
+        "leverage=2",
+        "close%5Bordertype%5D=stop-loss-limit",
+        "close%5Bprice%5D=22000",
+        "close%5Bprice2%5D=21000",
+    ] {
         assert!(form.split('&').any(|sent| sent == field), "{field} in {form}");
     }
 }
@@ -76,7 +90,10 @@ fn an_order_is_changed_and_canceled() {
     assert!(!matches!(changed.0, Placement::Rejected(_)));
     assert_eq!(changed.1.get(), "OFVXHJ-KPQ3B-VS7ELA");
     let form = stage.form("AmendOrder").unwrap();
-    assert!(form.contains("txid=ODNLO4-QYFSV-33BKJA") && form.contains("limit_price=1.5"), "{form}");
+    assert!(
+        form.contains("txid=ODNLO4-QYFSV-33BKJA") && form.contains("limit_price=1.5"),
+        "{form}"
+    );
     stage.run(|broker| async move { broker.trading().unwrap().cancel(&reference).await.unwrap() });
     assert!(stage.form("CancelOrder").unwrap().contains("txid=ODNLO4-QYFSV-33BKJA"));
 }
@@ -95,8 +112,23 @@ fn refusals() {
     let bodies: Vec<serde_json::Value> = serde_json::from_str(&corpus!("rest_errors.json")).unwrap();
     use ErrorKind::{Auth, InvalidRequest, OrderRejected, Permission, RateLimited, Unavailable};
     let kinds = [
-        Permission, Auth, InvalidRequest, InvalidRequest, Auth, Auth, Auth, InvalidRequest, InvalidRequest, RateLimited,
-        RateLimited, RateLimited, Unavailable, Unavailable, Unavailable, OrderRejected, Permission,
+        Permission,
+        Auth,
+        InvalidRequest,
+        InvalidRequest,
+        Auth,
+        Auth,
+        Auth,
+        InvalidRequest,
+        InvalidRequest,
+        RateLimited,
+        RateLimited,
+        RateLimited,
+        Unavailable,
+        Unavailable,
+        Unavailable,
+        OrderRejected,
+        Permission,
     ];
     assert_eq!(bodies.len(), kinds.len());
     for (body, kind) in bodies.iter().zip(kinds) {

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::Broker;
 use broker_core::journal::MemoryJournal;
 use broker_core::model::{CandleQuery, Interval, OrderChange};
+use broker_core::seam::Clock;
 use broker_core::{Context, Error, OrderRequest, Side};
 use broker_kraken::venue::KrakenVenue;
 use broker_kraken::{KrakenBroker, KrakenConfig};
-use broker_core::Broker;
-use broker_core::seam::Clock;
 use broker_sim::HistoryPlan;
 use broker_sim::wire::{FaultPlan, FrameWhen, When, share};
 use broker_testkit::canary::{CallSetup, Canaries, Looking, SecretsStage, TraceLog, WRITES};
@@ -63,7 +63,12 @@ fn stage() -> (SecretsStage, KrakenBroker) {
     };
     let setup = CallSetup {
         account,
-        request: OrderRequest::limit("BTC/USD".into(), Side::Buy, "0.01".parse().unwrap(), "50000".parse().unwrap()),
+        request: OrderRequest::limit(
+            "BTC/USD".into(),
+            Side::Buy,
+            "0.01".parse().unwrap(),
+            "50000".parse().unwrap(),
+        ),
         change: OrderChange::new().with_limit_price("51000".parse().unwrap()),
         instruments: vec!["XXBTZUSD".into(), "margin:XETHZUSD".into()],
         candles: Some(CandleQuery::new(
@@ -80,9 +85,15 @@ fn stage() -> (SecretsStage, KrakenBroker) {
     let stage = stage.acting(move || {
         let mut venue = acting.lock().unwrap();
         let account = venue.account().clone();
-        let price = ["94000.0", "94100.0"][usize::try_from(clock.elapsed().as_secs() % 2).unwrap()].parse().unwrap();
-        venue.set_quote("XXBTZUSD", price, price, "50".parse().unwrap(), clock.now()).unwrap();
-        venue.set_quote("XETHZUSD", price, price, "50".parse().unwrap(), clock.now()).unwrap();
+        let price = ["94000.0", "94100.0"][usize::try_from(clock.elapsed().as_secs() % 2).unwrap()]
+            .parse()
+            .unwrap();
+        venue
+            .set_quote("XXBTZUSD", price, price, "50".parse().unwrap(), clock.now())
+            .unwrap();
+        venue
+            .set_quote("XETHZUSD", price, price, "50".parse().unwrap(), clock.now())
+            .unwrap();
         let request = OrderRequest::market("margin:BTC/USD".into(), Side::Buy, "0.001".parse().unwrap());
         venue.engine_mut().place(&account, &request, None, clock.now()).unwrap();
     });
@@ -95,7 +106,12 @@ async fn own_calls(broker: &KrakenBroker, looking: &mut Looking) {
     looking.result("system status", &broker.system_status().await);
     looking.result("fee rates", &broker.fee_rates(&["XXBTZUSD".into()]).await);
     looking.result("order amends", &broker.order_amends(&"OABCDE-12345-FGHIJ".into()).await);
-    let order = OrderRequest::limit("BTC/USD".into(), Side::Buy, "0.01".parse().unwrap(), "50000".parse().unwrap());
+    let order = OrderRequest::limit(
+        "BTC/USD".into(),
+        Side::Buy,
+        "0.01".parse().unwrap(),
+        "50000".parse().unwrap(),
+    );
     looking.result("validate", &broker.validate(&order).await);
     looking.result("cancel all after", &broker.cancel_all_after(Duration::ZERO).await);
 }
@@ -116,12 +132,25 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
     let traced = log.text();
     stage.looking.log("tracing", &traced);
     let looking = &stage.looking;
-    println!("{} answers, {} errors, {} bytes traced, {:?}", looking.answers, looking.errors, traced.len(), looking.by_call);
+    println!(
+        "{} answers, {} errors, {} bytes traced, {:?}",
+        looking.answers,
+        looking.errors,
+        traced.len(),
+        looking.by_call
+    );
     looking.nothing_was_seen();
-    assert!(traced.contains("op=\"positions\"") && traced.contains("op=\"place\""), "the log is of these calls");
+    assert!(
+        traced.contains("op=\"positions\"") && traced.contains("op=\"place\""),
+        "the log is of these calls"
+    );
     assert!(looking.answers >= 20 && looking.errors >= 200, "{:?}", looking.by_call);
     for name in WRITES {
-        assert!(looking.by_call[name].0 > 0, "{name} never answered: {:?}", looking.by_call);
+        assert!(
+            looking.by_call[name].0 > 0,
+            "{name} never answered: {:?}",
+            looking.by_call
+        );
     }
 }
 
@@ -134,7 +163,9 @@ fn no_stream_shows_a_secret_whatever_goes_wrong() {
     stage.looking.log("tracing", &log.text());
     let counts = stage.faults.counts();
     stage.looking.nothing_was_seen();
-    stage.looking.has_shown(&["Order(", "Record(", "Quote(", "Disconnected {", "Gap {"]);
+    stage
+        .looking
+        .has_shown(&["Order(", "Record(", "Quote(", "Disconnected {", "Gap {"]);
     for fault in frame_faults() {
         assert!(counts.contains_key(fault.name()), "{fault:?} never hit: {counts:?}");
     }

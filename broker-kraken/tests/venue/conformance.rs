@@ -4,22 +4,29 @@ use std::sync::Arc;
 
 use broker_core::model::{CandleQuery, Interval};
 use broker_core::net::NetTransport;
-use broker_core::seam::{OsRng, SystemClock, TokioSpawn};
+use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
 use broker_core::{AccountId, Context, OrderRef, OrderRequest, Side};
 use broker_kraken::KrakenBroker;
 use broker_kraken::venue::{KrakenVenue, catalogue};
-use broker_sim::wire::LoopbackServer;
+use broker_sim::wire::{LoopbackServer, MemoryTransport, share};
 use broker_sim::{AccountSpec, Engine, HistoryPlan};
 use broker_testkit::clock::FastClock;
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
 use chrono::{Duration, TimeDelta};
 
+use super::document::Watched;
 use super::{Stage, config, end, price, qty, shared, unhurried};
 
 /// An account that has lived, with an order of ours that rests far below the market.
 fn lived() -> (KrakenVenue, OrderRef) {
     let plan = HistoryPlan::new(400, end()).with_seed(11).with_tie(60);
-    let mut venue = KrakenVenue::builder().history(&plan).unwrap().without_limits().walking_markets().build().unwrap();
+    let mut venue = KrakenVenue::builder()
+        .history(&plan)
+        .unwrap()
+        .without_limits()
+        .walking_markets()
+        .build()
+        .unwrap();
     let account = venue.account().clone();
     let request = OrderRequest::limit("ETH/USD".into(), Side::Buy, qty("0.5"), price("1000.00"))
         .with_client_id("resting-1".into());
@@ -66,7 +73,31 @@ fn in_memory() {
     let report = stage.run(|broker| async move { run(&broker, &setup).await });
     judge("the client in memory", &report);
     stage.runtime.run_until_idle();
-    assert_eq!(stage.recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
+    assert_eq!(
+        stage.recorder.open_sockets(),
+        0,
+        "a dropped subscription keeps its socket"
+    );
+}
+
+/// The same once more, each answer compared with the published document.
+#[test]
+fn as_documented() {
+    let (venue, order) = lived();
+    let (venue, found) = Watched::new(venue);
+    let runtime = VirtualRuntime::starting_at(end() + TimeDelta::minutes(1));
+    let clock = Arc::new(runtime.clock());
+    let rng = Arc::new(SeededRng::new(1));
+    let transport = MemoryTransport::new(share(venue), clock.clone(), rng.clone(), clock.clone());
+    let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
+    let broker = KrakenBroker::new(unhurried(config()).with_context(context)).unwrap();
+    let setup = setup(broker.account_id(), order);
+    let report = runtime.block_on(run(&broker, &setup));
+    judge("as documented", &report);
+    let found = found.lock().unwrap();
+    println!("{:?}", found.answers);
+    let problems: Vec<_> = found.problems.iter().map(String::as_str).collect();
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
 #[tokio::test]

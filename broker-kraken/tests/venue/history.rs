@@ -28,7 +28,10 @@ fn stage(fills: usize) -> Stage {
 fn sync(stage: &Stage, store: &Arc<MemoryStore>) -> SyncReport {
     let syncer = Syncer::new(Arc::new(stage.broker.clone()), Arc::clone(store) as _).with_days(91);
     let account = stage.account.clone();
-    stage.runtime.block_on(async move { syncer.sync(&account).await }).unwrap()
+    stage
+        .runtime
+        .block_on(async move { syncer.sync(&account).await })
+        .unwrap()
 }
 
 /// Every record, walked page by page.
@@ -42,7 +45,10 @@ fn walk(stage: &Stage, since: DateTime<Utc>) -> (Vec<Record>, usize) {
         loop {
             let page: Page<Record> = broker.history(&query, next.as_ref()).await.unwrap();
             // Pages share a row: that is how they are known to join.
-            let new = page.rows.into_iter().filter(|record| known.insert(format!("{:?}", record.key())));
+            let new = page
+                .rows
+                .into_iter()
+                .filter(|record| known.insert(format!("{:?}", record.key())));
             all.extend(new);
             pages += 1;
             next = page.next;
@@ -62,7 +68,10 @@ fn ninety_days_are_complete_and_a_second_run_finds_nothing_new() {
     assert_eq!(first.verdict, Completeness::Complete, "{first}");
     assert!(first.orders.passed(), "{first}");
     assert!(
-        matches!(first.positions, PositionCheck::Verified { .. } | PositionCheck::Implied { .. }),
+        matches!(
+            first.positions,
+            PositionCheck::Verified { .. } | PositionCheck::Implied { .. }
+        ),
         "{first}"
     );
     assert_eq!(stage.refused(), 0, "our counters are no looser than the venue's");
@@ -82,10 +91,16 @@ fn what_is_read_is_what_was_booked() {
         match record {
             Record::Fill(fill) => {
                 assert!(fill.fees.is_empty(), "fees are records of their own");
-                assert!(fills.insert(fill.id.to_string(), (fill.side, fill.qty, fill.price, fill.at)).is_none());
+                assert!(
+                    fills
+                        .insert(fill.id.to_string(), (fill.side, fill.qty, fill.price, fill.at))
+                        .is_none()
+                );
             }
             Record::Fee(fee) => {
-                let Asset::Currency(currency) = fee.asset else { panic!("{fee:?}") };
+                let Asset::Currency(currency) = fee.asset else {
+                    panic!("{fee:?}")
+                };
                 *fees.entry(currency).or_default() += fee.amount;
             }
             _ => {}
@@ -154,8 +169,13 @@ fn a_purchase_without_an_order_is_a_fill() {
         .collect();
     assert_eq!(fills.len(), 1, "{records:?}");
     assert_eq!((fills[0].instrument.get(), fills[0].order.as_ref()), ("XXBTZUSD", None));
-    assert_eq!((fills[0].qty, fills[0].price), ("0.01".parse().unwrap(), "100000".parse().unwrap()));
-    let deposits = records.iter().filter(|record| matches!(record, Record::Flow(flow) if flow.kind == FlowKind::Deposit));
+    assert_eq!(
+        (fills[0].qty, fills[0].price),
+        ("0.01".parse().unwrap(), "100000".parse().unwrap())
+    );
+    let deposits = records
+        .iter()
+        .filter(|record| matches!(record, Record::Flow(flow) if flow.kind == FlowKind::Deposit));
     assert_eq!(deposits.count(), 1);
 }
 
@@ -183,7 +203,10 @@ fn counters_are_used_and_never_broken() {
         });
         let took = (stage.runtime.clock().now() - before).as_seconds_f64();
         let least = f64::from(calls - most) * 100.0 / f64::from(falls);
-        println!("{tier:?}: {calls} calls in {took:.1} s, {:.1} % of what is permitted", least / took * 100.0);
+        println!(
+            "{tier:?}: {calls} calls in {took:.1} s, {:.1} % of what is permitted",
+            least / took * 100.0
+        );
         assert_eq!(stage.refused(), 0, "{tier:?}");
         assert!(least / took >= 0.95, "{tier:?}: {took} s for {least} s");
     }
@@ -192,10 +215,22 @@ fn counters_are_used_and_never_broken() {
 /// A venue that counts more for a page than it documents: one refusal, then the higher price is paid.
 #[test]
 fn a_dearer_history_is_noticed() {
-    let venue = KrakenVenue::builder().history(&plan(400)).unwrap().history_cost(4).build().unwrap();
+    let venue = KrakenVenue::builder()
+        .history(&plan(400))
+        .unwrap()
+        .history_cost(4)
+        .build()
+        .unwrap();
     let stage = Stage::new(venue, end() + TimeDelta::minutes(2), config());
     let (records, pages) = walk(&stage, end() - TimeDelta::days(91));
-    assert!(records.iter().filter(|record| matches!(record, Record::Fill(_))).count() == 400 && pages > 10);
+    assert!(
+        records
+            .iter()
+            .filter(|record| matches!(record, Record::Fill(_)))
+            .count()
+            == 400
+            && pages > 10
+    );
     assert!(stage.refused() <= 2, "{} refusals", stage.refused());
 }
 
@@ -212,7 +247,10 @@ fn pages_of_any_size() {
             .unwrap();
         let stage = Stage::new(venue, end() + TimeDelta::minutes(2), unhurried(config()));
         let (records, _) = walk(&stage, end() - TimeDelta::days(91));
-        let fills = records.iter().filter(|record| matches!(record, Record::Fill(_))).count();
+        let fills = records
+            .iter()
+            .filter(|record| matches!(record, Record::Fill(_)))
+            .count();
         assert_eq!(fills, 90, "{rows} rows a page");
     }
 }

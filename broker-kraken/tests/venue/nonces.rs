@@ -26,7 +26,9 @@ fn they_grow_through_retries() {
     let log = Arc::clone(&nonces);
     let transport = MemoryTransport::new(move |request| {
         let body = match request.uri().path() {
-            "/0/public/Assets" => r#"{"error":[],"result":{"XXBT":{"altname":"XBT","decimals":10},"ZUSD":{"altname":"USD","decimals":4}}}"#,
+            "/0/public/Assets" => {
+                r#"{"error":[],"result":{"XXBT":{"altname":"XBT","decimals":10},"ZUSD":{"altname":"USD","decimals":4}}}"#
+            }
             "/0/public/AssetPairs" => r#"{"error":[],"result":{}}"#,
             _ => {
                 let mut log = log.lock().unwrap();
@@ -47,7 +49,11 @@ fn they_grow_through_retries() {
     let answers = runtime.block_on(join_all((0..64).map(|_| broker.positions(&account))));
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     let nonces = nonces.lock().unwrap();
-    assert!(answered >= 48 && nonces.len() > 64, "{answered} answered, {} sent", nonces.len());
+    assert!(
+        answered >= 48 && nonces.len() > 64,
+        "{answered} answered, {} sent",
+        nonces.len()
+    );
     assert!(nonces.windows(2).all(|pair| pair[0] < pair[1]), "{nonces:?}");
 }
 
@@ -55,12 +61,10 @@ fn they_grow_through_retries() {
 #[tokio::test]
 async fn they_arrive_in_order() {
     let venue = KrakenVenue::builder().without_limits().build().unwrap();
-    let server = broker_sim::wire::LoopbackServer::start(
-        shared(venue),
-        Arc::new(broker_core::seam::SystemClock::new()),
-    )
-    .await
-    .unwrap();
+    let server =
+        broker_sim::wire::LoopbackServer::start(shared(venue), Arc::new(broker_core::seam::SystemClock::new()))
+            .await
+            .unwrap();
     let config = unhurried(config()).with_base_url(server.url().parse().unwrap());
     let broker = KrakenBroker::new(config).unwrap();
     let account = broker.account_id().clone();
@@ -81,7 +85,11 @@ async fn they_arrive_in_order() {
 fn a_wrong_clock_costs_one_call() {
     let mut sent = Vec::new();
     for ahead in [0, 300, -300] {
-        let venue = KrakenVenue::builder().starts_at(end()).without_limits().build().unwrap();
+        let venue = KrakenVenue::builder()
+            .starts_at(end())
+            .without_limits()
+            .build()
+            .unwrap();
         let stage = Stage::skewed(venue, end(), unhurried(config()), TimeDelta::seconds(ahead));
         let account = stage.account.clone();
         for n in 0..3 {

@@ -14,7 +14,11 @@ use chrono::TimeDelta;
 use super::{Stage, config, end, price, qty, unhurried};
 
 fn stage() -> Stage {
-    let mut venue = KrakenVenue::builder().starts_at(end()).without_limits().build().unwrap();
+    let mut venue = KrakenVenue::builder()
+        .starts_at(end())
+        .without_limits()
+        .build()
+        .unwrap();
     let (bid, ask) = (price("94250.0"), price("94251.0"));
     venue.set_quote("XXBTZUSD", bid, ask, qty("5"), end()).unwrap();
     Stage::new(venue, end() + TimeDelta::seconds(1), unhurried(config()))
@@ -54,7 +58,11 @@ fn every_spelling_of_a_pair_is_the_pair() {
         let query = InstrumentQuery::Symbols(vec![spelling.into()]);
         let found: Vec<Instrument> = stage.run(|broker| async move { broker.instruments(&query).await.unwrap() });
         assert_eq!(found.len(), 1, "{spelling}");
-        assert_eq!((found[0].id.get(), found[0].symbol.get()), ("XXBTZUSD", "BTC/USD"), "{spelling}");
+        assert_eq!(
+            (found[0].id.get(), found[0].symbol.get()),
+            ("XXBTZUSD", "BTC/USD"),
+            "{spelling}"
+        );
         let margin = InstrumentQuery::Symbols(vec![format!("margin:{spelling}").as_str().into()]);
         let found: Vec<Instrument> = stage.run(|broker| async move { broker.instruments(&margin).await.unwrap() });
         assert_eq!(found[0].id.get(), "margin:XXBTZUSD", "{spelling}");
@@ -78,12 +86,19 @@ fn a_change_keeps_the_order_and_its_id() {
     let (before, after) = stage.run(|broker| async move {
         let order = place(&broker, resting().with_client_id("change-1".into())).await;
         let reference = OrderRef::by_id(&order.account, order.id.clone());
-        let change = OrderChange::new().with_limit_price(price("51000.0")).with_qty(qty("0.02"));
+        let change = OrderChange::new()
+            .with_limit_price(price("51000.0"))
+            .with_qty(qty("0.02"));
         let changed = broker.replace_once(&reference, change).await.unwrap();
-        let Placement::Accepted(changed) = changed else { panic!("{changed:?}") };
+        let Placement::Accepted(changed) = changed else {
+            panic!("{changed:?}")
+        };
         // It is done once the order shows it.
         broker.context().clock().sleep(Duration::from_secs(1)).await;
-        let shown = broker.order(&OrderRef::by_id(&changed.account, changed.id)).await.unwrap();
+        let shown = broker
+            .order(&OrderRef::by_id(&changed.account, changed.id))
+            .await
+            .unwrap();
         (order, shown)
     });
     assert_eq!((before.id, before.client_id), (after.id, after.client_id));
@@ -97,7 +112,11 @@ fn what_kraken_has_not_is_refused_unsent() {
     stage.run(|broker| async move { place(&broker, resting()).await });
     let before = sent();
     let kind = |request| stage.run(|broker| async move { refused(&broker, request).await });
-    assert_eq!(kind(resting().with_reduce_only()), ErrorKind::Unsupported, "spot has nothing to reduce");
+    assert_eq!(
+        kind(resting().with_reduce_only()),
+        ErrorKind::Unsupported,
+        "spot has nothing to reduce"
+    );
     assert_eq!(kind(resting().with_extended_hours()), ErrorKind::Unsupported);
     assert_eq!(sent(), before);
 }
@@ -145,6 +164,13 @@ fn money_buys_at_the_market() {
     });
     assert_eq!(order.status, OrderStatus::Filled, "{order:?}");
     let balances = stage.run(|broker| async move { broker.balances(broker.account_id()).await.unwrap() });
-    let btc = balances.balances.iter().find(|balance| balance.currency.code() == "BTC").unwrap();
-    assert!(btc.total > "0.005".parse().unwrap() && btc.total < "0.0054".parse().unwrap(), "{btc:?}");
+    let btc = balances
+        .balances
+        .iter()
+        .find(|balance| balance.currency.code() == "BTC")
+        .unwrap();
+    assert!(
+        btc.total > "0.005".parse().unwrap() && btc.total < "0.0054".parse().unwrap(),
+        "{btc:?}"
+    );
 }

@@ -3,24 +3,27 @@
 //! After the first report of an order its reports leave out what did not change, as the real service does. A token is
 //! good for fifteen minutes until it is used. Both channels of the account count their own messages.
 
+mod shapes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::model::{Amount, Liquidity, OrderKind, Trail};
+use broker_core::model::Liquidity;
 use broker_core::seam::Frame;
-use broker_core::{Fill, InstrumentId, Order, OrderId, OrderStatus, Quote, Record, Side, TimeInForce};
+use broker_core::{Fill, InstrumentId, Order, OrderId, OrderStatus, Quote, Record, Side};
 use broker_sim::wire::SocketId;
 use broker_sim::{Entry, SimEvent};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use rust_decimal::Decimal;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::KrakenVenue;
 use super::account::pair_key;
-use super::catalogue::{ASSETS, PairSpec, asset_of};
+use super::catalogue::{PairSpec, asset_of};
 use super::ids;
-use super::json::{Object, array, quoted};
+use super::json::{Object, array};
 use super::params::Params;
 use super::refusal::Reply;
+pub(super) use shapes::streamed_row;
+use shapes::{described, number, stamp, status_word, ticker};
 
 /// How long a token waits to be used.
 const TOKEN_LASTS: TimeDelta = TimeDelta::minutes(15);
@@ -53,14 +56,6 @@ struct Socket {
     waiting: usize,
 }
 
-fn stamp(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-fn number(value: Decimal) -> String {
-    value.normalize().to_string()
-}
-
 impl KrakenVenue {
     pub(super) fn stream_token(&mut self, params: &Params, now: DateTime<Utc>) -> Reply {
         params.only(&[])?;
@@ -82,8 +77,13 @@ impl KrakenVenue {
             waiting: 0,
         };
         self.streams.sockets.insert(id, socket);
-        let status = r#"[{"api_version":"v2","connection_id":12393906104898154338,"system":"online","version":"2.0.4"}]"#;
-        let status = Object::new().text("channel", "status").text("type", "update").raw("data", status).end();
+        let status =
+            r#"[{"api_version":"v2","connection_id":12393906104898154338,"system":"online","version":"2.0.4"}]"#;
+        let status = Object::new()
+            .text("channel", "status")
+            .text("type", "update")
+            .raw("data", status)
+            .end();
         self.say(id, status, now);
     }
 
@@ -95,7 +95,10 @@ impl KrakenVenue {
                 }
                 Some("ping") => {
                     let stamp = stamp(now);
-                    let pong = Object::new().text("method", "pong").text("time_in", &stamp).text("time_out", &stamp);
+                    let pong = Object::new()
+                        .text("method", "pong")
+                        .text("time_in", &stamp)
+                        .text("time_out", &stamp);
                     self.say(id, pong.end(), now);
                     Ok(())
                 }
@@ -122,18 +125,30 @@ impl KrakenVenue {
         match channel {
             "executions" | "balances" => {
                 let token = params["token"].as_str().unwrap_or_default();
-                let used = self.streams.sockets.get(&id).is_some_and(|socket| socket.executions || socket.balances);
+                let used = self
+                    .streams
+                    .sockets
+                    .get(&id)
+                    .is_some_and(|socket| socket.executions || socket.balances);
                 let known = self.streams.tokens.iter().find(|(known, _)| known == token);
                 let good = known.is_some_and(|(_, at)| used || *at + TOKEN_LASTS > now);
                 if !good {
                     return Err("ESession:Invalid session".to_owned());
                 }
-                let permission = if channel == "executions" { "query-open-trades" } else { "query-funds" };
+                let permission = if channel == "executions" {
+                    "query-open-trades"
+                } else {
+                    "query-funds"
+                };
                 if self.permitted(permission).is_err() {
                     return Err("EGeneral:Permission denied".to_owned());
                 }
                 self.acknowledge(id, Object::new().text("channel", channel).raw("snapshot", "true"), now);
-                if channel == "executions" { self.listen_to_executions(id, now) } else { self.listen_to_balances(id, now) }
+                if channel == "executions" {
+                    self.listen_to_executions(id, now)
+                } else {
+                    self.listen_to_balances(id, now)
+                }
                 Ok(())
             }
             "ticker" => {
@@ -172,8 +187,13 @@ impl KrakenVenue {
             .map(|order| order.order().clone())
             .filter(|order| order.status != OrderStatus::Held)
             .collect();
-        let reports: Vec<String> = open.iter().map(|order| self.report(order, "new", now, true, None)).collect();
-        self.streams.shapes.extend(open.iter().map(|order| (order.id.clone(), order.clone())));
+        let reports: Vec<String> = open
+            .iter()
+            .map(|order| self.report(order, "new", now, true, None))
+            .collect();
+        self.streams
+            .shapes
+            .extend(open.iter().map(|order| (order.id.clone(), order.clone())));
         if let Some(socket) = self.streams.sockets.get_mut(&id) {
             socket.executions = true;
             socket.seen = open.into_iter().map(|order| order.id).collect();
@@ -188,7 +208,10 @@ impl KrakenVenue {
             .flatten()
             .filter_map(|(currency, (total, _))| Some((asset_of(currency)?, total)))
             .map(|(asset, total)| {
-                let wallet = Object::new().text("type", "spot").text("id", "main").raw("balance", &number(total));
+                let wallet = Object::new()
+                    .text("type", "spot")
+                    .text("id", "main")
+                    .raw("balance", &number(total));
                 Object::new()
                     .text("asset", asset.common)
                     .text("asset_class", "currency")
@@ -208,7 +231,14 @@ impl KrakenVenue {
     fn listen_to_ticker(&mut self, id: SocketId, symbol: &str, now: DateTime<Utc>) -> Result<(), String> {
         let pair = super::catalogue::PAIRS.iter().find(|pair| pair.symbol() == symbol);
         let pair = pair.ok_or_else(|| format!("Currency pair not supported {symbol}"))?;
-        self.acknowledge(id, Object::new().text("channel", "ticker").text("symbol", symbol).raw("snapshot", "true"), now);
+        self.acknowledge(
+            id,
+            Object::new()
+                .text("channel", "ticker")
+                .text("symbol", symbol)
+                .raw("snapshot", "true"),
+            now,
+        );
         if let Some(socket) = self.streams.sockets.get_mut(&id) {
             socket.pairs.insert(pair.key.to_owned());
         }
@@ -227,7 +257,11 @@ impl KrakenVenue {
         for event in self.engine.take_events() {
             match event {
                 SimEvent::Order { at, order } if order.account == self.account => self.tell_order(&order, at, now),
-                SimEvent::Record { at, entry, order: Some(order) } if order.account == self.account => {
+                SimEvent::Record {
+                    at,
+                    entry,
+                    order: Some(order),
+                } if order.account == self.account => {
                     self.tell_fill(&entry, &order, at, now);
                 }
                 SimEvent::Quote(quote) => self.tell_quote(&quote, now),
@@ -269,15 +303,21 @@ impl KrakenVenue {
             _ => return,
         };
         self.remember(order);
-        self.spread(order, at, now, |venue, whole| venue.report(order, kind, at, whole || kind == "amended", None));
+        self.spread(order, at, now, |venue, whole| {
+            venue.report(order, kind, at, whole || kind == "amended", None)
+        });
     }
 
     fn tell_fill(&mut self, entry: &Entry, order: &Order, at: DateTime<Utc>, now: DateTime<Utc>) {
         let Record::Fill(fill) = &entry.record else { return };
         self.remember(order);
-        self.spread(order, at, now, |venue, whole| venue.report(order, "trade", fill.at, whole, Some(fill)));
+        self.spread(order, at, now, |venue, whole| {
+            venue.report(order, "trade", fill.at, whole, Some(fill))
+        });
         if order.status == OrderStatus::Filled {
-            self.spread(order, at, now, |venue, whole| venue.report(order, "filled", fill.at, whole, None));
+            self.spread(order, at, now, |venue, whole| {
+                venue.report(order, "filled", fill.at, whole, None)
+            });
         }
     }
 
@@ -313,9 +353,14 @@ impl KrakenVenue {
         let symbol = pair.map(PairSpec::symbol).unwrap_or_default();
         let side = leg.map_or(Side::Buy, |leg| leg.side).to_string();
         let word = super::orders::kind_word(order);
-        let mut object = Object::new().text("order_id", &ids::order(&order.id)).raw("order_userref", "0");
+        let mut object = Object::new()
+            .text("order_id", &ids::order(&order.id))
+            .raw("order_userref", "0");
         if whole || fill.is_some() {
-            object = object.text("symbol", &symbol).text("side", &side).text("order_type", word);
+            object = object
+                .text("symbol", &symbol)
+                .text("side", &side)
+                .text("order_type", word);
         }
         if whole {
             object = described(object, order);
@@ -337,21 +382,35 @@ impl KrakenVenue {
         let Some(fill) = fill else { return object.end() };
         let fees = fill.fees.iter().filter_map(|fee| {
             let asset = asset_of(fee.currency)?;
-            Some(Object::new().text("asset", asset.common).raw("qty", &number(fee.amount)).end())
+            Some(
+                Object::new()
+                    .text("asset", asset.common)
+                    .raw("qty", &number(fee.amount))
+                    .end(),
+            )
         });
         object
             .text("exec_id", &ids::trade(&fill.id))
             .raw("trade_id", "62887576")
             .raw("last_qty", &number(fill.qty.get()))
             .raw("last_price", &number(fill.price.get()))
-            .text("liquidity_ind", if fill.liquidity == Some(Liquidity::Maker) { "m" } else { "t" })
+            .text(
+                "liquidity_ind",
+                if fill.liquidity == Some(Liquidity::Maker) {
+                    "m"
+                } else {
+                    "t"
+                },
+            )
             .raw("cost", &number(fill.qty.get() * fill.price.get()))
             .raw("fees", &array(fees))
             .end()
     }
 
     fn tell_quote(&mut self, quote: &Quote, now: DateTime<Utc>) {
-        let Some(pair) = PairSpec::of(quote.instrument.get()) else { return };
+        let Some(pair) = PairSpec::of(quote.instrument.get()) else {
+            return;
+        };
         let listeners: Vec<SocketId> = self
             .streams
             .sockets
@@ -365,8 +424,13 @@ impl KrakenVenue {
     }
 
     fn tell_ledger(&mut self, now: DateTime<Utc>) {
-        let listeners: Vec<SocketId> =
-            self.streams.sockets.iter().filter(|(_, socket)| socket.balances).map(|(id, _)| *id).collect();
+        let listeners: Vec<SocketId> = self
+            .streams
+            .sockets
+            .iter()
+            .filter(|(_, socket)| socket.balances)
+            .map(|(id, _)| *id)
+            .collect();
         if listeners.is_empty() {
             return;
         }
@@ -390,7 +454,9 @@ impl KrakenVenue {
     }
 
     fn tell(&mut self, id: SocketId, channel: usize, kind: &str, rows: &[String], now: DateTime<Utc>) {
-        let Some(socket) = self.streams.sockets.get_mut(&id) else { return };
+        let Some(socket) = self.streams.sockets.get_mut(&id) else {
+            return;
+        };
         socket.sequences[channel] += 1;
         let text = Object::new()
             .text("channel", ["executions", "balances"][channel])
@@ -402,7 +468,9 @@ impl KrakenVenue {
     }
 
     fn say(&mut self, id: SocketId, text: String, now: DateTime<Utc>) {
-        let Some(socket) = self.streams.sockets.get_mut(&id) else { return };
+        let Some(socket) = self.streams.sockets.get_mut(&id) else {
+            return;
+        };
         (socket.said_at, socket.waiting) = (now, socket.waiting + 1);
         if socket.waiting <= BACKLOG {
             self.streams.pushed.push((id, Frame::Text(text)));
@@ -462,90 +530,4 @@ impl Socket {
     fn listens(&self) -> bool {
         self.executions || self.balances || !self.pairs.is_empty()
     }
-}
-
-/// What an order is: said once.
-fn described(mut object: Object, order: &Order) -> Object {
-    if let Some(id) = &order.client_id {
-        object = object.text("cl_ord_id", id.get());
-    }
-    object = match order.amount {
-        Amount::Qty(qty) => object.raw("order_qty", &number(qty.get())),
-        Amount::Notional(money) => object.raw("cash_order_qty", &number(money.amount)),
-    };
-    if let Some(price) = order.limit_price {
-        object = object.raw("limit_price", &number(price.get())).text("limit_price_type", "static");
-    }
-    let trigger = match (&order.trail, order.stop_price) {
-        (Some(Trail::Amount(amount)), stop) => Some((*amount, "quote", stop)),
-        (Some(Trail::Percent(percent)), stop) => Some((*percent, "pct", stop)),
-        (None, Some(stop)) => Some((stop.get(), "static", None)),
-        (None, None) => None,
-    };
-    if let Some((price, kind, actual)) = trigger {
-        let mut triggers = Object::new().text("reference", "last").raw("price", &number(price)).text("price_type", kind);
-        if let Some(actual) = actual {
-            triggers = triggers.raw("actual_price", &number(actual.get()));
-        }
-        object = object.raw("triggers", &triggers.text("status", "untriggered").end());
-    }
-    let tif = match order.time_in_force {
-        Some(TimeInForce::Ioc) => "IOC",
-        Some(TimeInForce::Gtd) => "GTD",
-        _ => "GTC",
-    };
-    // Market orders have none.
-    if order.kind != OrderKind::Market {
-        object = object.text("time_in_force", tif);
-    }
-    if let Some(at) = order.expires_at {
-        object = object.text("expire_time", &stamp(at));
-    }
-    object
-        .raw("reduce_only", if order.reduce_only { "true" } else { "false" })
-        .text("fee_ccy_pref", "fciq")
-}
-
-fn status_word(status: &OrderStatus) -> &'static str {
-    match status {
-        OrderStatus::PendingNew => "pending_new",
-        OrderStatus::PartiallyFilled => "partially_filled",
-        OrderStatus::Filled => "filled",
-        OrderStatus::Canceled | OrderStatus::Rejected => "canceled",
-        OrderStatus::Expired => "expired",
-        _ => "new",
-    }
-}
-
-fn ticker(kind: &str, pair: &PairSpec, quote: &Quote, now: DateTime<Utc>) -> String {
-    let of = |value: Option<Decimal>| number(value.unwrap_or_default());
-    let row = Object::new()
-        .text("symbol", &pair.symbol())
-        .raw("bid", &of(quote.bid.map(|price| price.get())))
-        .raw("bid_qty", &of(quote.bid_size.map(|size| size.get())))
-        .raw("ask", &of(quote.ask.map(|price| price.get())))
-        .raw("ask_qty", &of(quote.ask_size.map(|size| size.get())))
-        .text("timestamp", &stamp(now));
-    let data = array([row.end()]);
-    Object::new().text("channel", "ticker").text("type", kind).raw("data", &data).end()
-}
-
-/// A row of the ledger as the stream tells it.
-pub(super) fn streamed_row(id: &str, at: DateTime<Utc>, json: &str) -> String {
-    let row: Value = serde_json::from_str(json).unwrap_or_default();
-    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    let asset = ASSETS.iter().find(|asset| asset.id == text("asset")).map_or("", |asset| asset.common);
-    Object::new()
-        .text("ledger_id", id)
-        .text("ref_id", &text("refid"))
-        .text("timestamp", &stamp(at))
-        .raw("type", &quoted(&text("type")))
-        .text("asset", asset)
-        .text("asset_class", "currency")
-        .text("wallet_type", "spot")
-        .text("wallet_id", "main")
-        .raw("amount", &text("amount"))
-        .raw("fee", &text("fee"))
-        .raw("balance", &text("balance"))
-        .end()
 }
