@@ -6,13 +6,15 @@ use std::time::Duration;
 use broker_core::dedup::{Folded, Row};
 use broker_core::model::{Completeness, History, Instrument, LotUse, OrderQuery, Record, RecordKey, Window};
 use broker_core::pnl::{Books, TradeBook};
-use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
+use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result, Symbol};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::effort::by_class;
 use crate::fold::{counted, fold};
 use crate::history::{instruments_of, openings};
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::orders::{self, Fills};
+use crate::planner;
 use crate::report::{OrderCheck, PnlCheck, PnlDifference, PositionCheck};
 use crate::run::{LEAST_OVERLAP, Run};
 use crate::state::{Basis, Holdings};
@@ -74,15 +76,20 @@ impl Run<'_> {
         let ids = instruments_of(records);
         let store = &self.syncer.store;
         let mut known = store.instruments(&self.scope, &ids).await?;
-        let unknown: Vec<InstrumentId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
+        let renamed = renamed(records, &known);
+        let is_due = |id: &InstrumentId| !known.contains_key(id) || renamed.contains(id);
+        let unknown: Vec<InstrumentId> = ids.into_iter().filter(is_due).collect();
         if unknown.is_empty() {
             return Ok(known);
         }
-        self.requests += 1;
         let asked = unknown.len();
         let found = match self.syncer.broker.instruments(&InstrumentQuery::Ids(unknown)).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
-            found => found?,
+            found => {
+                let found = found?;
+                self.count_lookups(&found, asked);
+                found
+            }
         };
         store.keep_instruments(&self.scope, &found).await?;
         if found.len() < asked {
@@ -93,6 +100,16 @@ impl Run<'_> {
         }
         known.extend(found.into_iter().map(|instrument| (instrument.id.clone(), instrument)));
         Ok(known)
+    }
+
+    /// One call, but as many requests as the broker's facts say.
+    fn count_lookups(&mut self, found: &[Instrument], asked: usize) {
+        let facts = &self.syncer.broker.capabilities().history.lookups;
+        let classes = by_class(found, asked);
+        let requests = planner::lookups(facts, &classes).map(|(requests, _)| requests);
+        // A broker that says nothing of it is taken to need one.
+        self.requests += requests.sum::<u64>().max(1);
+        self.meter.looked_up(classes);
     }
 
     async fn check_orders(
@@ -121,13 +138,16 @@ impl Run<'_> {
             query.instrument = instrument;
             let mut cursor = None;
             loop {
-                self.requests += 1;
-                let page = match self.syncer.broker.orders(&query, cursor.as_ref()).await {
+                let asked = self.syncer.clock().elapsed();
+                let page = self.syncer.broker.orders(&query, cursor.as_ref()).await;
+                let page = match page {
                     Err(error) if error.kind() == ErrorKind::Unsupported => {
                         return Ok(Listed::Unavailable("the broker tells no orders".to_owned()));
                     }
                     page => page?,
                 };
+                self.requests += 1;
+                self.answered(asked);
                 whole &= page.proof != Proof::Capped;
                 orders.extend(page.rows.iter().map(|order| (order.id.clone(), KnownOrder::of(order))));
                 if let Some(wait) = page.wait {
@@ -145,6 +165,7 @@ impl Run<'_> {
         if !whole {
             self.note("the broker cut its list of orders short: not all of them were compared");
         }
+        self.meter.listed(orders.len(), since);
         Ok(Listed::Orders {
             orders: orders.into_values().collect(),
             since,
@@ -172,7 +193,7 @@ impl Run<'_> {
     }
 
     /// The instruments that history was asked for one by one, or once for all.
-    fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
+    pub(crate) fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
         let parts = self.state.reading.iter().flat_map(|reading| &reading.parts);
         parts.map(|part| part.instrument.clone()).collect()
     }
@@ -313,6 +334,24 @@ impl Run<'_> {
             holdings: ledger.holdings(asked),
         }
     }
+}
+
+/// Instruments whose fills changed their symbol to one that is not the kept one. One that the broker always spells
+/// differently on fills is none of them.
+fn renamed(records: &[Record], known: &BTreeMap<InstrumentId, Instrument>) -> BTreeSet<InstrumentId> {
+    let mut names: BTreeMap<&InstrumentId, (&Symbol, bool)> = BTreeMap::new();
+    for record in records {
+        if let Record::Fill(fill) = record {
+            let name = names.entry(&fill.instrument).or_insert((&fill.symbol, false));
+            if *name.0 != fill.symbol {
+                *name = (&fill.symbol, true);
+            }
+        }
+    }
+    let is_new = |(id, (symbol, changed)): &(&InstrumentId, (&Symbol, bool))| {
+        *changed && known.get(*id).is_some_and(|instrument| instrument.symbol != **symbol)
+    };
+    names.into_iter().filter(is_new).map(|(id, _)| id.clone()).collect()
 }
 
 /// Records of the time before the opening was worked out that were only read after it.

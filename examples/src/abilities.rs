@@ -54,7 +54,7 @@ fn history(capabilities: &Capabilities) -> String {
         Some(depth) => format!("{} days back", depth.as_secs() / 86_400),
         None => "since the account was opened".to_owned(),
     };
-    match facts.page_size {
+    match facts.lists.first().and_then(|list| list.page_size) {
         Some(rows) => format!("{depth}, {rows} rows a page"),
         None => depth,
     }

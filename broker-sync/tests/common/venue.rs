@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::Capabilities;
+use broker_core::capability::{Capabilities, Limit};
+use broker_core::limit::{Cost, Lane};
 use broker_core::model::{
     Access, Account, AccountStatus, Balance, Balances, Environment, Fill, HistoryQuery, Instrument, OrderQuery,
     OrderRef, Position, PositionMode, Record,
@@ -60,6 +61,11 @@ pub struct Knobs {
     pub forgets_cursors: bool,
     pub opened_at: Option<DateTime<Utc>>,
     pub depth: Option<Duration>,
+    /// What is said of it; the pages do not care.
+    pub page_span: Option<Duration>,
+    pub limits: Vec<Limit>,
+    /// Each call waits for a permit of the first limit.
+    pub pays: bool,
     pub order_depth: Option<Duration>,
     pub settles_within: Duration,
     pub orders_unsupported: bool,
@@ -103,6 +109,9 @@ impl Default for Knobs {
             forgets_cursors: false,
             opened_at: Some(day(0)),
             depth: None,
+            page_span: None,
+            limits: Vec::new(),
+            pays: false,
             order_depth: None,
             settles_within: Duration::from_secs(3 * 86_400),
             orders_unsupported: false,
@@ -246,6 +255,9 @@ impl Venue {
             steps: AtomicU64::new(0),
         });
         let context = Context::new(time, Arc::new(SeededRng::new(1)), clock, Arc::new(NoWire));
+        for limit in &knobs.limits {
+            context.limiter().define(&limit.key, limit.rule);
+        }
         Self {
             book,
             context,
@@ -260,8 +272,15 @@ impl Venue {
 
     /// Every call takes a moment, and so is a place to be killed at.
     async fn travel(&self) {
-        let travel = self.knobs().travel;
-        self.context.clock().sleep(travel).await;
+        let knobs = self.knobs();
+        let costs = knobs.limits.iter().take(usize::from(knobs.pays)).map(|limit| Cost {
+            bucket: Arc::clone(&limit.key),
+            weight: 1,
+        });
+        let costs: Vec<Cost> = costs.collect();
+        let permit = self.context.limiter().acquire(&costs, Lane::Read).await.unwrap();
+        self.context.clock().sleep(knobs.travel).await;
+        permit.finish(&[]);
     }
 
     fn visible(&self, query: &HistoryQuery, knobs: &Knobs) -> Vec<Record> {
