@@ -100,6 +100,7 @@ impl KrakenBroker {
         let http = Http::new(context, BrokerId::from(NAME), Arc::new(protocol), &[DOMAIN]);
         let http = config.hosts.iter().fold(http, |http, host| http.allowing(host));
         http.check_url(&base)?;
+        let capabilities = capabilities(&config, (&calls, &public));
         let rest = Rest {
             http,
             base,
@@ -115,7 +116,7 @@ impl KrakenBroker {
             inner: Arc::new(Inner {
                 rest,
                 account: AccountId::from(print),
-                capabilities: capabilities(&config),
+                capabilities,
                 key_info: Mutex::default(),
                 #[cfg(feature = "trading")]
                 orders: config.orders,

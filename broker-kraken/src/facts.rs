@@ -4,14 +4,34 @@ use std::time::Duration;
 
 use broker_core::Capabilities;
 use broker_core::TimeInForce;
-use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, Limit, LimitScope, OrderFacts, TrailKind};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, Limit, LimitScope, ListFacts, ListRows, LookupFacts, OrderFacts, TrailKind,
+};
+use broker_core::limit::BucketKey;
 use broker_core::model::{AssetClass, Environment, OrderKind};
 
 use crate::auth::DEADLINE;
 use crate::config::KrakenConfig;
 
-pub(crate) fn capabilities(config: &KrakenConfig) -> Capabilities {
-    let limit = |bucket, scope, rule| Limit { bucket, scope, rule };
+/// Rows of a page, of which one was on the page before.
+const PAGE: u32 = 50;
+const YIELD: u32 = 98;
+
+/// Of the buckets as they are at the limiter: that of the key's calls, and that of public calls.
+pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, &BucketKey)) -> Capabilities {
+    let limit = |bucket, key: String, scope, rule| Limit {
+        bucket,
+        key: key.into(),
+        scope,
+        rule,
+    };
+    let pages = |rows, cost| ListFacts {
+        rows,
+        page_size: Some(PAGE),
+        page_yield: YIELD,
+        page_span: None,
+        page_cost: ("calls", cost),
+    };
     let after = u64::try_from(DEADLINE.num_seconds()).unwrap_or_default();
     Capabilities {
         environments: vec![Environment::Live],
@@ -53,18 +73,29 @@ pub(crate) fn capabilities(config: &KrakenConfig) -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: Some(50),
             by_instrument: false,
             settles_within: Duration::from_secs(5 * 60),
             // What is held outright is in the balances.
             positions_cover_fills: false,
             states_pnl: false,
-            page_cost: ("calls", config.history_cost),
+            lists: vec![
+                pages(ListRows::Fills, config.history_cost),
+                pages(ListRows::Others, config.history_cost),
+            ],
+            orders: Some(pages(ListRows::Orders, 1)),
+            // The lists of assets and of pairs hold them all.
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: None,
+                whole_list: Some((0, 2)),
+                cost: ("public", 1),
+            }],
+            read_cost: ("calls", 1),
         },
         limits: vec![
-            limit("calls", LimitScope::Key, config.calls.rule()),
-            limit("orders", LimitScope::Account, config.orders.rule()),
-            limit("public", LimitScope::Address, config.public.rule()),
+            limit("calls", calls.to_string(), LimitScope::Key, config.calls.rule()),
+            limit("orders", format!("{calls}:orders"), LimitScope::Account, config.orders.rule()),
+            limit("public", public.to_string(), LimitScope::Address, config.public.rule()),
         ],
     }
 }
