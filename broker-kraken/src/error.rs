@@ -175,6 +175,11 @@ fn no_answer(reply: &Reply) -> Error {
         200..=299 | 400..=499 => ErrorKind::Unavailable,
         _ => error.kind(),
     };
+    let error = match reply.status.is_success() {
+        // A good answer that was cut may hold the key, or the token of a stream.
+        true => error.with_message("answered with something that cannot be read"),
+        false => error,
+    };
     let error = error.with_kind(kind);
     match markup {
         true => error.with_help("the gateway answered in Kraken's place"),

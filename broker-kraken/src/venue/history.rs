@@ -33,22 +33,35 @@ pub(super) struct Rows {
     /// How many entries of the engine's log were read.
     read: usize,
     balances: BTreeMap<Currency, Decimal>,
+    fresh: Vec<String>,
+    listened: bool,
 }
 
-impl Row {
-    /// As the stream of balances tells it.
-    pub(super) fn streamed(&self) -> String {
-        super::stream::streamed_row(&self.id, self.at, &self.json)
+/// Puts new rows, those from this place on, where they belong: mostly that is where they are.
+fn sort(rows: &mut [Row], new: usize) {
+    if let Some(first) = rows[new..].iter().map(|row| row.at).min() {
+        let start = rows[..new].partition_point(|row| row.at < first);
+        rows[start..].sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
     }
 }
 
 impl Rows {
-    pub(super) fn ledger(&self) -> &[Row] {
-        &self.ledger
+    /// Rows of the ledger since the last call, as the stream tells them; none where nobody listened.
+    pub(super) fn fresh(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// From now on somebody listens, or nobody does.
+    pub(super) fn listen(&mut self, listens: bool) {
+        if self.listened != listens {
+            self.fresh.clear();
+        }
+        self.listened = listens;
     }
 
     /// Takes in what the engine booked since the last call.
     pub(super) fn read(&mut self, engine: &Engine, log: &[Entry]) {
+        let (trades, ledger) = (self.trades.len(), self.ledger.len());
         for entry in log.get(self.read..).unwrap_or_default() {
             match &entry.record {
                 Record::Fill(fill) => self.fill(engine, entry, fill),
@@ -63,10 +76,8 @@ impl Rows {
             }
         }
         self.read = log.len();
-        self.trades
-            .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
-        self.ledger
-            .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        sort(&mut self.trades, trades);
+        sort(&mut self.ledger, ledger);
     }
 
     fn fill(&mut self, engine: &Engine, entry: &Entry, fill: &Fill) {
@@ -190,11 +201,15 @@ impl Rows {
             .decimal("amount", line.amount, asset.decimals)
             .decimal("fee", line.fee, asset.decimals)
             .decimal("balance", *balance, asset.decimals);
+        let (id, json) = (ids::ledger(entry.seq, line.side), row.end());
+        if self.listened {
+            self.fresh.push(super::stream::streamed_row(&id, at, &json));
+        }
         self.ledger.push(Row {
-            id: ids::ledger(entry.seq, line.side),
+            id,
             at,
             kind: line.kind.to_owned(),
-            json: row.end(),
+            json,
         });
     }
 }

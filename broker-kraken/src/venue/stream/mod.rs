@@ -39,8 +39,6 @@ pub(super) struct Streams {
     pushed: Vec<(SocketId, Frame)>,
     tokens: Vec<(String, DateTime<Utc>)>,
     watched: BTreeSet<InstrumentId>,
-    /// Rows of the ledger that were told.
-    ledger_told: usize,
     /// What was told last of open orders: limit, trigger, amount.
     shapes: BTreeMap<OrderId, Order>,
 }
@@ -221,7 +219,7 @@ impl KrakenVenue {
             })
             .collect();
         self.read_ledger();
-        self.streams.ledger_told = self.rows.ledger().len();
+        self.rows.listen(true);
         if let Some(socket) = self.streams.sockets.get_mut(&id) {
             socket.balances = true;
         }
@@ -435,12 +433,7 @@ impl KrakenVenue {
             return;
         }
         self.read_ledger();
-        let rows: Vec<String> = self.rows.ledger()[self.streams.ledger_told.min(self.rows.ledger().len())..]
-            .iter()
-            .map(|row| row.streamed())
-            .collect();
-        self.streams.ledger_told = self.rows.ledger().len();
-        for row in rows {
+        for row in self.rows.fresh() {
             for id in &listeners {
                 self.tell(*id, 1, "update", std::slice::from_ref(&row), now);
             }
@@ -498,6 +491,8 @@ impl KrakenVenue {
         }
         self.streams.watched = wanted;
         let listens = self.streams.sockets.values().any(Socket::listens);
+        let balances = self.streams.sockets.values().any(|socket| socket.balances);
+        self.rows.listen(balances);
         self.engine.keep_events(listens);
         if !listens {
             self.streams.shapes.clear();
