@@ -35,18 +35,18 @@ impl KrakenTier {
     /// The counter of private calls: how high it may go, and in how long one point of it goes away.
     pub(crate) fn calls(self) -> Counter {
         match self {
-            Self::Starter => Counter::new(15, 3_031),
-            Self::Intermediate => Counter::new(20, 2_000),
-            Self::Pro => Counter::new(20, 1_000),
+            Self::Starter => Counter::new(15, 33),
+            Self::Intermediate => Counter::new(20, 50),
+            Self::Pro => Counter::new(20, 100),
         }
     }
 
     /// The counter of the matching engine, one a pair.
     pub(crate) fn orders(self) -> Counter {
         match self {
-            Self::Starter => Counter::new(60, 1_000),
-            Self::Intermediate => Counter::new(125, 428),
-            Self::Pro => Counter::new(180, 267),
+            Self::Starter => Counter::new(60, 100),
+            Self::Intermediate => Counter::new(125, 234),
+            Self::Pro => Counter::new(180, 375),
         }
     }
 }
@@ -55,23 +55,35 @@ impl KrakenTier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub(crate) most: u32,
-    /// In how long one point goes away.
-    pub(crate) point: Duration,
+    /// Points that go away in `per`.
+    falls: u32,
+    per: Duration,
 }
 
 impl Counter {
-    pub(crate) const fn new(most: u32, point_millis: u64) -> Self {
+    /// So many hundredths of a point go away a second.
+    pub(crate) const fn new(most: u32, hundredths: u32) -> Self {
         Self {
             most,
-            point: Duration::from_millis(point_millis),
+            falls: hundredths,
+            per: Duration::from_secs(100),
+        }
+    }
+
+    /// One point goes away in this time.
+    const fn of(most: u32, point: Duration) -> Self {
+        Self {
+            most,
+            falls: 1,
+            per: point,
         }
     }
 
     pub(crate) fn rule(self) -> LimitRule {
         LimitRule::Decay {
             limit: self.most,
-            falls: 1,
-            per: self.point,
+            falls: self.falls,
+            per: self.per,
         }
     }
 }
@@ -123,7 +135,7 @@ impl KrakenConfig {
             orders: KrakenTier::Starter.orders(),
             history_cost: 2,
             // About one a second; the exact figure is not published.
-            public: Counter::new(15, 1_000),
+            public: Counter::new(15, 100),
             tokenized: false,
         }
     }
@@ -204,21 +216,21 @@ impl KrakenConfig {
     /// Another counter of private calls: how high it may go, and in how long one point of it goes away.
     #[must_use]
     pub fn with_call_counter(mut self, most: u32, point: Duration) -> Self {
-        self.calls = Counter { most, point };
+        self.calls = Counter::of(most, point);
         self
     }
 
     /// Another counter of orders a pair.
     #[must_use]
     pub fn with_order_counter(mut self, most: u32, point: Duration) -> Self {
-        self.orders = Counter { most, point };
+        self.orders = Counter::of(most, point);
         self
     }
 
     /// Another limit of public calls.
     #[must_use]
     pub fn with_public_counter(mut self, most: u32, point: Duration) -> Self {
-        self.public = Counter { most, point };
+        self.public = Counter::of(most, point);
         self
     }
 
