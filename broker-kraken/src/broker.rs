@@ -8,9 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
-use broker_core::model::{
-    Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window,
-};
+use broker_core::model::{Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Currency, Cursor, Error, ErrorKind,
     HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,

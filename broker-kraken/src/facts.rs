@@ -94,7 +94,12 @@ pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, 
         },
         limits: vec![
             limit("calls", calls.to_string(), LimitScope::Key, config.calls.rule()),
-            limit("orders", format!("{calls}:orders"), LimitScope::Account, config.orders.rule()),
+            limit(
+                "orders",
+                format!("{calls}:orders"),
+                LimitScope::Account,
+                config.orders.rule(),
+            ),
             limit("public", public.to_string(), LimitScope::Address, config.public.rule()),
         ],
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker_core::model::{Payoff, PositionLeg};
-use broker_core::{Currency, Instrument, Record, Side};
+use broker_core::{Currency, Fill, FillId, Instrument, Record, Side};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -130,6 +130,13 @@ impl KrakenVenue {
     pub(super) fn open_positions(&self, params: &Params) -> Reply {
         params.only(&["txid", "docalcs", "consolidation", "rebase_multiplier"])?;
         let calculates = params.flag("docalcs")?;
+        let log = self.engine.log(&self.account)?.iter();
+        let fills: BTreeMap<&FillId, &Fill> = log
+            .filter_map(|entry| match &entry.record {
+                Record::Fill(fill) => Some((&fill.id, fill)),
+                _ => None,
+            })
+            .collect();
         let mut rows = Object::new();
         let mut any = false;
         for position in self.engine.positions(&self.account)? {
@@ -145,60 +152,55 @@ impl KrakenVenue {
                 .map(|price| price.get())
                 .unwrap_or_default();
             for lot in self.engine.lots(&self.account, &instrument.id, PositionLeg::Net) {
-                let Some(row) = self.position_row(instrument, &lot, position.side, mark, calculates)? else {
+                let Some(fill) = lot.fill.as_ref().and_then(|id| fills.get(id)) else {
                     continue;
                 };
-                rows = rows.raw(&row.0, &row.1);
+                let mark = calculates.then_some(mark);
+                rows = rows.raw(
+                    &ids::trade(&fill.id),
+                    &position_row(instrument, fill, &lot, position.side, mark),
+                );
                 any = true;
             }
         }
         Ok(if any { rows.end() } else { "[]".to_owned() })
     }
+}
 
-    fn position_row(
-        &self,
-        instrument: &Instrument,
-        lot: &broker_sim::Lot,
-        side: Side,
-        mark: Decimal,
-        calculates: bool,
-    ) -> Result<Option<(String, String)>, Refusal> {
-        let log = self.engine.log(&self.account)?;
-        let fills = log.iter().filter_map(|entry| match &entry.record {
-            Record::Fill(fill) => Some(fill),
-            _ => None,
-        });
-        let Some(fill) = lot.fill.as_ref().and_then(|id| fills.rev().find(|fill| fill.id == *id)) else {
-            return Ok(None);
-        };
-        let (whole, cost) = (fill.qty.get(), fill.qty.get() * fill.price.get());
-        let sign = if side == Side::Buy { Decimal::ONE } else { -Decimal::ONE };
+/// What is left of one fill; with its value where it is asked for.
+fn position_row(
+    instrument: &Instrument,
+    fill: &Fill,
+    lot: &broker_sim::Lot,
+    side: Side,
+    mark: Option<Decimal>,
+) -> String {
+    let (whole, cost) = (fill.qty.get(), fill.qty.get() * fill.price.get());
+    let sign = if side == Side::Buy { Decimal::ONE } else { -Decimal::ONE };
+    let mut row = Object::new()
+        .text("ordertxid", &fill.order.as_ref().map(ids::order).unwrap_or_default())
+        .text("posstatus", "open")
+        .text("pair", pair_key(instrument))
+        .raw("time", &seconds(fill.at))
+        .text("type", &side.to_string())
+        .text("ordertype", "limit")
+        .decimal("cost", cost, 5)
+        .decimal("fee", Decimal::ZERO, 5)
+        .decimal("vol", whole, 8)
+        .decimal("vol_closed", whole - lot.qty, 8)
+        .decimal("margin", cost / SHOWN_LEVERAGE, 5);
+    if let Some(mark) = mark {
         let net = (mark - lot.price) * lot.qty * sign;
-        let mut row = Object::new()
-            .text("ordertxid", &fill.order.as_ref().map(ids::order).unwrap_or_default())
-            .text("posstatus", "open")
-            .text("pair", pair_key(instrument))
-            .raw("time", &seconds(fill.at))
-            .text("type", &side.to_string())
-            .text("ordertype", "limit")
-            .decimal("cost", cost, 5)
-            .decimal("fee", Decimal::ZERO, 5)
-            .decimal("vol", whole, 8)
-            .decimal("vol_closed", whole - lot.qty, 8)
-            .decimal("margin", cost / SHOWN_LEVERAGE, 5);
-        if calculates {
-            let plus = if net.is_sign_negative() { "" } else { "+" };
-            row = row
-                .decimal("value", mark * lot.qty, 1)
-                .text("net", &format!("{plus}{}", padded(net, 4)));
-        }
-        let row = row
-            .text("terms", "0.0100% per 4 hours")
-            .text("rollovertm", &(fill.at.timestamp() + 14_400).to_string())
-            .text("misc", "")
-            .text("oflags", "");
-        Ok(Some((ids::trade(&fill.id), row.end())))
+        let plus = if net.is_sign_negative() { "" } else { "+" };
+        row = row
+            .decimal("value", mark * lot.qty, 1)
+            .text("net", &format!("{plus}{}", padded(net, 4)));
     }
+    row.text("terms", "0.0100% per 4 hours")
+        .text("rollovertm", &(fill.at.timestamp() + 14_400).to_string())
+        .text("misc", "")
+        .text("oflags", "")
+        .end()
 }
 
 /// Kraken's key of a pair, outright or on margin.

@@ -8,7 +8,7 @@ use broker_testkit::streams::{StreamsPlan, streams_campaign};
 
 use super::{connect, engine, house, lines, now};
 
-const EVENTS: u64 = 10_000;
+const EVENTS: u64 = 4_000;
 
 fn stage(seed: u64) -> StreamsStage<KrakenVenue> {
     let venue = KrakenVenue::builder()

@@ -97,7 +97,12 @@ fn as_documented() {
     let found = found.lock().unwrap();
     println!("{:?}", found.answers);
     let problems: Vec<_> = found.problems.iter().map(String::as_str).collect();
-    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} problems:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 #[tokio::test]

@@ -47,9 +47,7 @@ fn is_known(problem: &str) -> bool {
         .strip_prefix("/private/BalanceEx: $.result.")
         .or(problem.strip_prefix("/private/QueryOrders: $.result."))
         .is_some_and(|rest| !rest.contains('.') && rest.ends_with("the document has no such field"));
-    by_id
-        || problem.ends_with("$.error[0]: a string, not an array")
-        || problem.starts_with("/private/GetApiKeyInfo: ")
+    by_id || problem.ends_with("$.error[0]: a string, not an array") || problem.starts_with("/private/GetApiKeyInfo: ")
 }
 
 impl Venue for Watched {
