@@ -216,6 +216,12 @@ impl Ledger {
             .and_then(|instrument| instrument.base);
         let own = Key::instrument(&fill.instrument, &fill.symbol, fill.leg);
         let signed = fill.qty.signed(fill.side);
+        // What a margined position gains moves this money, by amounts that its fills do not say.
+        if let Some(margined) = known.filter(|known| known.payoff == Payoff::Margined)
+            && !rules.positions_cover_fills
+        {
+            self.rounded.insert(margined.currency);
+        }
         let held_in = match (base, known) {
             (Some(base), Some(instrument)) if !rules.positions_cover_fills => {
                 self.rounded.insert(instrument.currency);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts, TrailKind,
 };
 use broker_core::futures::FuturesSpec;
 use broker_core::http::Http;
@@ -84,7 +85,7 @@ impl TopstepxBroker {
         }));
         http.check_url(&api)?;
         http.check_url(&hubs)?;
-        let capabilities = capabilities(&config);
+        let capabilities = capabilities(&config, &requests, &bars);
         for (key, limit) in [&requests, &bars].into_iter().zip(&capabilities.limits) {
             context.limiter().define(key, limit.rule);
         }
@@ -251,9 +252,15 @@ impl TopstepxBroker {
     }
 }
 
-fn capabilities(config: &TopstepxConfig) -> Capabilities {
-    let limit = |bucket, limit, seconds| Limit {
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Every call but that for bars pays this.
+const REQUEST: (&str, u32) = ("requests", 1);
+
+fn capabilities(config: &TopstepxConfig, requests: &BucketKey, bars: &BucketKey) -> Capabilities {
+    let limit = |bucket, key: &BucketKey, limit, seconds| Limit {
         bucket,
+        key: Arc::clone(key),
         scope: LimitScope::Key,
         rule: LimitRule::Window {
             limit,
@@ -299,15 +306,33 @@ fn capabilities(config: &TopstepxConfig) -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: None,
             by_instrument: false,
             // A trade can be voided later, under its own id.
             settles_within: Duration::from_secs(3 * 86_400),
             positions_cover_fills: true,
             states_pnl: true,
-            page_cost: ("requests", 1),
+            // Windows with rows are a day at most, and each is asked a minute wider.
+            lists: vec![ListFacts {
+                page_span: Some(DAY),
+                ..ListFacts::whole(ListRows::Fills, REQUEST)
+            }],
+            orders: Some(ListFacts {
+                page_span: Some(DAY),
+                ..ListFacts::whole(ListRows::Orders, REQUEST)
+            }),
+            // Expired contracts are looked up one by one.
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: Some(1),
+                whole_list: None,
+                cost: REQUEST,
+            }],
+            read_cost: REQUEST,
         },
-        limits: vec![limit("requests", config.requests, 60), limit("bars", config.bars, 30)],
+        limits: vec![
+            limit("requests", requests, config.requests, 60),
+            limit("bars", bars, config.bars, 30),
+        ],
     }
 }
 

@@ -4,6 +4,7 @@
 //! more.
 
 mod alpaca;
+mod kraken;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -46,7 +47,7 @@ pub struct Known {
 }
 
 /// Every broker.
-pub const ALL: &[Known] = &[alpaca::KNOWN];
+pub const ALL: &[Known] = &[alpaca::KNOWN, kraken::KNOWN];
 
 /// The broker that the first argument names; the first of all without one.
 ///
