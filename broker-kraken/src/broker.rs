@@ -78,7 +78,8 @@ impl KrakenBroker {
         let base = config.address()?;
         let context = config.context.clone().map_or_else(broker_core::net::network, Ok)?;
         let print = fingerprint(&config.key);
-        let key: Arc<str> = Arc::from(format!("{NAME}:{print}"));
+        // Limits are shown among the facts, and the account's id is not.
+        let key: Arc<str> = Arc::from(format!("{NAME}:{}", fingerprint(&format!("limits of {print}").into())));
         let calls = BucketKey::from(format!("{key}:calls"));
         let public = BucketKey::from(format!("{NAME}:public:{}", base.host_str().unwrap_or_default()));
         context.limiter().define(&calls, config.calls.rule());

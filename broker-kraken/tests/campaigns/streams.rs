@@ -14,6 +14,8 @@ fn stage(seed: u64) -> StreamsStage<KrakenVenue> {
     let venue = KrakenVenue::builder()
         .engine(engine(seed), "A1")
         .without_limits()
+        // Two dozen fills a second, which pages of fifty rows could not follow.
+        .page(5_000)
         .build()
         .unwrap();
     let lines = lines().into_iter().zip([Side::Buy, Side::Buy, Side::Sell]).collect();

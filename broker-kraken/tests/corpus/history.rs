@@ -139,7 +139,7 @@ fn deposits() {
 
 fn row(refid: &str, kind: &str, asset: &str, amount: &str, fee: &str) -> serde_json::Value {
     serde_json::json!({
-        "refid": refid, "time": 1_688_464_484.1787, "type": kind, "subtype": "", "aclass": "currency",
+        "refid": refid, "time": 1_688_464_484.178_7, "type": kind, "subtype": "", "aclass": "currency",
         "asset": asset, "amount": amount, "fee": fee, "balance": "1",
     })
 }

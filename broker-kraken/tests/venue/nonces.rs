@@ -59,6 +59,7 @@ fn they_grow_through_retries() {
 
 /// The same over real connections, which could overtake each other: the venue refuses what does not grow.
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "callers of a program of its own")]
 async fn they_arrive_in_order() {
     let venue = KrakenVenue::builder().without_limits().build().unwrap();
     let server =

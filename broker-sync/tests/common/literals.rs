@@ -107,7 +107,11 @@ pub fn instrument(id: &InstrumentId) -> Instrument {
         asset_class: AssetClass::Stock,
         exchange: None,
         currency: Currency::USD,
-        base: id.get().trim_start_matches("margin:").split_once('/').map(|(base, _)| base.parse().unwrap()),
+        base: id
+            .get()
+            .trim_start_matches("margin:")
+            .split_once('/')
+            .map(|(base, _)| base.parse().unwrap()),
         payoff: match id.get().starts_with("margin:") {
             true => Payoff::Margined,
             false => Payoff::Cash,

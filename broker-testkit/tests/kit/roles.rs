@@ -110,7 +110,13 @@ fn only_simulated_money_is_traded() {
         let real = report.skipped.iter().filter(|(_, why)| why.contains("real money"));
         (real.count(), report.passed.contains(&"a_market_order_fills"))
     };
-    assert_eq!(traded(false), (trading::CASES.len() + placement::CASES.len() + streaming::CASES.len(), false));
+    assert_eq!(
+        traded(false),
+        (
+            trading::CASES.len() + placement::CASES.len() + streaming::CASES.len(),
+            false
+        )
+    );
     assert_eq!(traded(true), (0, true));
 }
 

@@ -285,7 +285,7 @@ impl KrakenVenue {
         }
         let before = self.streams.shapes.get(&order.id);
         let changed = before.is_none_or(|before| {
-            let shape = |order: &Order| (order.amount.clone(), order.limit_price, order.stop_price, order.trail);
+            let shape = |order: &Order| (order.amount, order.limit_price, order.stop_price, order.trail);
             shape(before) != shape(order)
         });
         let same = before.is_some_and(|before| before.status == order.status);
