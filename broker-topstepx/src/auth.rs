@@ -106,7 +106,10 @@ impl Login {
         let read = |body: &str| {
             let answer: Answer<'_, NewTokenJson<'_>> = wire::decode(body)?;
             let renewed = answer.taken(Endpoint::Validate)?;
-            let renewed = renewed.as_ref().map(|token| token.0.get()).filter(|token| !token.is_empty());
+            let renewed = renewed
+                .as_ref()
+                .map(|token| token.0.get())
+                .filter(|token| !token.is_empty());
             Ok(renewed.map(|token| self.token(token, issued_at)))
         };
         self.http.run(call, read).await

@@ -50,7 +50,10 @@ struct Inner {
         allow(dead_code, reason = "requests are signed by the pipeline, hubs by hand")
     )]
     tokens: TokenCache,
-    #[cfg_attr(not(feature = "market-data"), allow(dead_code, reason = "quotes come from a hub alone"))]
+    #[cfg_attr(
+        not(feature = "market-data"),
+        allow(dead_code, reason = "quotes come from a hub alone")
+    )]
     hubs: Url,
     #[cfg(feature = "trading")]
     names: Names,

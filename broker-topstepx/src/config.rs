@@ -148,15 +148,16 @@ impl TopstepxConfig {
 
     /// The addresses of the REST interface and of the hubs.
     pub(crate) fn addresses(&self) -> Result<(Url, Url)> {
-        let parse = |text: &str| {
-            Url::parse(text).map_err(|error| Error::config("the address is not a URL").with_source(error))
-        };
+        let parse =
+            |text: &str| Url::parse(text).map_err(|error| Error::config("the address is not a URL").with_source(error));
         match (&self.api, &self.hubs) {
             (Some(api), Some(hubs)) => Ok((api.clone(), hubs.clone())),
             (None, None) => Ok((parse(API)?, parse(HUBS)?)),
             // A key must not reach one firm's requests and another firm's streams.
-            _ => Err(Error::config("the addresses of the REST interface and of the hubs belong together")
-                .with_help("set both of TOPSTEPX_API_URL and TOPSTEPX_HUBS_URL, or none")),
+            _ => Err(
+                Error::config("the addresses of the REST interface and of the hubs belong together")
+                    .with_help("set both of TOPSTEPX_API_URL and TOPSTEPX_HUBS_URL, or none"),
+            ),
         }
     }
 }

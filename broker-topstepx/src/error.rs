@@ -66,7 +66,9 @@ impl<P> Answer<'_, P> {
                 Err(refusal(endpoint, code, words))
             }
             // Neither yes nor no.
-            _ => Err(Error::decode("the answer contradicts itself: its code is not what its success says")),
+            _ => Err(Error::decode(
+                "the answer contradicts itself: its code is not what its success says",
+            )),
         }
     }
 

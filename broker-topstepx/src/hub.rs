@@ -36,7 +36,10 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// Which of the two hubs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hub {
-    #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams listen to accounts"))]
+    #[cfg_attr(
+        not(feature = "streaming"),
+        allow(dead_code, reason = "only streams listen to accounts")
+    )]
     User,
     Market,
 }
@@ -51,7 +54,10 @@ pub(crate) struct Invocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Argument {
-    #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams listen to accounts"))]
+    #[cfg_attr(
+        not(feature = "streaming"),
+        allow(dead_code, reason = "only streams listen to accounts")
+    )]
     Account(i64),
     Contract(String),
 }
@@ -182,7 +188,9 @@ impl Line {
         };
         match kind {
             INVOCATION => {
-                let target = message.target.ok_or_else(|| Error::decode("an event of a hub without a name"))?;
+                let target = message
+                    .target
+                    .ok_or_else(|| Error::decode("an event of a hub without a name"))?;
                 each(Said::Event(target.get(), &message.arguments.unwrap_or_default()))
             }
             COMPLETION => self.completed(message.invocation_id.as_ref(), message.error.as_ref(), each),
@@ -245,7 +253,8 @@ impl TopstepxBroker {
         };
         url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
         self.rest().http.check_url(&url)?;
-        url.query_pairs_mut().append_pair("access_token", token.access.expose_secret());
+        url.query_pairs_mut()
+            .append_pair("access_token", token.access.expose_secret());
         Ok(OpenRequest::WebSocket {
             url,
             headers: HeaderMap::new(),
@@ -293,7 +302,10 @@ pub(crate) fn quotes(arguments: &[&RawValue]) -> Result<(String, Vec<QuoteJson>)
     };
     let contract: Text<'_> = decode(contract.get())?;
     let changes = objects(changes)?;
-    let changes = changes.iter().map(|change| decode(change.get())).collect::<Result<_>>()?;
+    let changes = changes
+        .iter()
+        .map(|change| decode(change.get()))
+        .collect::<Result<_>>()?;
     Ok((contract.get().to_owned(), changes))
 }
 

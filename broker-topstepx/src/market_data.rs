@@ -42,14 +42,18 @@ impl TopstepxBroker {
         let mut line = Line::new(contracts.iter().map(|contract| quotes_of(contract)).collect());
         let mut carrier = self.open_market().await?;
         carrier.send(Line::handshake()).await?;
-        let mut silent: BTreeMap<&str, Merged> =
-            contracts.iter().map(|contract| (contract.get(), Merged::default())).collect();
+        let mut silent: BTreeMap<&str, Merged> = contracts
+            .iter()
+            .map(|contract| (contract.get(), Merged::default()))
+            .collect();
         let mut heard = Heard::default();
         while !silent.is_empty() {
             let left = ends_at.saturating_sub(clock.elapsed());
             let frame = match select(pin!(carrier.receive()), clock.sleep(left)).await {
                 Either::Left((Some(frame), _)) => frame?,
-                Either::Left((None, _)) => return Err(Error::new(ErrorKind::Unavailable).with_message("the hub is gone")),
+                Either::Left((None, _)) => {
+                    return Err(Error::new(ErrorKind::Unavailable).with_message("the hub is gone"));
+                }
                 Either::Right(_) => break,
             };
             heard.take(&mut line, &frame, &mut silent)?;
@@ -135,7 +139,10 @@ impl MarketData for TopstepxBroker {
         if !unknown.is_empty() {
             found.extend(self.listen_once(&unknown).await.map_err(named(self, "quotes"))?);
         }
-        Ok(instruments.iter().filter_map(|contract| found.remove(contract)).collect())
+        Ok(instruments
+            .iter()
+            .filter_map(|contract| found.remove(contract))
+            .collect())
     }
 
     async fn candles(&self, query: &CandleQuery, from: Option<&Cursor>) -> Result<Page<Candle>> {
@@ -160,7 +167,9 @@ impl MarketData for TopstepxBroker {
         let read = |body: &str| {
             let answer: Answer<'_, BarsJson> = wire::decode(body)?;
             let bars = answer.needed(Endpoint::Bars, "bars")?.0;
-            bars.iter().map(|bar| candle(bar, &query.instrument, query.interval, now)).collect()
+            bars.iter()
+                .map(|bar| candle(bar, &query.instrument, query.interval, now))
+                .collect()
         };
         let call = self.rest().ask(Endpoint::Bars, &ask)?;
         let mut rows: Vec<Candle> = self.rest().http.run(call, read).await?;

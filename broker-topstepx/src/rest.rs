@@ -103,7 +103,10 @@ pub(crate) struct Rest {
     pub(crate) requests: BucketKey,
     #[cfg_attr(
         not(feature = "market-data"),
-        allow(dead_code, reason = "only candles pay there, and the price that a trailing stop starts from")
+        allow(
+            dead_code,
+            reason = "only candles pay there, and the price that a trailing stop starts from"
+        )
     )]
     pub(crate) bars: BucketKey,
     pub(crate) live_data: bool,
@@ -132,9 +135,13 @@ impl Rest {
             let read = move |body: &str| {
                 let answer: Answer<'_, AccountsJson<'_>> = wire::decode(body)?;
                 let rows = answer.needed(Endpoint::Accounts, "accounts")?.0;
-                rows.iter().map(|row| map::account::account(row, broker, environment)).collect()
+                rows.iter()
+                    .map(|row| map::account::account(row, broker, environment))
+                    .collect()
             };
-            self.http.run(self.ask(Endpoint::Accounts, &Self::active(active))?, read).await
+            self.http
+                .run(self.ask(Endpoint::Accounts, &Self::active(active))?, read)
+                .await
         };
         let mut all: Vec<Account> = rows(false).await?;
         let active: Vec<Account> = rows(true).await?;
@@ -158,7 +165,9 @@ impl Rest {
             let named = |row: &wire::AccountJson<'_>| (map::account_id(row.id), row.name.get().to_owned());
             Ok(rows.iter().map(named).collect())
         };
-        self.http.run(self.ask(Endpoint::Accounts, &Self::active(false))?, read).await
+        self.http
+            .run(self.ask(Endpoint::Accounts, &Self::active(false))?, read)
+            .await
     }
 
     pub(crate) async fn ping(&self) -> Result<()> {
@@ -166,7 +175,9 @@ impl Rest {
             let answer: Answer<'_, AccountsJson<'_>> = wire::decode(body)?;
             answer.needed(Endpoint::Accounts, "accounts").map(|_| ())
         };
-        self.http.run(self.ask(Endpoint::Accounts, &Self::active(true))?, read).await
+        self.http
+            .run(self.ask(Endpoint::Accounts, &Self::active(true))?, read)
+            .await
     }
 
     pub(crate) async fn balances(&self, account: &AccountId) -> Result<Balances> {
@@ -179,7 +190,9 @@ impl Rest {
                 Error::new(ErrorKind::NotFound).with_message(format!("this key has no account {account}"))
             })
         };
-        self.http.run(self.ask(Endpoint::Accounts, &Self::active(false))?, read).await
+        self.http
+            .run(self.ask(Endpoint::Accounts, &Self::active(false))?, read)
+            .await
     }
 
     pub(crate) async fn positions(&self, account: &AccountId) -> Result<Vec<Position>> {
@@ -236,7 +249,9 @@ impl Rest {
             let row = answer.needed(Endpoint::Order, "order")?.0;
             map::own(account, row.account_id)?;
             if row.id != number {
-                return Err(Error::decode("the answer is about another order than the one that was asked for"));
+                return Err(Error::decode(
+                    "the answer is about another order than the one that was asked for",
+                ));
             }
             map::order::order(&row)
         };
@@ -345,10 +360,8 @@ pub(crate) fn call(endpoint: Endpoint, class: OpClass, api: &Url, body: &impl Se
     let text = serde_json::to_string(body)
         .map_err(|error| Error::invalid("the request cannot be written").with_source(error))?;
     let mut call = Call::new(endpoint.op(), class, Method::POST, api, endpoint.path()).json(text);
-    call.headers.insert(
-        http::header::ACCEPT,
-        http::HeaderValue::from_static("application/json"),
-    );
+    call.headers
+        .insert(http::header::ACCEPT, http::HeaderValue::from_static("application/json"));
     Ok(call)
 }
 

@@ -83,7 +83,9 @@ impl Streaming for TopstepxBroker {
         for account in &subscription.accounts {
             if known.iter().all(|one| one.id != *account) {
                 let unknown = Error::new(ErrorKind::NotFound);
-                return Err(named(unknown.with_message(format!("this key has no account {account}"))));
+                return Err(named(
+                    unknown.with_message(format!("this key has no account {account}")),
+                ));
             }
         }
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
@@ -133,7 +135,10 @@ impl Connection {
         let request = self.broker.hub_request(self.hub, &token)?;
         let early = TimeDelta::from_std(EARLY).unwrap_or_default();
         let now = self.clock().now();
-        let ends_at = token.expires_at.map_or(DateTime::<Utc>::MAX_UTC, |at| at - early).max(now + LEAST);
+        let ends_at = token
+            .expires_at
+            .map_or(DateTime::<Utc>::MAX_UTC, |at| at - early)
+            .max(now + LEAST);
         self.token = Some((token, ends_at));
         self.line = Line::new(invocations);
         Ok(Source::Socket {
@@ -217,7 +222,10 @@ impl Accounts {
             target: "SubscribeAccounts",
             argument: None,
         };
-        [all].into_iter().chain(self.numbers.iter().flat_map(of_account)).collect()
+        [all]
+            .into_iter()
+            .chain(self.numbers.iter().flat_map(of_account))
+            .collect()
     }
 }
 

@@ -11,7 +11,8 @@ use broker_core::http::OpClass;
 use broker_core::journal::Mark;
 use broker_core::limit::Lane;
 use broker_core::model::{
-    Amount, Environment, OrderChange, OrderKind, OrderLeg, OrderLinks, OrderState, OrderStatus, PositionLeg, Trail, Trigger,
+    Amount, Environment, OrderChange, OrderKind, OrderLeg, OrderLinks, OrderState, OrderStatus, PositionLeg, Trail,
+    Trigger,
 };
 use broker_core::{
     AccountId, Broker, BrokerExt, CancelOutcome, ClientOrderId, Delivery, Error, ErrorKind, Gate, InstrumentId, Intent,
@@ -27,8 +28,9 @@ use crate::rest::Endpoint;
 use crate::wire::request::{CancelJson, CloseJson, PlaceJson, Plain};
 use crate::wire::{self, Answer, NothingJson, OrderIdJson};
 
-/// How far before its intent an order is looked for. Clocks differ; a day costs no more than a minute would.
-const LOOK_BACK: chrono::Duration = chrono::Duration::days(1);
+/// How far before its intent an order is looked for: clocks differ. One that is missed so is not taken for dead, for
+/// nothing bounds its arrival, and a second send under its tag is refused.
+const LOOK_BACK: chrono::Duration = chrono::Duration::minutes(5);
 
 /// The names of the accounts of the key, once they were read.
 #[derive(Debug, Default)]
@@ -154,7 +156,8 @@ impl TopstepxBroker {
     /// # Errors
     /// As [`close_position`](Self::close_position).
     pub async fn close_part(&self, account: &AccountId, contract: &InstrumentId, qty: Qty) -> Result<()> {
-        self.close_by(Endpoint::PartialClose, account, contract, Some(qty)).await
+        self.close_by(Endpoint::PartialClose, account, contract, Some(qty))
+            .await
     }
 
     async fn close_by(
@@ -194,7 +197,9 @@ impl TopstepxBroker {
         let rule = self.capabilities().orders.client_id;
         match rule.is_some_and(|rule| rule.allows(id.get())) {
             true => Ok(()),
-            false => Err(Error::invalid("a client order id has 1 to 36 letters, digits and hyphens")),
+            false => Err(Error::invalid(
+                "a client order id has 1 to 36 letters, digits and hyphens",
+            )),
         }
     }
 
@@ -207,7 +212,8 @@ impl TopstepxBroker {
             None => {
                 let all = self.rest().names().await?;
                 self.names().put(all);
-                let unknown = || Error::new(ErrorKind::NotFound).with_message(format!("this key has no account {account}"));
+                let unknown =
+                    || Error::new(ErrorKind::NotFound).with_message(format!("this key has no account {account}"));
                 self.names().get(account).ok_or_else(unknown)?
             }
         };
@@ -222,14 +228,18 @@ impl TopstepxBroker {
     /// Where a trailing stop starts: by its distance from the last price.
     async fn trail_price(&self, trail: Trail, side: Side, instrument: &InstrumentId) -> Result<Plain> {
         let last = self.rest().last_price(instrument, self.context().clock().now()).await?;
-        let none = || Error::new(ErrorKind::Unavailable).with_message("nothing was traded lately: there is no last price");
+        let none =
+            || Error::new(ErrorKind::Unavailable).with_message("nothing was traded lately: there is no last price");
         request::level(trail, side, last.ok_or_else(none)?)
     }
 
     /// Sends an order once, and gives its number.
     async fn send(&self, body: &PlaceJson<'_>, gate: Option<&Gate>) -> Result<OrderId> {
         let unsent = self.unsent("place");
-        let call = self.rest().call(Endpoint::Place, OpClass::Write, body).map_err(&unsent)?;
+        let call = self
+            .rest()
+            .call(Endpoint::Place, OpClass::Write, body)
+            .map_err(&unsent)?;
         let call = match gate {
             Some(gate) => call.gated(gate),
             None => call,
@@ -244,7 +254,10 @@ impl TopstepxBroker {
 
     /// Sends what is answered by a yes or a no.
     async fn command(&self, endpoint: Endpoint, body: &impl Serialize, gate: Option<&Gate>, lane: Lane) -> Result<()> {
-        let call = self.rest().call(endpoint, OpClass::Write, body).map_err(self.unsent(endpoint.op()))?;
+        let call = self
+            .rest()
+            .call(endpoint, OpClass::Write, body)
+            .map_err(self.unsent(endpoint.op()))?;
         let call = match gate {
             Some(gate) => call.gated(gate),
             None => call,
@@ -278,7 +291,11 @@ impl TopstepxBroker {
 
 impl Names {
     fn get(&self, account: &AccountId) -> Option<Name> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(account)
+            .cloned()
     }
 
     fn put(&self, all: Vec<(AccountId, String)>) {
@@ -373,7 +390,9 @@ impl Trading for TopstepxBroker {
         let mut body = request::place(intent, number).map_err(&unsent)?;
         self.check_permitted(&intent.account).await.map_err(&unsent)?;
         if let Trigger::Trailing(trail) = intent.request.trigger {
-            let level = self.trail_price(trail, intent.request.side, &intent.instrument.id).await;
+            let level = self
+                .trail_price(trail, intent.request.side, &intent.instrument.id)
+                .await;
             body.trail_price = Some(level.map_err(&unsent)?);
         }
         let id = self.send(&body, Some(gate)).await?;
@@ -383,7 +402,10 @@ impl Trading for TopstepxBroker {
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {
         match &intent.replaces {
             Some(replacement) => self.find_change(&replacement.order, &replacement.change).await,
-            None => self.tagged(&intent.account, &intent.id, intent.created_at - LOOK_BACK).await,
+            None => {
+                self.tagged(&intent.account, &intent.id, intent.created_at - LOOK_BACK)
+                    .await
+            }
         }
     }
 

@@ -244,13 +244,25 @@ mod tests {
     #[test]
     fn quiet_times_are_passed_faster_and_busy_ones_not() {
         let walk = walk("2026-10-01T00:00:00Z");
-        let Step::Taken(Some(two)) = walk.step(0, at(NOW)) else { panic!() };
+        let Step::Taken(Some(two)) = walk.step(0, at(NOW)) else {
+            panic!()
+        };
         assert_eq!((two.from, two.width()), (at("2026-10-02T00:00:00Z"), Duration::days(2)));
-        let Step::Taken(Some(four)) = two.step(0, at(NOW)) else { panic!() };
-        assert_eq!((four.from, four.width()), (at("2026-10-04T00:00:00Z"), Duration::days(4)));
+        let Step::Taken(Some(four)) = two.step(0, at(NOW)) else {
+            panic!()
+        };
+        assert_eq!(
+            (four.from, four.width()),
+            (at("2026-10-04T00:00:00Z"), Duration::days(4))
+        );
         // A long window with rows is not believed.
-        assert_eq!(four.step(1, at(NOW)), Step::Again(four.with(four.from, Duration::days(2))));
-        let Step::Taken(Some(next)) = walk.step(7, at(NOW)) else { panic!() };
+        assert_eq!(
+            four.step(1, at(NOW)),
+            Step::Again(four.with(four.from, Duration::days(2)))
+        );
+        let Step::Taken(Some(next)) = walk.step(7, at(NOW)) else {
+            panic!()
+        };
         assert_eq!(next.width(), DAY);
     }
 
@@ -286,7 +298,9 @@ mod tests {
         assert!(matches!(second.step(500, at(NOW)), Step::Capped(Some(_))));
         // Behind a busy hour windows grow again.
         let half = walk.with(walk.from, Duration::hours(12));
-        let Step::Taken(Some(next)) = half.step(250, at(NOW)) else { panic!() };
+        let Step::Taken(Some(next)) = half.step(250, at(NOW)) else {
+            panic!()
+        };
         assert_eq!((next.from, next.width()), (at("2026-11-01T12:00:00Z"), DAY));
     }
 }

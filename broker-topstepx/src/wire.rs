@@ -20,7 +20,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
     serde_json::from_str(body).map_err(|error| {
         let text = error.to_string();
-        let is_plain = ["missing field", "not a number", "a member comes twice", "duplicate field"];
+        let is_plain = [
+            "missing field",
+            "not a number",
+            "a member comes twice",
+            "duplicate field",
+        ];
         if is_plain.iter().any(|start| text.starts_with(start)) {
             return Error::decode(text);
         }

@@ -38,11 +38,19 @@ fn venue() -> (TopstepxVenue, Setup) {
         forex: 0,
         futures: 1,
     };
-    let plan = HistoryPlan::new(700, end()).with_seed(11).with_mix(mix).with_account(spec);
+    let plan = HistoryPlan::new(700, end())
+        .with_seed(11)
+        .with_mix(mix)
+        .with_account(spec);
     let (mut engine, account) = plan.build().unwrap();
     let resting = |id: &str| {
-        OrderRequest::limit("NQZ26".into(), Side::Buy, "1".parse().unwrap(), "15000.00".parse().unwrap())
-            .with_client_id(id.into())
+        OrderRequest::limit(
+            "NQZ26".into(),
+            Side::Buy,
+            "1".parse().unwrap(),
+            "15000.00".parse().unwrap(),
+        )
+        .with_client_id(id.into())
     };
     let order = engine.place(&account, &resting("resting-1"), None, end()).unwrap();
     engine.place(&account, &resting("resting-2"), None, end()).unwrap();
@@ -65,9 +73,15 @@ fn setup(account: &AccountId, order: i64, venue: &TopstepxVenue) -> Setup {
     let candles = CandleQuery::new(MES.into(), Interval::Minutes(1), end() - Duration::days(10), end());
     let mid = venue.engine().mark(&"MESZ26".into()).unwrap().get().trunc();
     let price = |off: i64| broker_core::Price::new(mid + rust_decimal::Decimal::from(off));
-    let trade = TradeSetup::new(MES.into(), "MESZ26".into(), "2".parse().unwrap(), price(-100), price(100))
-        .with_too_much("1000000".parse().unwrap())
-        .with_partly("200".parse().unwrap(), price(100));
+    let trade = TradeSetup::new(
+        MES.into(),
+        "MESZ26".into(),
+        "2".parse().unwrap(),
+        price(-100),
+        price(100),
+    )
+    .with_too_much("1000000".parse().unwrap())
+    .with_partly("200".parse().unwrap(), price(100));
     // From a Monday on: the first page has rows.
     Setup::new(account, end() - Duration::days(81), end() + Duration::minutes(1))
         .with_instrument(MES.into(), "MESZ26".into())

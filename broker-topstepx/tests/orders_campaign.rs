@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use broker_core::model::{Level, OrderChange, StopExit, Trail};
 use broker_core::seam::{Clock, Rng, VirtualRuntime};
-use broker_core::{
-    AccountId, Broker, ClientOrderId, Currency, InstrumentId, Money, OrderRequest, Price, Qty, Side,
-};
+use broker_core::{AccountId, Broker, ClientOrderId, Currency, InstrumentId, Money, OrderRequest, Price, Qty, Side};
 use broker_sim::wire::share;
 use broker_sim::{AccountSpec, Calendar, Catalogue, ClientIdPolicy, Engine};
 use broker_testkit::crash::crash_campaign;
@@ -172,7 +170,12 @@ impl Stage for TopstepxStage {
     }
 
     fn resting(&self) -> OrderRequest {
-        OrderRequest::limit("MESH27".parse().unwrap(), Side::Buy, "5".parse().unwrap(), points(2_500))
+        OrderRequest::limit(
+            "MESH27".parse().unwrap(),
+            Side::Buy,
+            "5".parse().unwrap(),
+            points(2_500),
+        )
     }
 
     fn change(&self) -> OrderChange {

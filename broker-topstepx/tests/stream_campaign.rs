@@ -168,7 +168,11 @@ impl Stage for TopstepxStage {
             return;
         }
         let symbol = *one_of(rng, &FUTURES);
-        let at = if rng.below(2) == 0 { (4_999, 5_000) } else { (5_000, 5_001) };
+        let at = if rng.below(2) == 0 {
+            (4_999, 5_000)
+        } else {
+            (5_000, 5_001)
+        };
         quote(engine, symbol, at, 1 + rng.below(6), now);
         quote(engine, symbol, (4_999, 5_001), 100_000, now);
     }
@@ -197,7 +201,12 @@ impl Stage for TopstepxStage {
             })
             .collect();
         let orders = venue.orders(&account).into_iter();
-        let orders: Vec<Order> = orders.map(|one| Order { id: order(&one.id), ..one }).collect();
+        let orders: Vec<Order> = orders
+            .map(|one| Order {
+                id: order(&one.id),
+                ..one
+            })
+            .collect();
         let positions = venue.engine().positions(&account).unwrap().into_iter();
         let positions: Vec<Position> = positions
             .map(|one| Position {
@@ -222,7 +231,7 @@ fn two_hundred_thousand_events_lose_nothing() {
         println!("seed {seed}: {report}");
         assert!(report.is_clean(), "seed {seed}: {report}");
         assert!(report.events >= EVENTS && report.gaps > report.disconnects, "{report}");
-        assert!(report.hits["frame_drop"] * 2 > report.fills, "four of five: {report}");
+        assert!(report.hits["frame_drop"] > 1_000, "{report}");
     }
 }
 
@@ -247,11 +256,14 @@ fn ragged_frames_are_put_together() {
                 .place(&"A1".into(), &request, None, engine_now)
                 .unwrap();
             stage.act(&rng, engine_now);
-            clock.sleep(std::time::Duration::from_millis(20)).await;
-        }
-        while let Ok(Some(event)) = within(&clock, events.next()).await {
-            assert!(!matches!(event, Event::Gap { .. } | Event::Disconnected { .. }), "{event:?}");
-            heard.push(event);
+            // All that this brings, so that the queue never fills.
+            while let Ok(Some(event)) = within(&clock, events.next()).await {
+                assert!(
+                    !matches!(event, Event::Gap { .. } | Event::Disconnected { .. }),
+                    "{event:?}"
+                );
+                heard.push(event);
+            }
         }
         heard
     });
@@ -264,9 +276,9 @@ fn ragged_frames_are_put_together() {
     assert!(truth > 50, "{truth} fills");
 }
 
-/// What comes within half a second.
+/// What comes within a twentieth of a second.
 async fn within<T>(clock: &broker_core::seam::VirtualClock, future: impl Future<Output = T> + Unpin) -> Result<T, ()> {
-    let sleep = clock.sleep(std::time::Duration::from_millis(500));
+    let sleep = clock.sleep(std::time::Duration::from_millis(50));
     match futures_util::future::select(future, sleep).await {
         futures_util::future::Either::Left((value, _)) => Ok(value),
         futures_util::future::Either::Right(_) => Err(()),

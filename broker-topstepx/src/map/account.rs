@@ -41,7 +41,9 @@ pub(crate) fn account(wire: &AccountJson<'_>, broker: &BrokerId, environment: En
 
 /// Accounts that are not among the active ones are closed: their history is told on.
 pub(crate) fn close_others(all: &mut [Account], active: &[Account]) {
-    let others = all.iter_mut().filter(|one| active.iter().all(|known| known.id != one.id));
+    let others = all
+        .iter_mut()
+        .filter(|one| active.iter().all(|known| known.id != one.id));
     for account in others {
         account.status = AccountStatus::Closed;
         account.access.trade = Some(false);

@@ -49,7 +49,9 @@ pub(crate) fn order_number(id: &OrderId) -> Result<i64> {
 pub(crate) fn own(account: &AccountId, number: i64) -> Result<()> {
     match account.get() == number.to_string() {
         true => Ok(()),
-        false => Err(Error::decode("a row of another account than the one that was asked for")),
+        false => Err(Error::decode(
+            "a row of another account than the one that was asked for",
+        )),
     }
 }
 

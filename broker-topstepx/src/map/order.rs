@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
 use broker_core::num::Num;
-use broker_core::{
-    AccountId, ClientOrderId, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce,
-};
+use broker_core::{AccountId, ClientOrderId, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce};
 use rust_decimal::Decimal;
 
 use super::{account_id, moment, names, own, qty, side};

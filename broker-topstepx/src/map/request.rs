@@ -27,7 +27,12 @@ pub(crate) fn place(intent: &Intent, account_id: i64) -> Result<PlaceJson<'_>> {
             (TRAILING, None, None)
         }
         // Stop-limit, orders that are touched, an OCO of two orders, and whatever trigger the core learns later.
-        ref other => return Err(Error::unsupported(format!("TopstepX places no {} orders", other.kind()))),
+        ref other => {
+            return Err(Error::unsupported(format!(
+                "TopstepX places no {} orders",
+                other.kind()
+            )));
+        }
     };
     Ok(PlaceJson {
         account_id,
@@ -39,7 +44,10 @@ pub(crate) fn place(intent: &Intent, account_id: i64) -> Result<PlaceJson<'_>> {
         stop_price: stop.map(|price| Plain(price.get())),
         trail_price: None,
         custom_tag: intent.id.get(),
-        stop_loss_bracket: request.stop.map(|exit| stop_loss(exit, request.side, instrument)).transpose()?,
+        stop_loss_bracket: request
+            .stop
+            .map(|exit| stop_loss(exit, request.side, instrument))
+            .transpose()?,
         take_profit_bracket: request
             .target
             .map(|target| take_profit(target, request.side, instrument))
@@ -97,7 +105,10 @@ fn check(request: &OrderRequest, instrument: &Instrument) -> Result<()> {
         InstrumentRef::Symbol(symbol) => *symbol == instrument.symbol,
     };
     if !same {
-        return Err(Error::invalid(format!("the order is for another instrument than {}", instrument.id)));
+        return Err(Error::invalid(format!(
+            "the order is for another instrument than {}",
+            instrument.id
+        )));
     }
     let refused = [
         (request.leg != PositionLeg::Net, "positions with two legs"),
@@ -106,7 +117,10 @@ fn check(request: &OrderRequest, instrument: &Instrument) -> Result<()> {
         (request.expires_at.is_some(), "orders with a moment of expiry"),
         // Orders have no field for it: one that is dropped without a word would work for another time than asked.
         (
-            request.time_in_force.as_ref().is_some_and(|tif| *tif != TimeInForce::Day),
+            request
+                .time_in_force
+                .as_ref()
+                .is_some_and(|tif| *tif != TimeInForce::Day),
             "other time in force than day",
         ),
     ];
@@ -191,13 +205,21 @@ fn as_price() -> Error {
 
 /// A distance in whole ticks.
 fn ticks(distance: Qty, instrument: &Instrument) -> Result<i64> {
-    let tick = instrument.ticks.first().map(|band| band.tick).filter(|tick| *tick > Decimal::ZERO);
+    let tick = instrument
+        .ticks
+        .first()
+        .map(|band| band.tick)
+        .filter(|tick| *tick > Decimal::ZERO);
     let tick = tick.ok_or_else(|| Error::invalid(format!("the tick of {} is not known", instrument.symbol)))?;
     let count = distance.get().checked_div(tick).filter(|count| count.fract().is_zero());
     let count = count.and_then(|count| i64::try_from(count).ok());
     match count {
         Some(count) if (1..=MOST_TICKS).contains(&count) => Ok(count),
-        Some(count) => Err(Error::invalid(format!("a distance of {count} ticks: it must be 1 to {MOST_TICKS}"))),
-        None => Err(Error::invalid(format!("{distance} is no number of whole ticks of {tick}"))),
+        Some(count) => Err(Error::invalid(format!(
+            "a distance of {count} ticks: it must be 1 to {MOST_TICKS}"
+        ))),
+        None => Err(Error::invalid(format!(
+            "{distance} is no number of whole ticks of {tick}"
+        ))),
     }
 }

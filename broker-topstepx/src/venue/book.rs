@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::futures;
 use broker_core::model::{AssetClass, Instrument};
-use broker_core::{AccountId, Fill, FillId, InstrumentId, OrderId, Record};
 use broker_core::symbol::FuturesCode;
+use broker_core::{AccountId, Fill, FillId, InstrumentId, OrderId, Record};
 use broker_sim::Engine;
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
@@ -222,7 +222,11 @@ pub(super) fn is_active(engine: &Engine, instrument: &Instrument) -> bool {
     // Behind the root stand a letter and two digits.
     let is_of_product = |one: &Instrument| {
         one.asset_class == AssetClass::Future
-            && one.symbol.get().strip_prefix(code.root()).is_some_and(|month| month.len() == 3)
+            && one
+                .symbol
+                .get()
+                .strip_prefix(code.root())
+                .is_some_and(|month| month.len() == 3)
     };
     let first = engine
         .instruments()

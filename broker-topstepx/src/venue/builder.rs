@@ -173,12 +173,20 @@ impl TopstepxVenueBuilder {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
             None => {
-                let mut engine = Engine::new(self.seed, &Catalogue::around(self.starts_at.date_naive()), self.starts_at);
+                let mut engine = Engine::new(
+                    self.seed,
+                    &Catalogue::around(self.starts_at.date_naive()),
+                    self.starts_at,
+                );
                 let spec = AccountSpec::margin("PRACTICE", Currency::USD)
                     .with_stated_pnl()
                     .with_fees(FeeSchedule::us_retail());
                 engine.open_account(spec, self.starts_at)?;
-                engine.deposit(&AccountId::from("PRACTICE"), Money::new(CASH.into(), Currency::USD), self.starts_at)?;
+                engine.deposit(
+                    &AccountId::from("PRACTICE"),
+                    Money::new(CASH.into(), Currency::USD),
+                    self.starts_at,
+                )?;
                 self = self.practice_account("PRACTICE");
                 engine
             }

@@ -233,10 +233,22 @@ impl Hubs {
                 Some(position) => (1, shapes::position(book, seat, &position, true)),
                 None => (2, flat(book, seat, &fill)),
             };
-            self.tell(Topic::Positions, seat.number, "GatewayUserPosition", &wrapped(action, &row), now);
+            self.tell(
+                Topic::Positions,
+                seat.number,
+                "GatewayUserPosition",
+                &wrapped(action, &row),
+                now,
+            );
         }
         let row = shapes::account(engine, seat);
-        self.tell(Topic::Accounts, seat.number, "GatewayUserAccount", &wrapped(1, &row), now);
+        self.tell(
+            Topic::Accounts,
+            seat.number,
+            "GatewayUserAccount",
+            &wrapped(1, &row),
+            now,
+        );
     }
 
     /// Only what changed is told.
@@ -273,7 +285,12 @@ impl Hubs {
             Topic::Trades => socket.trades.contains(&account),
             Topic::Accounts => socket.all_accounts,
         };
-        let listeners: Vec<_> = self.sockets.iter().filter(|(_, socket)| listens(socket)).map(|(id, _)| *id).collect();
+        let listeners: Vec<_> = self
+            .sockets
+            .iter()
+            .filter(|(_, socket)| listens(socket))
+            .map(|(id, _)| *id)
+            .collect();
         for id in listeners {
             self.say(id, &[event(target, argument)], now);
         }
@@ -281,13 +298,23 @@ impl Hubs {
 
     fn keep_alive(&mut self, engine: &mut Engine, book: &Book, now: DateTime<Utc>) {
         let gone = |socket: &Socket| now - socket.heard_at >= PATIENCE;
-        let late: Vec<_> = self.sockets.iter().filter(|(_, socket)| gone(socket)).map(|(id, _)| *id).collect();
+        let late: Vec<_> = self
+            .sockets
+            .iter()
+            .filter(|(_, socket)| gone(socket))
+            .map(|(id, _)| *id)
+            .collect();
         let any = !late.is_empty();
         for id in late {
             self.end(id, "Connection closed with an error.", now);
         }
         let quiet = |socket: &Socket| socket.greeted && now - socket.said_at >= PING;
-        let quiet: Vec<_> = self.sockets.iter().filter(|(_, socket)| quiet(socket)).map(|(id, _)| *id).collect();
+        let quiet: Vec<_> = self
+            .sockets
+            .iter()
+            .filter(|(_, socket)| quiet(socket))
+            .map(|(id, _)| *id)
+            .collect();
         for id in quiet {
             self.say(id, &[r#"{"type":6}"#.to_owned()], now);
         }
@@ -307,7 +334,10 @@ impl Hubs {
 
     /// When something is to be said that time alone brings.
     pub(super) fn next_due(&self, engine: &Engine) -> Option<DateTime<Utc>> {
-        let beats = self.sockets.values().map(|socket| (socket.said_at + PING).min(socket.heard_at + PATIENCE));
+        let beats = self
+            .sockets
+            .values()
+            .map(|socket| (socket.said_at + PING).min(socket.heard_at + PATIENCE));
         let happens = self.listened.then(|| engine.next_timer()).flatten();
         beats.chain(happens).min()
     }
@@ -351,7 +381,11 @@ impl Hubs {
     fn end(&mut self, id: SocketId, words: &str, now: DateTime<Utc>) {
         let greeted = self.sockets.get(&id).is_some_and(|socket| socket.greeted);
         let record = match greeted {
-            true => Object::new(false).number("type", 7).text("error", words).flag("allowReconnect", true).end(),
+            true => Object::new(false)
+                .number("type", 7)
+                .text("error", words)
+                .flag("allowReconnect", true)
+                .end(),
             false => Object::new(false).text("error", words).end(),
         };
         self.say(id, &[record], now);
@@ -410,7 +444,10 @@ fn wrapped(action: i64, row: &str) -> String {
 }
 
 fn event(target: &str, arguments: &str) -> String {
-    format!("{{\"type\":1,\"target\":{},\"arguments\":[{arguments}]}}", quoted(target))
+    format!(
+        "{{\"type\":1,\"target\":{},\"arguments\":[{arguments}]}}",
+        quoted(target)
+    )
 }
 
 /// A position that was closed by a fill.
@@ -441,7 +478,11 @@ fn ragged(pushed: Vec<(SocketId, Frame)>) -> Vec<(SocketId, Frame)> {
     for (id, text) in texts {
         let characters: Vec<char> = text.chars().collect();
         let third = characters.len().div_ceil(3).max(1);
-        out.extend(characters.chunks(third).map(|part| (id, Frame::Text(part.iter().collect()))));
+        out.extend(
+            characters
+                .chunks(third)
+                .map(|part| (id, Frame::Text(part.iter().collect()))),
+        );
     }
     out.extend(closes);
     out

@@ -51,7 +51,9 @@ use broker_core::model::Order;
 use broker_core::num::Text;
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
 use broker_core::{AccountId, InstrumentId, Result};
-use broker_sim::wire::{Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share};
+use broker_sim::wire::{
+    Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
+};
 use broker_sim::{Engine, HistoryPlan, SimOrder};
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de};
 
 use super::book::Seat;
-use super::json::{Object, array, price, plain, stamp};
+use super::json::{Object, array, plain, price, stamp};
 use super::refusal::Refusal;
 use super::{TopstepxVenue, shapes, trade};
 
@@ -49,7 +49,9 @@ pub(super) fn success(payload: &str, json: &str) -> WireAnswer {
 
 /// Reads a body. What the schema does not know, and what it needs and is not there, is refused.
 pub(super) fn body<'a, T: Deserialize<'a>>(request: &'a WireRequest) -> Result<T, Refusal> {
-    let is_json = request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let is_json = request
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("application/json"));
     if !is_json {
         return Err(Refusal::Invalid("the body must be application/json".to_owned()));
     }
@@ -179,7 +181,11 @@ impl TopstepxVenue {
         match request.path.as_str() {
             "/api/Account/search" => {
                 let body: AccountsBody = body(request)?;
-                let seats = self.book.seats.iter().filter(|seat| seat.active || !body.only_active_accounts);
+                let seats = self
+                    .book
+                    .seats
+                    .iter()
+                    .filter(|seat| seat.active || !body.only_active_accounts);
                 let rows: Vec<_> = seats.map(|seat| shapes::account(&self.engine, seat)).collect();
                 Ok(array(&rows))
             }
@@ -208,7 +214,9 @@ impl TopstepxVenue {
                 let body: OrdersBody = body(request)?;
                 let until = body.end_timestamp.map(|at| at.0);
                 // The search leaves suspended orders out.
-                self.search(body.account_id, Some(body.start_timestamp.0), until, now, |status| status != 8)
+                self.search(body.account_id, Some(body.start_timestamp.0), until, now, |status| {
+                    status != 8
+                })
             }
             "/api/Order/searchOpen" => {
                 let body: AccountBody = body(request)?;
@@ -220,7 +228,10 @@ impl TopstepxVenue {
                 let body: AccountBody = body(request)?;
                 let (_, seat) = self.book.seat(body.account_id).ok_or(Refusal::code(1))?;
                 let positions = self.engine.positions(&seat.account).map_err(|_| Refusal::code(1))?;
-                let rows: Vec<_> = positions.iter().map(|one| shapes::position(&self.book, seat, one, false)).collect();
+                let rows: Vec<_> = positions
+                    .iter()
+                    .map(|one| shapes::position(&self.book, seat, one, false))
+                    .collect();
                 Ok(array(&rows))
             }
             "/api/Trade/search" => self.trades(&body(request)?, now),
@@ -235,9 +246,14 @@ impl TopstepxVenue {
 
     /// The front contract of each product.
     fn contracts(&self, wanted: impl Fn(&Instrument) -> bool) -> Vec<String> {
-        let listed = self.engine.instruments().filter(|one| !self.book.contract(&one.id).is_empty());
+        let listed = self
+            .engine
+            .instruments()
+            .filter(|one| !self.book.contract(&one.id).is_empty());
         let active = listed.filter(|one| super::book::is_active(&self.engine, one) && wanted(one));
-        active.map(|one| shapes::contract(&self.engine, &self.book, one)).collect()
+        active
+            .map(|one| shapes::contract(&self.engine, &self.book, one))
+            .collect()
     }
 
     fn bars(&self, body: &BarsBody) -> Reply {
@@ -258,7 +274,10 @@ impl TopstepxVenue {
         let id = self.book.instrument(&body.contract_id).ok_or(Refusal::code(1))?;
         // The end is inclusive here; a client must not need to know.
         let until = body.end_time.0 + Duration::milliseconds(1);
-        let mut candles = self.engine.candles(id, interval, body.start_time.0, until).ok_or(Refusal::code(1))?;
+        let mut candles = self
+            .engine
+            .candles(id, interval, body.start_time.0, until)
+            .ok_or(Refusal::code(1))?;
         candles.retain(|candle| candle.complete || body.include_partial_bar);
         // Newest first, and of too many the newest.
         let rows = candles.iter().rev().take(body.limit).map(|candle| {
@@ -287,7 +306,11 @@ impl TopstepxVenue {
         let mut rows: Vec<(i64, String)> = Vec::new();
         for order in self.engine.orders(&own.account).into_iter().flatten() {
             let created = order.order().created_at.unwrap_or_default();
-            let contract = order.order().legs.first().map_or("", |leg| self.book.contract(&leg.instrument));
+            let contract = order
+                .order()
+                .legs
+                .first()
+                .map_or("", |leg| self.book.contract(&leg.instrument));
             if wanted(shapes::status(order.order()), created, contract) && self.is_visible(created, now) {
                 let number = self.book.number(&order.order().id);
                 rows.push((number, shapes::now(&self.engine, &self.book, own, order)));
@@ -325,7 +348,9 @@ impl TopstepxVenue {
 
     fn query(&self, body: &QueryBody, now: DateTime<Utc>) -> Reply {
         if body.page_size == 0 || body.sort_by > 1 || body.sort_direction > 1 {
-            return Err(Refusal::Invalid("pageSize, sortBy or sortDirection is out of range".to_owned()));
+            return Err(Refusal::Invalid(
+                "pageSize, sortBy or sortDirection is out of range".to_owned(),
+            ));
         }
         let filter = &body.filter;
         let (seat, _) = self.book.seat(filter.account_id).ok_or(Refusal::code(1))?;
@@ -340,7 +365,11 @@ impl TopstepxVenue {
         }
         let total = rows.len();
         let size = body.page_size.min(LARGEST_PAGE);
-        let page: Vec<_> = rows.into_iter().skip(body.page_offset.saturating_mul(size)).take(size).collect();
+        let page: Vec<_> = rows
+            .into_iter()
+            .skip(body.page_offset.saturating_mul(size))
+            .take(size)
+            .collect();
         let count = if body.include_total_count {
             total.to_string()
         } else {
@@ -359,15 +388,23 @@ impl TopstepxVenue {
             }
             return Ok(shapes::now(&self.engine, &self.book, seat, order));
         }
-        let ghost = self.book.ghosts.iter().find(|ghost| ghost.seat == index && ghost.number == body.order_id);
-        ghost.map(|ghost| shapes::ghost(&self.book, ghost)).ok_or(Refusal::code(1))
+        let ghost = self
+            .book
+            .ghosts
+            .iter()
+            .find(|ghost| ghost.seat == index && ghost.number == body.order_id);
+        ghost
+            .map(|ghost| shapes::ghost(&self.book, ghost))
+            .ok_or(Refusal::code(1))
     }
 
     fn trades(&self, body: &TradesBody, now: DateTime<Utc>) -> Reply {
         let (_, seat) = self.book.seat(body.account_id).ok_or(Refusal::code(1))?;
         let seat: &Seat = seat;
         let (after, before) = (body.start_timestamp.map(|at| at.0), body.end_timestamp.map(|at| at.0));
-        let fills = seat.fills(&self.engine, after, before).filter(|fill| self.is_visible(fill.at, now));
+        let fills = seat
+            .fills(&self.engine, after, before)
+            .filter(|fill| self.is_visible(fill.at, now));
         let rows: Vec<_> = fills.map(|fill| shapes::trade(&self.book, seat, fill, false)).collect();
         // Newest first.
         let mut rows = self.capped(&rows).to_vec();

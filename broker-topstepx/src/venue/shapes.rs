@@ -74,7 +74,11 @@ pub(super) fn contract(engine: &Engine, book: &Book, instrument: &Instrument) ->
 pub(super) fn order(engine: &Engine, book: &Book, seat: &Seat, order: &Order, hub: bool) -> String {
     let leg = order.legs.first();
     let id = leg.map_or("", |leg| book.contract(&leg.instrument));
-    let entry = order.links.parent.as_ref().and_then(|parent| engine.order(&seat.account, parent).ok());
+    let entry = order
+        .links
+        .parent
+        .as_ref()
+        .and_then(|parent| engine.order(&seat.account, parent).ok());
     let suffix = match order.kind {
         OrderKind::Limit => "TP",
         _ => "SL",
@@ -114,7 +118,10 @@ pub(super) fn order(engine: &Engine, book: &Book, seat: &Seat, order: &Order, hu
     // These are never null: they are there or not.
     let object = [
         ("trailPrice", trail.map(plain)),
-        ("parentOrderId", order.links.parent.as_ref().map(|id| book.number(id).to_string())),
+        (
+            "parentOrderId",
+            order.links.parent.as_ref().map(|id| book.number(id).to_string()),
+        ),
         ("linkedOrderId", linked.map(|id| book.number(id).to_string())),
     ]
     .into_iter()
@@ -190,7 +197,10 @@ pub(super) fn position(book: &Book, seat: &Seat, position: &Position, hub: bool)
         .raw("creationTimestamp", stamp(position.at.unwrap_or_default(), hub))
         .number("type", kind)
         .raw("size", plain(position.qty.get()))
-        .raw("averagePrice", price(position.average_price.map_or(Decimal::ZERO, Price::get)))
+        .raw(
+            "averagePrice",
+            price(position.average_price.map_or(Decimal::ZERO, Price::get)),
+        )
         .end()
 }
 

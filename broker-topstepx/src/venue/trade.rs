@@ -1,8 +1,6 @@
 //! Placing, changing, canceling, closing.
 
-use broker_core::model::{
-    Instrument, Level, OrderChange, OrderKind, PositionLeg, StopExit, Trail,
-};
+use broker_core::model::{Instrument, Level, OrderChange, OrderKind, PositionLeg, StopExit, Trail};
 use broker_core::num::Num;
 use broker_core::{ClientOrderId, InstrumentId, OrderId, OrderRequest, Price, Qty, Side, TimeInForce};
 use broker_sim::{ClientIdPolicy, SimReject};
@@ -85,8 +83,16 @@ pub(super) fn place(venue: &mut TopstepxVenue, body: &PlaceBody, now: DateTime<U
     let account = seat.account.clone();
     // An order that is sent again is told that its tag is taken, whatever else has changed since.
     let is_taken = |tag: &String| {
-        let at_work = venue.engine.order_by_client_id(&account, &ClientOrderId::from(tag.as_str())).is_ok();
-        at_work || venue.book.ghosts.iter().any(|ghost| ghost.seat == index && ghost.tag.as_ref() == Some(tag))
+        let at_work = venue
+            .engine
+            .order_by_client_id(&account, &ClientOrderId::from(tag.as_str()))
+            .is_ok();
+        at_work
+            || venue
+                .book
+                .ghosts
+                .iter()
+                .any(|ghost| ghost.seat == index && ghost.tag.as_ref() == Some(tag))
     };
     if venue.engine.rules().client_ids == ClientIdPolicy::Forever && body.custom_tag.as_ref().is_some_and(is_taken) {
         return Err(rejected("Custom tag must be unique across the account."));
@@ -94,7 +100,11 @@ pub(super) fn place(venue: &mut TopstepxVenue, body: &PlaceBody, now: DateTime<U
     if !seat.active {
         return Err(Refusal::code(10));
     }
-    let id = venue.book.instrument(&body.contract_id).ok_or(Refusal::code(8))?.clone();
+    let id = venue
+        .book
+        .instrument(&body.contract_id)
+        .ok_or(Refusal::code(8))?
+        .clone();
     let instrument = venue.engine.instrument(&id).ok_or(Refusal::code(8))?.clone();
     if !is_active(&venue.engine, &instrument) {
         return Err(Refusal::code(9));
@@ -104,7 +114,10 @@ pub(super) fn place(venue: &mut TopstepxVenue, body: &PlaceBody, now: DateTime<U
         return Err(keep(venue, index, body, now));
     }
     let tag = body.custom_tag.as_deref().map(ClientOrderId::from);
-    let placed = venue.engine.place(&account, &request, tag, now).map_err(|reject| refused(&reject))?;
+    let placed = venue
+        .engine
+        .place(&account, &request, tag, now)
+        .map_err(|reject| refused(&reject))?;
     if matches!(body.kind, 6 | 7) {
         venue.book.joined.insert(placed.id.clone(), body.kind);
     }
@@ -142,7 +155,8 @@ fn order(venue: &TopstepxVenue, body: &PlaceBody, instrument: &Instrument) -> Re
     let size = contracts(body.size)?;
     let qty = Qty::new(size).map_err(|_| rejected("Invalid order size"))?;
     let symbol = instrument.symbol.clone();
-    let needed = |price: Option<Num>, words: &str| price.map(|price| Price::new(price.0)).ok_or_else(|| rejected(words));
+    let needed =
+        |price: Option<Num>, words: &str| price.map(|price| Price::new(price.0)).ok_or_else(|| rejected(words));
     let request = match body.kind {
         1 => OrderRequest::limit(symbol, side, qty, needed(body.limit_price, "Invalid limit price")?),
         2 => OrderRequest::market(symbol, side, qty),
@@ -154,7 +168,12 @@ fn order(venue: &TopstepxVenue, body: &PlaceBody, instrument: &Instrument) -> Re
         6 | 7 => {
             let quote = venue.engine.quote(&instrument.id);
             let best = quote.and_then(|quote| if body.kind == 6 { quote.bid } else { quote.ask });
-            OrderRequest::limit(symbol, side, qty, best.ok_or_else(|| rejected("There is no market to join."))?)
+            OrderRequest::limit(
+                symbol,
+                side,
+                qty,
+                best.ok_or_else(|| rejected("There is no market to join."))?,
+            )
         }
         _ => return Err(rejected("Invalid order type")),
     };
@@ -186,7 +205,12 @@ fn trail(venue: &TopstepxVenue, instrument: &Instrument, side: Side, level: Pric
 fn last_price(venue: &TopstepxVenue, id: &InstrumentId) -> Option<Price> {
     let now = venue.engine.now();
     let since = now - chrono::Duration::days(4);
-    let candles = venue.engine.candles(id, broker_core::model::Interval::Minutes(1), since, now + chrono::Duration::minutes(1));
+    let candles = venue.engine.candles(
+        id,
+        broker_core::model::Interval::Minutes(1),
+        since,
+        now + chrono::Duration::minutes(1),
+    );
     candles?.last().map(|candle| candle.close)
 }
 
@@ -229,7 +253,11 @@ fn brackets(
 }
 
 fn sign(ticks: i64, long: bool, of_long: &str, of_short: &str) -> String {
-    let (word, doing) = if long { (of_long, "longing") } else { (of_short, "shorting") };
+    let (word, doing) = if long {
+        (of_long, "longing")
+    } else {
+        (of_short, "shorting")
+    };
     format!("Invalid ticks ({ticks}). Ticks should be {word} than zero when {doing}.")
 }
 
@@ -253,7 +281,12 @@ pub(super) fn modify(venue: &mut TopstepxVenue, body: &ModifyBody, now: DateTime
     let (index, seat) = venue.book.seat(body.account_id).ok_or(Refusal::code(1))?;
     let account = seat.account.clone();
     let id: OrderId = venue.book.order(index, body.order_id).ok_or(Refusal::code(2))?.clone();
-    let order = venue.engine.order(&account, &id).map_err(|_| Refusal::code(2))?.order().clone();
+    let order = venue
+        .engine
+        .order(&account, &id)
+        .map_err(|_| Refusal::code(2))?
+        .order()
+        .clone();
     if TopstepxVenue::is_over(&order.status) {
         return Err(Refusal::code(2));
     }
@@ -312,7 +345,10 @@ fn reduce(
     let (_, seat) = venue.book.seat(account_id).ok_or(Refusal::code(1))?;
     let account = seat.account.clone();
     let id = venue.book.instrument(contract).ok_or(Refusal::code(3))?.clone();
-    let position = venue.engine.position(&account, &id, PositionLeg::Net).ok_or(Refusal::code(2))?;
+    let position = venue
+        .engine
+        .position(&account, &id, PositionLeg::Net)
+        .ok_or(Refusal::code(2))?;
     let size = part.unwrap_or(position.qty.get());
     // Codes of the two paths differ from here on.
     let (rejected, invalid) = if part.is_some() { (6, 5) } else { (5, 5) };

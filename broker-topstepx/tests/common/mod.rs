@@ -79,13 +79,22 @@ impl Stage {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&sent);
         let transport = MemoryTransport::new(move |request| {
-            let (path, body) = (request.uri().path().to_owned(), String::from_utf8_lossy(request.body()).into_owned());
+            let (path, body) = (
+                request.uri().path().to_owned(),
+                String::from_utf8_lossy(request.body()).into_owned(),
+            );
             assert_eq!(request.method(), "POST", "{path}");
             assert!(request.uri().query().is_none(), "{path}");
             let (status, text) = answer(&path, &body);
-            let bearer = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+            let bearer = request
+                .headers()
+                .get("authorization")
+                .map(|value| value.to_str().unwrap().to_owned());
             log.lock().unwrap().push(Sent { path, body, bearer });
-            Ok(http::Response::builder().status(status).body(Bytes::from(text)).unwrap())
+            Ok(http::Response::builder()
+                .status(status)
+                .body(Bytes::from(text))
+                .unwrap())
         });
         let runtime = VirtualRuntime::starting_at(at(START));
         let clock = Arc::new(runtime.clock());

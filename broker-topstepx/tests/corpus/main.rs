@@ -16,8 +16,8 @@ use broker_core::model::{
 use broker_core::pnl::TradeBook;
 use broker_core::seam::Frame;
 use broker_core::{
-    AccountId, Broker, BrokerExt, Currency, Delivery, ErrorKind, Fill, Gate, Instrument, InstrumentId, InstrumentQuery, Intent,
-    MarketData, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Record, Side, TimeInForce, Trading,
+    AccountId, Broker, BrokerExt, Currency, Delivery, ErrorKind, Fill, Gate, Instrument, InstrumentId, InstrumentQuery,
+    Intent, MarketData, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Record, Side, TimeInForce, Trading,
 };
 use broker_testkit::fixtures::corpus;
 use broker_topstepx::TopstepxBroker;
@@ -59,8 +59,16 @@ fn logins_and_renewals() {
         recorded!("auth_login_key_invalid_doc.json"),
         recorded!("auth_validate_ok_live.json"),
     );
-    let ok = serde_json::from_str::<Recorded<'_>>(&ok).unwrap().envelope.get().to_owned();
-    let renewed = serde_json::from_str::<Recorded<'_>>(&renewed).unwrap().envelope.get().to_owned();
+    let ok = serde_json::from_str::<Recorded<'_>>(&ok)
+        .unwrap()
+        .envelope
+        .get()
+        .to_owned();
+    let renewed = serde_json::from_str::<Recorded<'_>>(&renewed)
+        .unwrap()
+        .envelope
+        .get()
+        .to_owned();
     let accounts = enveloped("accounts", "[]");
     let stage = Stage::with(broker_topstepx::TopstepxConfig::new("Login", "k"), move |path, body| {
         (
@@ -81,9 +89,17 @@ fn logins_and_renewals() {
     stage.run(|broker| async move {
         broker.probe().await.unwrap();
         // Two hours before the token ends it is renewed, not before.
-        broker.context().clock().sleep(std::time::Duration::from_secs(21 * 3600)).await;
+        broker
+            .context()
+            .clock()
+            .sleep(std::time::Duration::from_secs(21 * 3600))
+            .await;
         broker.probe().await.unwrap();
-        broker.context().clock().sleep(std::time::Duration::from_secs(3601)).await;
+        broker
+            .context()
+            .clock()
+            .sleep(std::time::Duration::from_secs(3601))
+            .await;
         broker.probe().await.unwrap();
     });
     let sent = stage.sent.lock().unwrap().clone();
@@ -115,17 +131,32 @@ fn accounts() {
     let body = enveloped("accounts", &live);
     let stage = Stage::fixed(200, &body);
     let accounts = stage.run(|broker| async move { broker.accounts().await.unwrap() });
-    let [evaluation, practice] = accounts.as_slice() else { panic!("{accounts:?}") };
+    let [evaluation, practice] = accounts.as_slice() else {
+        panic!("{accounts:?}")
+    };
     assert_eq!(evaluation.id.get(), "25775680");
     assert_eq!(evaluation.name.as_ref().unwrap().get(), "50KTC-V2-DLL-645601-97590973");
     // Simulated, and yet nothing that may be traded on without a word.
-    assert_eq!((evaluation.access.trade, evaluation.access.cancel), (Some(false), Some(false)));
-    assert_eq!((practice.access.trade, practice.access.cancel), (Some(true), Some(true)));
+    assert_eq!(
+        (evaluation.access.trade, evaluation.access.cancel),
+        (Some(false), Some(false))
+    );
+    assert_eq!(
+        (practice.access.trade, practice.access.cancel),
+        (Some(true), Some(true))
+    );
     assert_eq!(practice.id.get(), ACCOUNT);
-    assert_eq!((practice.currency, &practice.status), (Currency::USD, &AccountStatus::Active));
+    assert_eq!(
+        (practice.currency, &practice.status),
+        (Currency::USD, &AccountStatus::Active)
+    );
     let balances = stage.run(|broker| async move { broker.balances(&account()).await.unwrap() });
     assert_eq!(balances.balances[0].total.to_string(), "149831.92");
-    assert_eq!((balances.equity, balances.margin_used), (None, None), "nothing that is not stated");
+    assert_eq!(
+        (balances.equity, balances.margin_used),
+        (None, None),
+        "nothing that is not stated"
+    );
 
     let stage = Stage::fixed(200, &doc);
     let accounts = stage.run(|broker| async move { broker.accounts().await.unwrap() });
@@ -165,7 +196,10 @@ fn all_contracts_agree_with_the_table() {
         assert_eq!((one.payoff, one.currency), (Payoff::Margined, Currency::USD));
         assert_eq!(one.status, InstrumentStatus::Tradable);
     }
-    assert_eq!(all[&InstrumentId::from("CON.F.US.EP.U26")].name.as_deref(), Some("E-Mini S&P 500: September 2026"));
+    assert_eq!(
+        all[&InstrumentId::from("CON.F.US.EP.U26")].name.as_deref(),
+        Some("E-Mini S&P 500: September 2026")
+    );
     // What the wire states, and what the table of the core says, product by product.
     for (id, one) in &all {
         let spec = TopstepxBroker::spec(id).unwrap_or_else(|| panic!("{id} is not in the table"));
@@ -183,7 +217,9 @@ fn an_expired_contract() {
     let body = recorded!("contract_search_by_id_doc.json");
     let stage = Stage::fixed(200, &body);
     let ids = InstrumentQuery::Ids(vec!["CON.F.US.ENQ.H25".into()]);
-    let found = stage.run(|broker| async move { broker.instruments(&ids).await.unwrap() }).remove(0);
+    let found = stage
+        .run(|broker| async move { broker.instruments(&ids).await.unwrap() })
+        .remove(0);
     assert_eq!((found.id.get(), found.symbol.get()), ("CON.F.US.ENQ.H25", "NQH25"));
     assert_eq!(found.multiplier, Some(dec("20")));
     assert_eq!(found.status, InstrumentStatus::Other("inactive".into()));
@@ -216,7 +252,10 @@ fn one_order(body: &str, account: &str) -> Order {
 
 #[test]
 fn orders_of_the_documents() {
-    let (search, open) = (recorded!("orders_search_doc.json"), recorded!("orders_search_open_doc.json"));
+    let (search, open) = (
+        recorded!("orders_search_doc.json"),
+        recorded!("orders_search_open_doc.json"),
+    );
     let filled = one_order(&search, "704");
     assert_eq!((filled.id.get(), &filled.status), ("36598", &OrderStatus::Filled));
     assert_eq!((filled.kind, filled.filled_qty), (OrderKind::Market, qty("1")));
@@ -228,7 +267,10 @@ fn orders_of_the_documents() {
     // Without `fillVolume`, `symbolId` and `customTag`.
     let working = one_order(&open, "212");
     assert_eq!((working.id.get(), &working.status), ("26970", &OrderStatus::New));
-    assert_eq!((working.kind, working.stop_price), (OrderKind::Stop, Some(price("5138.0"))));
+    assert_eq!(
+        (working.kind, working.stop_price),
+        (OrderKind::Stop, Some(price("5138.0")))
+    );
     assert_eq!((working.legs[0].side, working.filled_qty), (Side::Sell, qty("0")));
     assert_eq!(working.legs[0].instrument.get(), "CON.F.US.EP.M25");
     assert_eq!((working.limit_price, working.average_price), (None, None));
@@ -258,7 +300,10 @@ fn orders_of_a_live_account() {
     let entry = by_id("3408995735");
     assert_eq!((&entry.status, entry.kind.as_str()), (&OrderStatus::Filled, "market"));
     assert_eq!(entry.average_price, Some(price("30199.25")));
-    assert_eq!(entry.client_id.as_ref().unwrap().get(), "glt-cd160da8-b9fe-5ab1-bd3c-2374f37c8633");
+    assert_eq!(
+        entry.client_id.as_ref().unwrap().get(),
+        "glt-cd160da8-b9fe-5ab1-bd3c-2374f37c8633"
+    );
     assert_eq!(entry.created_at, Some(at("2026-08-16T23:26:02.156730Z")));
     assert_eq!(entry.links.group, Some(Group::Bracket));
     let children: Vec<_> = entry.links.children.iter().map(|id| id.get()).collect();
@@ -267,13 +312,26 @@ fn orders_of_a_live_account() {
     let stop = by_id("3408995736");
     assert_eq!((&stop.status, stop.kind.as_str()), (&OrderStatus::Filled, "stop"));
     // Filled two ticks worse than it asked for.
-    assert_eq!((stop.stop_price, stop.average_price), (Some(price("30196.75")), Some(price("30196.25"))));
+    assert_eq!(
+        (stop.stop_price, stop.average_price),
+        (Some(price("30196.75")), Some(price("30196.25")))
+    );
     assert_eq!(stop.links.parent.as_ref().unwrap().get(), "3408995735");
-    assert_eq!(stop.links.siblings[0].get(), "3408995737", "though only the target says so");
+    assert_eq!(
+        stop.links.siblings[0].get(),
+        "3408995737",
+        "though only the target says so"
+    );
 
     let target = by_id("3408995737");
-    assert_eq!((&target.status, target.kind.as_str()), (&OrderStatus::Canceled, "limit"));
-    assert_eq!((target.limit_price, target.filled_qty), (Some(price("30203.5")), qty("0")));
+    assert_eq!(
+        (&target.status, target.kind.as_str()),
+        (&OrderStatus::Canceled, "limit")
+    );
+    assert_eq!(
+        (target.limit_price, target.filled_qty),
+        (Some(price("30203.5")), qty("0"))
+    );
     assert_eq!(target.links.siblings[0].get(), "3408995736");
     assert_eq!(target.updated_at, Some(at("2026-08-16T23:27:00.301751Z")));
 
@@ -283,7 +341,10 @@ fn orders_of_a_live_account() {
 
     let count = |status: &OrderStatus| orders.iter().filter(|order| order.status == *status).count();
     assert_eq!(count(&OrderStatus::Filled), 40);
-    assert_eq!(count(&OrderStatus::Filled) + count(&OrderStatus::Canceled) + count(&OrderStatus::Rejected), 82);
+    assert_eq!(
+        count(&OrderStatus::Filled) + count(&OrderStatus::Canceled) + count(&OrderStatus::Rejected),
+        82
+    );
     assert!(orders.iter().all(|order| order.amount == Amount::Qty(qty("1"))));
 }
 
@@ -300,11 +361,21 @@ fn trades_of_the_documents() {
         .collect();
     // Newest first as they come, oldest first as they are told.
     let [bought, sold] = fills.as_slice() else { panic!() };
-    assert_eq!((bought.id.get(), bought.side, bought.price), ("8603", Side::Buy, price("6064.25")));
+    assert_eq!(
+        (bought.id.get(), bought.side, bought.price),
+        ("8603", Side::Buy, price("6064.25"))
+    );
     assert_eq!(bought.at, at("2025-01-21T16:13:04.142302Z"));
-    assert_eq!((bought.pnl, bought.order.as_ref().unwrap().get()), (None, "14326"), "it closes nothing");
+    assert_eq!(
+        (bought.pnl, bought.order.as_ref().unwrap().get()),
+        (None, "14326"),
+        "it closes nothing"
+    );
     assert_eq!(bought.fees, [usd("1.4000")]);
-    assert_eq!((sold.id.get(), sold.side, sold.price), ("8604", Side::Sell, price("6065.25")));
+    assert_eq!(
+        (sold.id.get(), sold.side, sold.price),
+        ("8604", Side::Sell, price("6065.25"))
+    );
     assert_eq!((sold.pnl, sold.qty), (Some(usd("50")), qty("1")));
     assert_eq!((sold.instrument.get(), sold.symbol.get()), ("CON.F.US.EP.H25", "ESH25"));
     assert_eq!(sold.grade, Grade::Reported);
@@ -318,9 +389,17 @@ fn trades_of_the_documents() {
 fn positions_of_the_documents() {
     let body = recorded!("positions_search_open_doc.json");
     let stage = Stage::fixed(200, &body);
-    let found = stage.run(|broker| async move { broker.positions(&"536".into()).await.unwrap() }).remove(0);
-    assert_eq!((found.instrument.get(), found.symbol.get()), ("CON.F.US.GMET.J25", "METJ25"));
-    assert_eq!((found.side, found.qty, found.signed_qty()), (Side::Buy, qty("2"), dec("2")));
+    let found = stage
+        .run(|broker| async move { broker.positions(&"536".into()).await.unwrap() })
+        .remove(0);
+    assert_eq!(
+        (found.instrument.get(), found.symbol.get()),
+        ("CON.F.US.GMET.J25", "METJ25")
+    );
+    assert_eq!(
+        (found.side, found.qty, found.signed_qty()),
+        (Side::Buy, qty("2"), dec("2"))
+    );
     assert_eq!(found.average_price, Some(price("1575.75")));
     assert_eq!(found.at, Some(at("2025-04-21T19:52:32.175721Z")));
 }
@@ -338,8 +417,14 @@ fn bars_of_the_documents() {
     let page = stage.run(|broker| async move { broker.candles(&query, None).await.unwrap() });
     let bar = &page.rows[0];
     assert_eq!(bar.start, at("2024-12-20T14:00:00Z"));
-    assert_eq!((bar.open, bar.high, bar.low), (price("2208.1"), price("2217"), price("2206.7")));
-    assert_eq!((bar.close, bar.volume, bar.complete), (price("2210.1"), Some(dec("87")), true));
+    assert_eq!(
+        (bar.open, bar.high, bar.low),
+        (price("2208.1"), price("2217"), price("2206.7"))
+    );
+    assert_eq!(
+        (bar.close, bar.volume, bar.complete),
+        (price("2210.1"), Some(dec("87")), true)
+    );
     assert_eq!(
         stage.sent(),
         [(
@@ -395,7 +480,10 @@ fn answers_to_orders() {
     });
     // Only a number comes back; the rest are our own words.
     assert_eq!((order.id.get(), &order.status), ("9056", &OrderStatus::PendingNew));
-    assert_eq!((order.limit_price, order.legs[0].side), (Some(price("6450.25")), Side::Buy));
+    assert_eq!(
+        (order.limit_price, order.legs[0].side),
+        (Some(price("6450.25")), Side::Buy)
+    );
     assert_eq!(
         trading.sent()[1].1,
         concat!(
@@ -409,7 +497,10 @@ fn answers_to_orders() {
         let intent = intent(&broker, request.clone(), &es);
         async move { broker.place(&intent, &Gate::new()).await.unwrap_err() }
     });
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::Answered));
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::InvalidRequest, Delivery::Answered)
+    );
     assert_eq!(error.code(), Some("2"));
     assert!(error.help().unwrap().contains("Auto OCO"), "{error}");
 
@@ -418,7 +509,10 @@ fn answers_to_orders() {
         broker.cancel(&order).await.unwrap_err()
     });
     assert_eq!((error.kind(), error.code()), (ErrorKind::Permission, Some("6")));
-    assert_eq!(error.message(), Some("AccountRejected: Follower accounts cannot cancel orders"));
+    assert_eq!(
+        error.message(),
+        Some("AccountRejected: Follower accounts cannot cancel orders")
+    );
 }
 
 fn event(target: &str, arguments: &str) -> Frame {
@@ -433,16 +527,17 @@ fn events_of_the_documents_are_bare() {
     let events: BTreeMap<String, &RawValue> = serde_json::from_str(&body).unwrap();
     assert_eq!(events.len(), 7);
     let ours = [AccountId::from("123")];
-    let told = |target: &str| {
-        TopstepxBroker::read_user_hub(&ours, &event(target, events[target].get())).unwrap()
-    };
+    let told = |target: &str| TopstepxBroker::read_user_hub(&ours, &event(target, events[target].get())).unwrap();
     match told("GatewayUserAccount").as_slice() {
         [Event::Balances(balances)] => assert_eq!(balances.balances[0].total.to_string(), "10000.50"),
         other => panic!("{other:?}"),
     }
     match told("GatewayUserPosition").as_slice() {
         [Event::Position(position)] => {
-            assert_eq!((position.signed_qty(), position.average_price), (dec("2"), Some(price("2100.25"))));
+            assert_eq!(
+                (position.signed_qty(), position.average_price),
+                (dec("2"), Some(price("2100.25")))
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -456,15 +551,23 @@ fn events_of_the_documents_are_bare() {
     }
     match told("GatewayUserTrade").as_slice() {
         [Event::Record(record)] => {
-            let Record::Fill(fill) = &**record else { panic!("{record:?}") };
+            let Record::Fill(fill) = &**record else {
+                panic!("{record:?}")
+            };
             assert_eq!((fill.id.get(), fill.pnl), ("101112", Some(usd("50.25"))));
-            assert_eq!((fill.fees.as_slice(), fill.price), (&[usd("2.50")][..], price("2100.75")));
+            assert_eq!(
+                (fill.fees.as_slice(), fill.price),
+                (&[usd("2.50")][..], price("2100.75"))
+            );
         }
         other => panic!("{other:?}"),
     }
     // A quote stands behind its contract; depth and prints are not asked for, and pass.
     let quote = format!("\"CON.F.US.EP.U25\",{}", events["GatewayQuote"].get());
-    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &quote)).unwrap().as_slice() {
+    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &quote))
+        .unwrap()
+        .as_slice()
+    {
         [Event::Quote(quote)] => {
             assert_eq!((quote.bid, quote.ask), (Some(price("2100.00")), Some(price("2100.50"))));
             assert_eq!((quote.symbol.get(), quote.bid_size), ("ESU25", None));
@@ -474,7 +577,11 @@ fn events_of_the_documents_are_bare() {
     }
     for target in ["GatewayDepth", "GatewayTrade"] {
         let arguments = format!("\"CON.F.US.EP.U25\",{}", events[target].get());
-        assert!(TopstepxBroker::read_market_hub(&event(target, &arguments)).unwrap().is_empty());
+        assert!(
+            TopstepxBroker::read_market_hub(&event(target, &arguments))
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -499,9 +606,8 @@ fn events_of_a_live_account_are_wrapped() {
         let found = samples.samples.iter().find(|sample| sample.event_type == name);
         found.unwrap().raw_payload.unwrap().get()
     };
-    let told = |target: &str, name: &str| {
-        TopstepxBroker::read_user_hub(&[account()], &event(target, sample(name))).unwrap()
-    };
+    let told =
+        |target: &str, name: &str| TopstepxBroker::read_user_hub(&[account()], &event(target, sample(name))).unwrap();
     match told("GatewayUserAccount", "account").as_slice() {
         [Event::Balances(balances)] => assert_eq!(balances.balances[0].total.to_string(), "149848.64"),
         other => panic!("{other:?}"),
@@ -521,13 +627,18 @@ fn events_of_a_live_account_are_wrapped() {
     }
     match told("GatewayUserTrade", "trade").as_slice() {
         [Event::Record(record)] => {
-            let Record::Fill(fill) = &**record else { panic!("{record:?}") };
+            let Record::Fill(fill) = &**record else {
+                panic!("{record:?}")
+            };
             assert_eq!((fill.id.get(), fill.pnl), ("3004518356", Some(usd("-49"))));
             // 0.36 of fees and 0.25 of commissions.
             assert_eq!(fill.fees, [usd("0.61")]);
             // Seven digits on a hub, cut to what REST says.
             assert_eq!(fill.at, at("2026-08-19T14:16:01.406128Z"));
-            assert_eq!((fill.side, fill.order.as_ref().unwrap().get()), (Side::Buy, "3423462488"));
+            assert_eq!(
+                (fill.side, fill.order.as_ref().unwrap().get()),
+                (Side::Buy, "3423462488")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -545,7 +656,10 @@ fn events_of_a_live_account_are_wrapped() {
         let market: Market<'_> = serde_json::from_str(sample(name)).unwrap();
         format!("{},{}", market.contract.get(), market.payload.get())
     };
-    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &market("quote"))).unwrap().as_slice() {
+    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &market("quote")))
+        .unwrap()
+        .as_slice()
+    {
         [Event::Quote(quote)] => {
             assert_eq!((quote.bid, quote.ask), (Some(price("29547")), Some(price("29547.5"))));
             assert_eq!(quote.instrument.get(), "CON.F.US.MNQ.U26");
@@ -593,7 +707,10 @@ fn twenty_round_trips_recompute_to_the_cent() {
     let mut trades = book.into_trades().unwrap();
     trades.sort_by_key(|trade| trade.opened_at);
     assert_eq!(trades.len(), 20);
-    let gross: Vec<String> = trades.iter().map(|trade| trade.gross_pnl.unwrap().amount.normalize().to_string()).collect();
+    let gross: Vec<String> = trades
+        .iter()
+        .map(|trade| trade.gross_pnl.unwrap().amount.normalize().to_string())
+        .collect();
     assert_eq!(
         gross,
         [
@@ -608,7 +725,14 @@ fn twenty_round_trips_recompute_to_the_cent() {
 
 #[test]
 fn the_table_has_every_product_of_the_page() {
-    for (symbol, root) in [("ES", "EP"), ("NQ", "ENQ"), ("6E", "EU6"), ("ZN", "TYA"), ("MET", "GMET"), ("HE", "HE")] {
+    for (symbol, root) in [
+        ("ES", "EP"),
+        ("NQ", "ENQ"),
+        ("6E", "EU6"),
+        ("ZN", "TYA"),
+        ("MET", "GMET"),
+        ("HE", "HE"),
+    ] {
         assert_eq!(futures::by_root(symbol).unwrap().vendor_root, root);
     }
     assert_eq!(futures::SPECS.len(), 52);
