@@ -255,14 +255,24 @@ impl Fold<'_> {
             let Some(part) = shelf.lots.get(&lot.lot).and_then(|place| shelf.parts.get_mut(*place)) else {
                 continue;
             };
-            let direction = if part.0 < Decimal::ZERO { -Decimal::ONE } else { Decimal::ONE };
+            let direction = if part.0 < Decimal::ZERO {
+                -Decimal::ONE
+            } else {
+                Decimal::ONE
+            };
             part.0 -= direction * lot.qty.get();
             let gross = direction * lot.qty.get() * (lot.price.get() - part.1) * multiplier;
-            let rate = if gross > Decimal::ZERO { conversion.gain } else { conversion.loss };
+            let rate = if gross > Decimal::ZERO {
+                conversion.gain
+            } else {
+                conversion.loss
+            };
             let home = gross * rate;
             dealt.gross += gross;
             dealt.brought += match conversion.places {
-                Some(places) => home.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero),
+                Some(places) => {
+                    home.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+                }
                 None => home,
             };
         }

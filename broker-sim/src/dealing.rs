@@ -113,12 +113,19 @@ impl Engine {
             }
             rest -= part;
             let quoted = (price - lot.price) * part * multiplier * sign(side.opposite());
-            let factor = if quoted > Decimal::ZERO { conversion.gain } else { conversion.loss };
+            let factor = if quoted > Decimal::ZERO {
+                conversion.gain
+            } else {
+                conversion.loss
+            };
             let realized = dealing.round(quoted * factor);
             pnl += realized;
             let financing = self.accrued(&dealing, lot, part * multiplier, conversion.loss);
             lots.push(LotUse {
-                lot: lot.fill.as_ref().map_or_else(|| RecordId::from(""), |fill| RecordId::from(fill.get())),
+                lot: lot
+                    .fill
+                    .as_ref()
+                    .map_or_else(|| RecordId::from(""), |fill| RecordId::from(fill.get())),
                 role: LotRole::Closed,
                 qty: Qty::new(part).ok()?,
                 price: Price::new(price),
@@ -161,12 +168,20 @@ impl Engine {
     /// Every open lot pays its financing: one flow a lot, of one group.
     pub(crate) fn roll_over(&mut self, account: usize) {
         self.schedule_rollover(account);
-        let Some(dealing) = self.accounts[account].spec.dealing else { return };
+        let Some(dealing) = self.accounts[account].spec.dealing else {
+            return;
+        };
         let group = self.uuid();
         let mut due = Vec::new();
         for ((market, _), holding) in &self.accounts[account].ledger.holdings {
-            let multiplier = self.markets[*market].listing.instrument.multiplier.unwrap_or(Decimal::ONE);
-            let Some(conversion) = self.conversion_of(account, *market) else { continue };
+            let multiplier = self.markets[*market]
+                .listing
+                .instrument
+                .multiplier
+                .unwrap_or(Decimal::ONE);
+            let Some(conversion) = self.conversion_of(account, *market) else {
+                continue;
+            };
             for lot in &holding.lots {
                 let amount = self.accrued(&dealing, lot, lot.qty * multiplier, conversion.loss);
                 due.push((*market, lot.fill.clone(), Money::new(amount, conversion.to)));
@@ -177,7 +192,12 @@ impl Engine {
                 instrument: Some(self.markets[market].listing.instrument.id.clone()),
                 lot: fill.map(|fill| RecordId::from(fill.get())),
                 group: Some(group.clone()),
-                ..self.flow(account, FlowKind::Financing, Asset::Currency(money.currency), money.amount)
+                ..self.flow(
+                    account,
+                    FlowKind::Financing,
+                    Asset::Currency(money.currency),
+                    money.amount,
+                )
             };
             self.book(account, Record::Flow(flow), None, None);
         }
@@ -187,7 +207,9 @@ impl Engine {
     pub(crate) fn follow_lots(&mut self, account: usize) {
         let open: Vec<usize> = self.accounts[account].open.iter().copied().collect();
         for index in open {
-            let Some(lot) = self.orders[index].lot.clone() else { continue };
+            let Some(lot) = self.orders[index].lot.clone() else {
+                continue;
+            };
             match self.lot_of(account, &lot) {
                 None => self.end_with(index, OrderStatus::Canceled, LOT_CLOSED),
                 Some((_, _, left)) => {

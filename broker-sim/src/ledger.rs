@@ -88,7 +88,9 @@ impl Holding {
         for part in &fill.lots {
             match part.role {
                 LotRole::Closed => {
-                    let Some(lot) = self.lots.iter_mut().find(|lot| is(lot, &part.lot)) else { continue };
+                    let Some(lot) = self.lots.iter_mut().find(|lot| is(lot, &part.lot)) else {
+                        continue;
+                    };
                     let qty = part.qty.get().min(lot.qty);
                     closed.push((qty, lot.price));
                     self.cost -= qty * lot.price;

@@ -193,7 +193,9 @@ impl Engine {
             wanted = wanted.min(held);
         }
         if let Some(lot) = &order.lot {
-            let left = self.lot_of(order.account, lot).map_or(Decimal::ZERO, |(_, _, left)| left);
+            let left = self
+                .lot_of(order.account, lot)
+                .map_or(Decimal::ZERO, |(_, _, left)| left);
             wanted = wanted.min(left);
         }
         let displayed = match self.rules.depth {

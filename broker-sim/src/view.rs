@@ -51,7 +51,11 @@ impl Engine {
     }
 
     /// The orders of an account that were made after its first so many.
-    pub fn orders_behind(&self, account: &AccountId, count: usize) -> Result<impl Iterator<Item = &SimOrder>, SimReject> {
+    pub fn orders_behind(
+        &self,
+        account: &AccountId,
+        count: usize,
+    ) -> Result<impl Iterator<Item = &SimOrder>, SimReject> {
         let newer = self.account(account)?.orders.get(count..).unwrap_or_default();
         Ok(newer.iter().map(|index| &self.orders[*index]))
     }

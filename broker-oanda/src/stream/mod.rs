@@ -74,7 +74,9 @@ impl Streaming for OandaBroker {
         if !subscription.quotes.is_empty() {
             let known = self.known(&subscription.quotes).await.map_err(named)?;
             if known.len() < subscription.quotes.len() {
-                return Err(named(Error::invalid("the subscription names an instrument that there is not")));
+                return Err(named(Error::invalid(
+                    "the subscription names an instrument that there is not",
+                )));
             }
             feeds.push(Box::new(Prices::new(self, subscription)));
         }

@@ -5,6 +5,8 @@
 
 mod alpaca;
 mod kraken;
+mod oanda;
+mod topstepx;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -47,7 +49,7 @@ pub struct Known {
 }
 
 /// Every broker.
-pub const ALL: &[Known] = &[alpaca::KNOWN, kraken::KNOWN];
+pub const ALL: &[Known] = &[alpaca::KNOWN, oanda::KNOWN, topstepx::KNOWN, kraken::KNOWN];
 
 /// The broker that the first argument names; the first of all without one.
 ///
