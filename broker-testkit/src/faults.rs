@@ -7,7 +7,7 @@ use broker_sim::wire::{Fault, FrameFault, RetryHint};
 /// Every kind of damage to a request or its answer. `words` is what a gateway says in the venue's place.
 pub fn request_faults(words: &str) -> Vec<Fault> {
     let words = || words.to_owned();
-    let all = vec![
+    vec![
         Fault::RefuseConnection,
         Fault::DropRequest,
         Fault::DropAnswer,
@@ -32,22 +32,12 @@ pub fn request_faults(words: &str) -> Vec<Fault> {
         Fault::Empty200,
         Fault::ExpiredToken,
         Fault::ClockSkew(3_600_000),
-    ];
-    // A kind that is added is to be added here.
-    debug_assert!(all.iter().all(|fault| match fault {
-        Fault::RefuseConnection | Fault::DropRequest | Fault::DropAnswer | Fault::DelayRequest(_) => true,
-        Fault::DelayAnswer(_) | Fault::ErrorBefore(..) | Fault::ErrorAfter(..) | Fault::RateLimited(..) => true,
-        Fault::Ban(..) | Fault::Reset { .. } | Fault::Fin { .. } | Fault::CutBody(_) | Fault::StallBody(_) => true,
-        Fault::SlowDrip { .. } | Fault::TruncatedJson | Fault::Html200 | Fault::Empty200 => true,
-        Fault::ExpiredToken | Fault::ClockSkew(_) => true,
-        _ => false,
-    }));
-    all
+    ]
 }
 
 /// Every kind of damage to a frame.
 pub fn frame_faults() -> Vec<FrameFault> {
-    let all = vec![
+    vec![
         FrameFault::Drop,
         FrameFault::Duplicate,
         FrameFault::Reorder(2),
@@ -57,12 +47,5 @@ pub fn frame_faults() -> Vec<FrameFault> {
         FrameFault::Close(Some((1008, "slow client".to_owned()))),
         FrameFault::Reset,
         FrameFault::Garble,
-    ];
-    debug_assert!(all.iter().all(|fault| match fault {
-        FrameFault::Drop | FrameFault::Duplicate | FrameFault::Reorder(_) | FrameFault::Delay(_) => true,
-        FrameFault::Stall(_) | FrameFault::StallForever | FrameFault::Close(_) => true,
-        FrameFault::Reset | FrameFault::Garble => true,
-        _ => false,
-    }));
-    all
+    ]
 }
