@@ -2,7 +2,8 @@
 
 use broker_core::model::Interval;
 use broker_core::num::{Num, Text};
-use broker_core::{Instrument, OrderStatus};
+use broker_core::{AccountId, Instrument, OrderStatus};
+use broker_sim::SimOrder;
 use broker_sim::wire::{WireAnswer, WireRequest};
 use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
@@ -37,6 +38,9 @@ pub(super) fn payload(path: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// States of orders that can still trade.
+const OPEN: [i64; 4] = [1, 6, 7, 8];
 
 /// What succeeded: the payload, and members behind it.
 pub(super) fn success(payload: &str, json: &str) -> WireAnswer {
@@ -214,13 +218,17 @@ impl TopstepxVenue {
                 let body: OrdersBody = body(request)?;
                 let until = body.end_timestamp.map(|at| at.0);
                 // The search leaves suspended orders out.
-                self.search(body.account_id, Some(body.start_timestamp.0), until, now, |status| {
-                    status != 8
-                })
+                self.search(
+                    body.account_id,
+                    Some(body.start_timestamp.0),
+                    until,
+                    (now, false),
+                    |status| status != 8,
+                )
             }
             "/api/Order/searchOpen" => {
                 let body: AccountBody = body(request)?;
-                self.search(body.account_id, None, None, now, |status| status == 1)
+                self.search(body.account_id, None, None, (now, true), |status| status == 1)
             }
             "/api/Order/v2/query" => self.query(&body(request)?, now),
             "/api/Order/searchById" => self.one_order(&body(request)?, now),
@@ -298,13 +306,32 @@ impl TopstepxVenue {
         self.lag.is_zero() || at + self.lag <= now
     }
 
-    /// Rows of orders with their numbers and times, ascending by number.
-    fn rows(&self, seat: usize, now: DateTime<Utc>, wanted: impl Fn(i64, DateTime<Utc>, &str) -> bool) -> Vec<String> {
+    /// The orders of an account that can be wanted: they are kept in the order in which they were made.
+    fn candidates(&self, account: &AccountId, after: Option<DateTime<Utc>>, open: bool) -> Vec<&SimOrder> {
+        if open {
+            return self.engine.open_orders(account).into_iter().flatten().collect();
+        }
+        let orders = self.engine.orders(account).into_iter().flatten().rev();
+        let made = |order: &&SimOrder| order.order().created_at.unwrap_or_default();
+        orders
+            .take_while(|order| after.is_none_or(|after| made(order) > after))
+            .collect()
+    }
+
+    /// Rows of orders with their numbers and times, ascending by number; `open` where only those that can still trade
+    /// are wanted.
+    fn rows(
+        &self,
+        seat: usize,
+        now: DateTime<Utc>,
+        (after, open): (Option<DateTime<Utc>>, bool),
+        wanted: impl Fn(i64, DateTime<Utc>, &str) -> bool,
+    ) -> Vec<String> {
         let Some(own) = self.book.seats.get(seat) else {
             return Vec::new();
         };
         let mut rows: Vec<(i64, String)> = Vec::new();
-        for order in self.engine.orders(&own.account).into_iter().flatten() {
+        for order in self.candidates(&own.account, after, open) {
             let created = order.order().created_at.unwrap_or_default();
             let contract = order
                 .order()
@@ -330,11 +357,11 @@ impl TopstepxVenue {
         account: i64,
         after: Option<DateTime<Utc>>,
         before: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
+        (now, open): (DateTime<Utc>, bool),
         wanted: impl Fn(i64) -> bool,
     ) -> Reply {
         let (seat, _) = self.book.seat(account).ok_or(Refusal::code(1))?;
-        let rows = self.rows(seat, now, |status, at, _| {
+        let rows = self.rows(seat, now, (after, open), |status, at, _| {
             wanted(status) && after.is_none_or(|after| at > after) && before.is_none_or(|before| at < before)
         });
         Ok(array(self.capped(&rows)))
@@ -354,7 +381,9 @@ impl TopstepxVenue {
         }
         let filter = &body.filter;
         let (seat, _) = self.book.seat(filter.account_id).ok_or(Refusal::code(1))?;
-        let mut rows = self.rows(seat, now, |status, at, contract| {
+        let open = !filter.statuses.is_empty() && filter.statuses.iter().all(|status| OPEN.contains(status));
+        let after = filter.created_after.as_ref().map(|after| after.0);
+        let mut rows = self.rows(seat, now, (after, open), |status, at, contract| {
             (filter.statuses.is_empty() || filter.statuses.contains(&status))
                 && filter.contract_id.as_ref().is_none_or(|wanted| wanted == contract)
                 && filter.created_after.is_none_or(|after| at > after.0)
