@@ -46,7 +46,8 @@ fn bearer(token: &SecretString) -> Result<HeaderValue> {
 impl Protocol for OandaProtocol {
     async fn authorize(&self, call: &mut Call) -> Result<()> {
         call.headers.insert(AUTHORIZATION, self.bearer.clone());
-        call.headers.insert(DATETIME_FORMAT, HeaderValue::from_static("RFC3339"));
+        call.headers
+            .insert(DATETIME_FORMAT, HeaderValue::from_static("RFC3339"));
         Ok(())
     }
 

@@ -72,9 +72,8 @@ impl OandaConfig {
                 .map_err(|error| Error::config(format!("{name} is not a URL")).with_source(error))
         };
         let token = get("OANDA_API_TOKEN").ok_or_else(|| {
-            Error::config("not set: OANDA_API_TOKEN").with_help(
-                "make a personal access token in OANDA's portal (Manage API Access) of the practice account",
-            )
+            Error::config("not set: OANDA_API_TOKEN")
+                .with_help("make a personal access token in OANDA's portal (Manage API Access) of the practice account")
         })?;
         let mut config = Self::new(token);
         config.account = get("OANDA_ACCOUNT_ID").map(AccountId::from);

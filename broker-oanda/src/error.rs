@@ -149,7 +149,9 @@ fn of_code(code: &str) -> ErrorKind {
         "INTERNAL_SERVER_ERROR" => ErrorKind::Unavailable,
         "INSUFFICIENT_MARGIN" | "INSUFFICIENT_FUNDS" => ErrorKind::InsufficientFunds,
         "MARKET_HALTED" | "INSTRUMENT_NOT_TRADEABLE" | "INSTRUMENT_PRICE_UNKNOWN" => ErrorKind::MarketClosed,
-        "CLOSEOUT_POSITION_DOESNT_EXIST" | "NO_SUCH_ORDER" | "NO_SUCH_TRADE" | "NO_SUCH_POSITION" => ErrorKind::NotFound,
+        "CLOSEOUT_POSITION_DOESNT_EXIST" | "NO_SUCH_ORDER" | "NO_SUCH_TRADE" | "NO_SUCH_POSITION" => {
+            ErrorKind::NotFound
+        }
         _ if code.starts_with("INSTRUMENT_") && code.ends_with("_HALTED") => ErrorKind::MarketClosed,
         _ if has("ORDER_ID_ALREADY_EXISTS") || has("TRADE_ID_ALREADY_EXISTS") => ErrorKind::DuplicateOrder,
         _ if code.ends_with("_DOESNT_EXIST") => ErrorKind::NotFound,
@@ -213,7 +215,11 @@ mod tests {
             (400, "INSTRUMENT_PRICE_UNKNOWN", K::MarketClosed),
             (400, "CLIENT_ORDER_ID_ALREADY_EXISTS", K::DuplicateOrder),
             (400, "CLIENT_TRADE_ID_ALREADY_EXISTS", K::DuplicateOrder),
-            (400, "TAKE_PROFIT_ON_FILL_CLIENT_ORDER_ID_ALREADY_EXISTS", K::DuplicateOrder),
+            (
+                400,
+                "TAKE_PROFIT_ON_FILL_CLIENT_ORDER_ID_ALREADY_EXISTS",
+                K::DuplicateOrder,
+            ),
             (400, "UNITS_PRECISION_EXCEEDED", K::InvalidRequest),
             (400, "PRICE_PRECISION_EXCEEDED", K::InvalidRequest),
             (400, "TIME_IN_FORCE_INVALID", K::InvalidRequest),
@@ -263,8 +269,14 @@ mod tests {
         let said = r#"{"errorMessage":"Insufficient authorization to perform request."}"#;
         assert_eq!(meaning(401, said).0, ErrorKind::Auth);
         assert_eq!(meaning(403, said).0, ErrorKind::Permission);
-        assert_eq!(meaning(404, r#"{"errorMessage":"no such account"}"#).0, ErrorKind::NotFound);
-        assert_eq!(meaning(416, r#"{"errorMessage":"id out of range"}"#).0, ErrorKind::InvalidRequest);
+        assert_eq!(
+            meaning(404, r#"{"errorMessage":"no such account"}"#).0,
+            ErrorKind::NotFound
+        );
+        assert_eq!(
+            meaning(416, r#"{"errorMessage":"id out of range"}"#).0,
+            ErrorKind::InvalidRequest
+        );
         assert_eq!(
             meaning(400, r#"{"errorMessage":"Invalid value specified for 'units'"}"#).0,
             ErrorKind::InvalidRequest

@@ -28,7 +28,12 @@ struct Walk {
 }
 
 /// One page of records.
-pub(crate) async fn page(rest: &Rest, query: &HistoryQuery, from: Option<&Cursor>, now: DateTime<Utc>) -> Result<Page<Record>> {
+pub(crate) async fn page(
+    rest: &Rest,
+    query: &HistoryQuery,
+    from: Option<&Cursor>,
+    now: DateTime<Utc>,
+) -> Result<Page<Record>> {
     let book = rest.book(&query.account).await?;
     let walk = match from {
         Some(cursor) => cursor.decode(VERSION)?,

@@ -84,7 +84,11 @@ impl MarketData for OandaBroker {
             all.collect::<Result<Vec<Candle>>>()
         };
         let path = format!("/v3/instruments/{}/candles", segment(query.instrument.get()));
-        let mut rows = self.rest().http.run(self.rest().read("candles", path, &params), read).await?;
+        let mut rows = self
+            .rest()
+            .http
+            .run(self.rest().read("candles", path, &params), read)
+            .await?;
         let last = rows.last().map(|candle| candle.start);
         let next = last.filter(|last| rows.len() >= CANDLES && *last < query.until);
         // A candle that holds the first moment starts before it.
@@ -94,7 +98,9 @@ impl MarketData for OandaBroker {
                 Some(_) => Proof::Contiguous,
                 None => Proof::Short,
             },
-            next: next.map(|start| Cursor::encode(VERSION, &Behind { start })).transpose()?,
+            next: next
+                .map(|start| Cursor::encode(VERSION, &Behind { start }))
+                .transpose()?,
             ..Page::whole(rows)
         })
     }

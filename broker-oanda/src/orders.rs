@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use broker_core::model::{OrderState, Window};
-use broker_core::{ClientOrderId, Cursor, Error, ErrorKind, Order, OrderId, OrderQuery, OrderRef, OrderStatus, Page, Proof, Result};
+use broker_core::{
+    ClientOrderId, Cursor, Error, ErrorKind, Order, OrderId, OrderQuery, OrderRef, OrderStatus, Page, Proof, Result,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +138,9 @@ impl Rest {
         };
         let last = self.last(&book.account).await?;
         let ids = last.saturating_sub(BLOCK - 1).max(1)..=last;
-        let rows = self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?;
+        let rows = self
+            .block(&book.account, &ids, |rows, _, _| Rows::read(rows, book))
+            .await?;
         let mut found = rows.settle(book).into_values().rev();
         let ours = found.find(|made| made.order.client_id.as_ref() == Some(id) && !made.order.legs.is_empty());
         ours.map(|made| made.order).ok_or_else(|| {
@@ -163,14 +167,23 @@ impl Rest {
         if let Some(fill) = shown.filled_by {
             let more = if shown.made.exits.is_empty() { 0 } else { WITH_EXITS - 1 };
             let ids = fill..=fill.saturating_add(more).min(shown.last.max(fill));
-            rows.add(self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?);
+            rows.add(
+                self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book))
+                    .await?,
+            );
         }
         if let Some(end) = shown.ended_by {
-            rows.add(self.block(&book.account, &(end..=end), |rows, _, _| Rows::read(rows, book)).await?);
+            rows.add(
+                self.block(&book.account, &(end..=end), |rows, _, _| Rows::read(rows, book))
+                    .await?,
+            );
         }
         if let Some(trade) = shown.made.trade.filter(|_| shown.filled_by.is_none()) {
             let ids = trade..=trade;
-            rows.add(self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book)).await?);
+            rows.add(
+                self.block(&book.account, &ids, |rows, _, _| Rows::read(rows, book))
+                    .await?,
+            );
             if shown.ended_by.is_none() {
                 let trade = self.trade(book, &trade.to_string()).await?;
                 shrink(&mut rows.lots, &[trade])?;
@@ -216,7 +229,10 @@ impl Rest {
             while let Some(next) = left.next_if(|next| *next - first < BLOCK) {
                 last = next;
             }
-            all.add(self.block(&book.account, &(first..=last), |rows, _, _| Rows::read(rows, book)).await?);
+            all.add(
+                self.block(&book.account, &(first..=last), |rows, _, _| Rows::read(rows, book))
+                    .await?,
+            );
         }
         Ok(all)
     }
@@ -250,7 +266,12 @@ impl Rest {
                     return Ok(Page::whole(Vec::new()));
                 };
                 let (next, last) = ids.into_inner();
-                OrderWalk { since, until, next, last }
+                OrderWalk {
+                    since,
+                    until,
+                    next,
+                    last,
+                }
             }
         };
         let ids = walk.next..=walk.last.min(walk.next.saturating_add(ORDERS - 1));
@@ -295,7 +316,11 @@ impl Rest {
         }
         let mut needed = missing(&rows, &listed, ids);
         // Of exits that could stand behind a fill, those that there are.
-        let stated = listed.values().flat_map(|shown| [shown.filled_by, shown.ended_by]).flatten().max();
+        let stated = listed
+            .values()
+            .flat_map(|shown| [shown.filled_by, shown.ended_by])
+            .flatten()
+            .max();
         let last = stated.map_or(last, |stated| stated.max(last));
         needed.retain(|id| *id <= last);
         rows.add(self.needed(book, &needed).await?);

@@ -177,7 +177,11 @@ impl Rest {
     pub(crate) async fn open_trades(&self, book: &Book) -> Result<Vec<OpenTrade>> {
         let read = |body: &str| {
             let answer: TradesJson<'_> = wire::decode(body)?;
-            answer.trades.iter().map(|trade| map::trade::trade(trade, book)).collect()
+            answer
+                .trades
+                .iter()
+                .map(|trade| map::trade::trade(trade, book))
+                .collect()
         };
         let call = self.read("trades", path(&book.account, "openTrades"), &[]);
         self.http.run(call, read).await
@@ -359,7 +363,12 @@ mod tests {
     fn of_a_pages_address_only_the_ids_count() {
         let page = "https://evil.example/v3/accounts/101-004-1234567-001/transactions/idrange?from=101&to=200";
         assert_eq!(ids_of(page).unwrap(), 101..=200);
-        for broken in ["https://x/idrange", "https://x/?from=1", "https://x/?from=2&to=1", "https://x/?from=a&to=1"] {
+        for broken in [
+            "https://x/idrange",
+            "https://x/?from=1",
+            "https://x/?from=2&to=1",
+            "https://x/?from=a&to=1",
+        ] {
             assert!(ids_of(broken).is_err(), "{broken}");
         }
     }

@@ -117,7 +117,10 @@ pub(crate) fn reached(rows: &[RowJson<'_>], behind: u64) -> Result<u64> {
     for row in rows {
         let id = row.number()?;
         if id != last + 1 {
-            return Err(broker_core::Error::decode(format!("transaction {} is missing", last + 1)));
+            return Err(broker_core::Error::decode(format!(
+                "transaction {} is missing",
+                last + 1
+            )));
         }
         last = id;
     }

@@ -150,22 +150,36 @@ impl OandaBroker {
         let unsent = self.unsent("close_position");
         let book = self.book(account).await.map_err(&unsent)?;
         let open = self.rest().positions(&book).await.map_err(&unsent)?;
-        let position = open.into_iter().find(|one| one.instrument == *instrument && one.leg == leg);
+        let position = open
+            .into_iter()
+            .find(|one| one.instrument == *instrument && one.leg == leg);
         let position = position.ok_or_else(|| {
             let error = Error::new(ErrorKind::NotFound).with_message(format!("no open position in {instrument}"));
             unsent(error)
         })?;
         let units = Some(closing.units());
         let body = match position.side {
-            broker_core::Side::Buy => ClosePositionOut { long_units: units, short_units: None },
-            broker_core::Side::Sell => ClosePositionOut { long_units: None, short_units: units },
+            broker_core::Side::Buy => ClosePositionOut {
+                long_units: units,
+                short_units: None,
+            },
+            broker_core::Side::Sell => ClosePositionOut {
+                long_units: None,
+                short_units: units,
+            },
         };
         let body = text(&body).map_err(&unsent)?;
         let path = path(account, &format!("positions/{}/close", segment(instrument.get())));
         let call = self.rest().write("close_position", Method::PUT, path).json(body);
         let read = |done: &DoneJson<'_>| {
-            let fill = done.long_order_fill_transaction.as_ref().or(done.short_order_fill_transaction.as_ref());
-            let cancel = done.long_order_cancel_transaction.as_ref().or(done.short_order_cancel_transaction.as_ref());
+            let fill = done
+                .long_order_fill_transaction
+                .as_ref()
+                .or(done.short_order_fill_transaction.as_ref());
+            let cancel = done
+                .long_order_cancel_transaction
+                .as_ref()
+                .or(done.short_order_cancel_transaction.as_ref());
             closed(fill, cancel, &book)
         };
         self.rest().done(call, account, read).await
@@ -181,7 +195,9 @@ impl OandaBroker {
         let book = self.book(account).await.map_err(&unsent)?;
         let of = self.rest().trade(&book, trade.get()).await.map_err(&unsent)?;
         let instrument = self.instrument(&of.instrument).await.map_err(&unsent)?;
-        let body = exits_out(exits, &instrument).and_then(|body| text(&body)).map_err(&unsent)?;
+        let body = exits_out(exits, &instrument)
+            .and_then(|body| text(&body))
+            .map_err(&unsent)?;
         let path = path(account, &format!("trades/{}/orders", segment(trade.get())));
         let call = self.rest().write("set_exits", Method::PUT, path).json(body);
         let lot = order::Lot {
@@ -195,13 +211,22 @@ impl OandaBroker {
             let done: ExitsDoneJson<'_> = wire::decode(body)?;
             self.rest().saw(account, done.last.get())?;
             let pairs = [
-                (&done.take_profit_order_transaction, &done.take_profit_order_created_cancel_transaction),
-                (&done.stop_loss_order_transaction, &done.stop_loss_order_created_cancel_transaction),
+                (
+                    &done.take_profit_order_transaction,
+                    &done.take_profit_order_created_cancel_transaction,
+                ),
+                (
+                    &done.stop_loss_order_transaction,
+                    &done.stop_loss_order_created_cancel_transaction,
+                ),
                 (
                     &done.guaranteed_stop_loss_order_transaction,
                     &done.guaranteed_stop_loss_order_created_cancel_transaction,
                 ),
-                (&done.trailing_stop_loss_order_transaction, &done.trailing_stop_loss_order_created_cancel_transaction),
+                (
+                    &done.trailing_stop_loss_order_transaction,
+                    &done.trailing_stop_loss_order_created_cancel_transaction,
+                ),
             ];
             let mut made = Vec::new();
             for (created, canceled) in pairs {
@@ -241,7 +266,9 @@ impl OandaBroker {
     async fn check(&self, intent: &Intent) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
         if !rule.is_some_and(|rule| rule.allows(intent.id.get())) {
-            return Err(Error::invalid("a client order id has 1 to 32 letters, digits and characters of \"_-\""));
+            return Err(Error::invalid(
+                "a client order id has 1 to 32 letters, digits and characters of \"_-\"",
+            ));
         }
         let names = self.rest().names().await?;
         match names.iter().any(|(name, is_mt4)| *name == intent.account && *is_mt4) {
@@ -301,9 +328,13 @@ impl Trading for OandaBroker {
         self.check(intent).await.map_err(&unsent)?;
         let order = request::place(intent, &book, self.guarantees_stops()).map_err(&unsent)?;
         let body = text(&OrderBody { order }).map_err(&unsent)?;
-        let call = self.rest().write("place", Method::POST, path(&intent.account, "orders"));
+        let call = self
+            .rest()
+            .write("place", Method::POST, path(&intent.account, "orders"));
         let read = |done: &DoneJson<'_>| taken(done, done.order_cancel_transaction.as_ref(), intent, &book);
-        self.rest().done(call.json(body).gated(gate), &intent.account, read).await
+        self.rest()
+            .done(call.json(body).gated(gate), &intent.account, read)
+            .await
     }
 
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {
@@ -345,10 +376,17 @@ impl Trading for OandaBroker {
             }
             Ok(new)
         };
-        let new = self.rest().done(call.json(body).gated(gate), &order.account, read).await?;
+        let new = self
+            .rest()
+            .done(call.json(body).gated(gate), &order.account, read)
+            .await?;
         match new.legs.is_empty() {
             // An exit says nothing of its trade, so it is read. It was made, whatever comes of reading it.
-            true => Ok(self.rest().whole(&book, new.id.get()).await.map_or(new, |made| made.order)),
+            true => Ok(self
+                .rest()
+                .whole(&book, new.id.get())
+                .await
+                .map_or(new, |made| made.order)),
             false => Ok(new),
         }
     }
@@ -411,7 +449,10 @@ fn taken(done: &DoneJson<'_>, canceled: Option<&RowJson<'_>>, intent: &Intent, b
     let missing = || Error::decode("the answer tells of no order");
     let created = done.order_create_transaction.as_ref().ok_or_else(missing)?;
     let mut rows = Rows::default();
-    for row in [Some(created), done.order_fill_transaction.as_ref(), canceled].into_iter().flatten() {
+    for row in [Some(created), done.order_fill_transaction.as_ref(), canceled]
+        .into_iter()
+        .flatten()
+    {
         if let Some(told) = order::told(row, book)? {
             rows.take(row.number()?, told);
         }
@@ -419,7 +460,9 @@ fn taken(done: &DoneJson<'_>, canceled: Option<&RowJson<'_>>, intent: &Intent, b
     let made: Option<Made> = rows.settle(book).remove(&created.number()?);
     let order = made.ok_or_else(missing)?.order;
     if order.client_id.as_ref() != Some(&intent.id) {
-        return Err(Error::decode("the answer is about another order than the one that was sent"));
+        return Err(Error::decode(
+            "the answer is about another order than the one that was sent",
+        ));
     }
     match (&order.status, &order.reason) {
         (OrderStatus::Rejected | OrderStatus::Expired, Some(reason)) => Err(canceled_at_once(reason)),

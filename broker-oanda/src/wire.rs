@@ -280,7 +280,13 @@ const QUIET: [&str; 24] = [
 
 /// Whether a transaction's type is one of the documents.
 pub(crate) fn is_known(kind: &str) -> bool {
-    let told = ["ORDER_FILL", "ORDER_CANCEL", "DAILY_FINANCING", "DIVIDEND_ADJUSTMENT", "TRANSFER_FUNDS"];
+    let told = [
+        "ORDER_FILL",
+        "ORDER_CANCEL",
+        "DAILY_FINANCING",
+        "DIVIDEND_ADJUSTMENT",
+        "TRANSFER_FUNDS",
+    ];
     QUIET.contains(&kind) || told.contains(&kind) || is_order(kind)
 }
 

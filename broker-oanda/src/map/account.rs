@@ -87,7 +87,10 @@ fn position(name: &str, side: Side, wire: &SideJson, book: &Book) -> Result<Posi
     let (instrument, symbol) = names(name);
     let (stated, qty) = Qty::from_signed(wire.units.0);
     if stated != side {
-        return Err(Error::decode(format!("{name} has {} units on its other side", wire.units.0)));
+        return Err(Error::decode(format!(
+            "{name} has {} units on its other side",
+            wire.units.0
+        )));
     }
     let money = |number: broker_core::num::Num| Money::new(number.0, book.currency);
     Ok(Position {

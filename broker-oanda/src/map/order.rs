@@ -7,7 +7,9 @@
 //! `204:TP` for the target of order 204, and are held; then the real ones replace them.
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionEffect, PositionLeg, Trail};
-use broker_core::{ClientOrderId, Error, InstrumentId, Order, OrderId, OrderStatus, Price, Qty, Result, Side, TimeInForce};
+use broker_core::{
+    ClientOrderId, Error, InstrumentId, Order, OrderId, OrderStatus, Price, Qty, Result, Side, TimeInForce,
+};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -140,14 +142,20 @@ pub(crate) fn made(row: &RowJson<'_>, book: &Book) -> Result<Made> {
         };
         order.legs.push(leg(name, side, position, effect(row)));
     } else if trade.is_none() {
-        return Err(Error::decode(format!("order {} names no instrument and no trade", order.id)));
+        return Err(Error::decode(format!(
+            "order {} names no instrument and no trade",
+            order.id
+        )));
     }
     let exits = exits(row, &mut order);
     Ok(Made {
         order,
         exits,
         trade,
-        with_fill: row.order_fill_transaction_id.as_ref().and_then(|id| wire::id(id.get()).ok()),
+        with_fill: row
+            .order_fill_transaction_id
+            .as_ref()
+            .and_then(|id| wire::id(id.get()).ok()),
     })
 }
 
@@ -171,8 +179,12 @@ fn refused(row: &RowJson<'_>, book: &Book) -> Result<Made> {
             legs: legs.into_iter().map(|(leg, _)| leg).collect(),
             filled_qty: Qty::ZERO,
             average_price: None,
-            limit_price: (word == "LIMIT" || word == "TAKE_PROFIT").then(|| price(row.price)).flatten(),
-            stop_price: (word != "LIMIT" && word != "TAKE_PROFIT").then(|| price(row.price)).flatten(),
+            limit_price: (word == "LIMIT" || word == "TAKE_PROFIT")
+                .then(|| price(row.price))
+                .flatten(),
+            stop_price: (word != "LIMIT" && word != "TAKE_PROFIT")
+                .then(|| price(row.price))
+                .flatten(),
             trail: None,
             time_in_force: text(&row.time_in_force).map(time_in_force),
             expires_at: row.gtd_time,
@@ -238,7 +250,9 @@ fn exits(row: &RowJson<'_>, entry: &mut Order) -> Vec<Order> {
         (GUARANTEED, OrderKind::Stop, &row.guaranteed_stop_loss_on_fill),
         (TRAILING, OrderKind::TrailingStop, &row.trailing_stop_loss_on_fill),
     ];
-    let asked = asked.into_iter().filter_map(|(word, kind, exit)| Some((word, kind, exit.as_ref()?)));
+    let asked = asked
+        .into_iter()
+        .filter_map(|(word, kind, exit)| Some((word, kind, exit.as_ref()?)));
     let mut made: Vec<Order> = asked.map(|(word, kind, exit)| held(word, kind, exit, entry)).collect();
     if made.is_empty() {
         return made;
@@ -330,7 +344,12 @@ impl Made {
     /// An exit gets its instrument and size from its trade.
     pub(crate) fn join(&mut self, lot: &Lot, book: &Book) {
         let side = lot.side.opposite();
-        let leg = leg(lot.instrument.get(), side, book.leg(lot.side), Some(PositionEffect::Close));
+        let leg = leg(
+            lot.instrument.get(),
+            side,
+            book.leg(lot.side),
+            Some(PositionEffect::Close),
+        );
         self.order.legs = vec![leg];
         self.order.amount = Amount::Qty(lot.qty);
         self.order.links.parent.clone_from(&lot.order);

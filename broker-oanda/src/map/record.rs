@@ -135,7 +135,8 @@ fn price(row: &RowJson<'_>, legs: &[Leg<'_, '_>], qty: Qty) -> Result<Price> {
         sum.checked_add(leg.qty.get().checked_mul(*price)?)
     });
     let mean = value.and_then(|value| value.checked_div(qty.get()));
-    mean.map(Price::new).ok_or_else(|| Error::decode("prices of lots that do not fit"))
+    mean.map(Price::new)
+        .ok_or_else(|| Error::decode("prices of lots that do not fit"))
 }
 
 /// The lots, and the financing that they do not tell. Where there are lots, the first of them takes it.
@@ -153,7 +154,11 @@ fn lots(row: &RowJson<'_>, legs: &[Leg<'_, '_>], price: Price, book: &Book) -> R
         })
         .collect();
     let stated = row.financing.map_or(Decimal::ZERO, |number| number.0);
-    let told: Decimal = lots.iter().filter_map(|lot| lot.financing).map(|money| money.amount).sum();
+    let told: Decimal = lots
+        .iter()
+        .filter_map(|lot| lot.financing)
+        .map(|money| money.amount)
+        .sum();
     let rest = stated
         .checked_sub(told)
         .ok_or_else(|| Error::decode("financing that does not fit"))?;
@@ -219,7 +224,15 @@ fn by_trade(
         return push(row, book, kind, total, instrument, None, out);
     };
     for (trade, amount) in trades.iter().zip(amounts) {
-        push(row, book, kind.clone(), amount, instrument, Some(trade.trade_id.get()), out)?;
+        push(
+            row,
+            book,
+            kind.clone(),
+            amount,
+            instrument,
+            Some(trade.trade_id.get()),
+            out,
+        )?;
     }
     Ok(())
 }

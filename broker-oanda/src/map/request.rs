@@ -11,9 +11,7 @@
 //! What is not in the table is unsupported: stop-limit, limit if touched, a trailing stop alone, an OCO, percent trails,
 //! money for a quantity. A `STOP` with `priceBound` is no stop-limit: it is canceled where the market gaps through.
 
-use broker_core::model::{
-    Level, OrderChange, OrderRequest, PositionLeg, Size, StopExit, TimeInForce, Trail, Trigger,
-};
+use broker_core::model::{Level, OrderChange, OrderRequest, PositionLeg, Size, StopExit, TimeInForce, Trail, Trigger};
 use broker_core::num::Num;
 use broker_core::{ClientOrderId, Error, Instrument, Intent, Price, Result, Side};
 use rust_decimal::Decimal;
@@ -60,13 +58,17 @@ fn trigger(request: &OrderRequest) -> Result<Terms> {
     let rests = || match &asked {
         None => Ok(TimeInForce::Gtc),
         Some(tif @ (TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day)) => Ok(tif.clone()),
-        Some(other) => Err(Error::unsupported(format!("OANDA takes no such order with time in force {other}"))),
+        Some(other) => Err(Error::unsupported(format!(
+            "OANDA takes no such order with time in force {other}"
+        ))),
     };
     Ok(match request.trigger {
         Trigger::Market => {
             let tif = asked.unwrap_or(TimeInForce::Fok);
             if !matches!(tif, TimeInForce::Ioc | TimeInForce::Fok) {
-                return Err(Error::unsupported(format!("OANDA takes market orders as FOK or IOC, not as {tif}")));
+                return Err(Error::unsupported(format!(
+                    "OANDA takes market orders as FOK or IOC, not as {tif}"
+                )));
             }
             ("MARKET", None, None, tif)
         }
@@ -77,7 +79,9 @@ fn trigger(request: &OrderRequest) -> Result<Terms> {
         Trigger::StopLimit { .. } => return Err(Error::unsupported("OANDA has no stop-limit orders")),
         Trigger::LimitIfTouched { .. } => return Err(Error::unsupported("OANDA has no limit-if-touched orders")),
         Trigger::Trailing(_) => {
-            return Err(Error::unsupported("OANDA takes a trailing stop as the exit of an entry or of a trade only"));
+            return Err(Error::unsupported(
+                "OANDA takes a trailing stop as the exit of an entry or of a trade only",
+            ));
         }
         Trigger::Oco { .. } => {
             return Err(Error::unsupported("OANDA has no OCO but the exits of a trade")
@@ -129,7 +133,9 @@ fn add_exits(order: &mut OrderOut, request: &OrderRequest, instrument: &Instrume
             order.take_profit_on_fill = Some(exit(Some(digits(price.get(), instrument)?), None));
         }
         Some(Level::Distance(_)) => {
-            return Err(Error::unsupported("OANDA takes a target by its price, not by a distance"));
+            return Err(Error::unsupported(
+                "OANDA takes a target by its price, not by a distance",
+            ));
         }
     }
     match request.stop {
@@ -157,7 +163,9 @@ fn add_exits(order: &mut OrderOut, request: &OrderRequest, instrument: &Instrume
 pub(crate) fn trail_digits(trail: Trail, instrument: &Instrument) -> Result<Digits> {
     match trail {
         Trail::Amount(amount) => digits(amount, instrument),
-        Trail::Percent(_) => Err(Error::unsupported("OANDA trails by a distance in price, not by percent")),
+        Trail::Percent(_) => Err(Error::unsupported(
+            "OANDA trails by a distance in price, not by percent",
+        )),
     }
 }
 
@@ -178,7 +186,12 @@ fn ours(id: &ClientOrderId) -> ExtensionsOut {
 }
 
 /// The body that changes an order: all of it again, the change made. What it was asked with stays, its exits too.
-pub(crate) fn replace(old: &RowJson<'_>, change: &OrderChange, id: &ClientOrderId, instrument: &Instrument) -> Result<OrderOut> {
+pub(crate) fn replace(
+    old: &RowJson<'_>,
+    change: &OrderChange,
+    id: &ClientOrderId,
+    instrument: &Instrument,
+) -> Result<OrderOut> {
     let lacks = |what: &str| Err(Error::unsupported(format!("a change of the {what} of this order")));
     let kind = old.kind();
     let is_exit = old.trade_id.is_some();

@@ -114,7 +114,9 @@ impl Transactions {
         if let Some(lot) = &filled.opened {
             keep(&mut self.lots, lot.id, lot.clone());
         }
-        let Some(id) = self.known(&filled.order, out) else { return };
+        let Some(id) = self.known(&filled.order, out) else {
+            return;
+        };
         let Some(made) = self.orders.get_mut(&id) else { return };
         made.fill(filled);
         out.push(order(made.order.clone()));
@@ -128,8 +130,12 @@ impl Transactions {
     }
 
     fn ended(&mut self, ended: &Ended, out: &mut Vec<Signal>) {
-        let Some(id) = self.known(&ended.order, out) else { return };
-        let Some(mut made) = self.orders.remove(&id) else { return };
+        let Some(id) = self.known(&ended.order, out) else {
+            return;
+        };
+        let Some(mut made) = self.orders.remove(&id) else {
+            return;
+        };
         made.end(ended);
         out.push(order(made.order));
         out.extend(made.exits.into_iter().map(order));
@@ -198,7 +204,9 @@ impl Feed for Transactions {
             return self.row(&RowJson::read(raw)?, out);
         }
         out.push(Signal::Beat);
-        let last = line.last.ok_or_else(|| Error::decode("a heartbeat without lastTransactionID"))?;
+        let last = line
+            .last
+            .ok_or_else(|| Error::decode("a heartbeat without lastTransactionID"))?;
         self.reach(wire::id(last.get())?, 0, out);
         Ok(())
     }

@@ -41,6 +41,8 @@ impl OandaBroker {
             let kind: crate::wire::LineJson<'_> = crate::wire::decode(line)?;
             let feed: &mut dyn Feed = match kind.kind.get() {
                 "PRICE" => &mut prices,
+                // The heartbeat of the prices names no transaction.
+                "HEARTBEAT" if kind.last.is_none() => &mut prices,
                 _ => &mut transactions,
             };
             feed.read(&Frame::Text(line.to_owned()), &mut signals)?;
@@ -74,7 +76,9 @@ impl Streaming for OandaBroker {
         if !subscription.quotes.is_empty() {
             let known = self.known(&subscription.quotes).await.map_err(named)?;
             if known.len() < subscription.quotes.len() {
-                return Err(named(Error::invalid("the subscription names an instrument that there is not")));
+                return Err(named(Error::invalid(
+                    "the subscription names an instrument that there is not",
+                )));
             }
             feeds.push(Box::new(Prices::new(self, subscription)));
         }

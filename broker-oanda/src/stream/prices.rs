@@ -47,7 +47,9 @@ impl Feed for Prices {
         let account = self.broker.any_account().await?;
         let names: Vec<&str> = self.covers.quotes.iter().map(InstrumentId::get).collect();
         let params = [("instruments", names.join(",")), ("snapshot", "true".to_owned())];
-        self.broker.lines("prices", path(&account, "pricing/stream"), &params).await
+        self.broker
+            .lines("prices", path(&account, "pricing/stream"), &params)
+            .await
     }
 
     fn read(&mut self, frame: &Frame, out: &mut Vec<Signal>) -> Result<()> {

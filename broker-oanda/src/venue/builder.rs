@@ -126,9 +126,13 @@ impl OandaVenueBuilder {
         };
         let mut ledgers = Vec::new();
         for account in &accounts {
-            let known = engine.account(account).map_err(|_| Error::config("the engine has no such account"))?;
+            let known = engine
+                .account(account)
+                .map_err(|_| Error::config("the engine has no such account"))?;
             if known.spec().dealing.is_none() {
-                return Err(Error::config("the account is not one of a dealer: OandaVenueBuilder::spec makes one"));
+                return Err(Error::config(
+                    "the account is not one of a dealer: OandaVenueBuilder::spec makes one",
+                ));
             }
             ledgers.push(Ledger::new(account.clone(), known.opened_at()));
         }

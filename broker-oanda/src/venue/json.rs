@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(money(of("-0.00004")), "0.0000");
         assert_eq!(money(of("12.34565")), "12.3457");
         assert_eq!(fixed(of("1.1"), 5), "1.10000");
-        let object = Object::new().units("units", of("-100.0")).maybe("none", None::<&str>).id("id", 7);
+        let object = Object::new()
+            .units("units", of("-100.0"))
+            .maybe("none", None::<&str>)
+            .id("id", 7);
         assert_eq!(object.end(), r#"{"units":"-100","id":"7"}"#);
         assert_eq!(texts([1, 2]), r#"["1","2"]"#);
         let at: DateTime<Utc> = "2026-01-05T09:30:00.1Z".parse().unwrap();

@@ -26,11 +26,24 @@ pub(super) enum What {
     /// The order of this number.
     Made,
     /// A fill, at this place of the engine's log, of this order.
-    Filled { entry: usize, order: u64 },
-    Ended { order: u64, reason: String, replaced_by: Option<u64> },
+    Filled {
+        entry: usize,
+        order: u64,
+    },
+    Ended {
+        order: u64,
+        reason: String,
+        replaced_by: Option<u64>,
+    },
     /// An order that was refused, and why.
-    Refused { terms: Box<Terms>, reason: String },
-    CancelRefused { order: String, reason: &'static str },
+    Refused {
+        terms: Box<Terms>,
+        reason: String,
+    },
+    CancelRefused {
+        order: String,
+        reason: &'static str,
+    },
     Money(usize),
     /// Rows of one event, at these places of the log.
     Financing(Vec<usize>),
@@ -178,7 +191,13 @@ impl Ledger {
             What::Filled { order, .. } | What::Ended { order, .. } => Some(order),
             _ => None,
         });
-        let all: BTreeSet<u64> = self.pending.iter().copied().chain(lately).filter(|id| *id <= last).collect();
+        let all: BTreeSet<u64> = self
+            .pending
+            .iter()
+            .copied()
+            .chain(lately)
+            .filter(|id| *id <= last)
+            .collect();
         all.into_iter().rev().collect()
     }
 
@@ -325,7 +344,9 @@ impl Ledger {
                 }
                 Record::Flow(flow) => {
                     let mut group = vec![place];
-                    while let Some(next) = places.next_if(|next| same_event(log.get(*next).map(|entry| &entry.record), flow)) {
+                    while let Some(next) =
+                        places.next_if(|next| same_event(log.get(*next).map(|entry| &entry.record), flow))
+                    {
                         group.push(next);
                     }
                     self.flow(at, &group, engine);
@@ -345,13 +366,26 @@ impl Ledger {
         if self.numbers.contains_key(id) {
             return;
         }
-        let Ok(order) = engine.order(&self.account, id) else { return };
-        let Some(mut terms) = self.terms(engine, order) else { return };
-        if let Some(old) = order.order().links.replaces.as_ref().and_then(|old| self.number_of(old)) {
+        let Ok(order) = engine.order(&self.account, id) else {
+            return;
+        };
+        let Some(mut terms) = self.terms(engine, order) else {
+            return;
+        };
+        if let Some(old) = order
+            .order()
+            .links
+            .replaces
+            .as_ref()
+            .and_then(|old| self.number_of(old))
+        {
             (terms.replaces, terms.reason) = (Some(old), "REPLACEMENT");
         }
         let replaces = terms.replaces;
-        let batch = terms.replaces.and_then(|old| self.cards.get(&old)?.ended).or(terms.with_fill);
+        let batch = terms
+            .replaces
+            .and_then(|old| self.cards.get(&old)?.ended)
+            .or(terms.with_fill);
         let number = self.push(at, batch, What::Made);
         self.numbers.insert(id.clone(), number);
         self.pending.insert(number);
@@ -378,7 +412,11 @@ impl Ledger {
             card.ended
         });
         let place = ended.and_then(|id| usize::try_from(id - 1).ok());
-        if let Some(Tx { what: What::Ended { replaced_by, .. }, .. }) = place.and_then(|place| self.txs.get_mut(place)) {
+        if let Some(Tx {
+            what: What::Ended { replaced_by, .. },
+            ..
+        }) = place.and_then(|place| self.txs.get_mut(place))
+        {
             *replaced_by = Some(new);
         }
     }
@@ -388,7 +426,12 @@ impl Ledger {
             return Some(asked);
         }
         let instrument = engine.instrument(&order.order().legs.first()?.instrument)?;
-        let parent = order.order().links.parent.as_ref().and_then(|parent| self.number_of(parent));
+        let parent = order
+            .order()
+            .links
+            .parent
+            .as_ref()
+            .and_then(|parent| self.number_of(parent));
         if let (Some(parent), Some(lot)) = (parent.and_then(|parent| self.cards.get(&parent)), order.lot()) {
             let trade = self.trade_of(lot)?;
             return Some(parent.terms.of_exit(order.order(), trade, trade));
@@ -397,7 +440,11 @@ impl Ledger {
     }
 
     fn fill(&mut self, at: DateTime<Utc>, entry: usize, fill: &Fill) {
-        let order = fill.order.as_ref().and_then(|order| self.number_of(order)).unwrap_or_default();
+        let order = fill
+            .order
+            .as_ref()
+            .and_then(|order| self.number_of(order))
+            .unwrap_or_default();
         let batch = self.cards.get(&order).filter(|card| card.at == at).map(|_| order);
         let id = self.push(at, batch, What::Filled { entry, order });
         let (mut pl, mut financing) = (Decimal::ZERO, Decimal::ZERO);
@@ -495,7 +542,9 @@ impl Ledger {
         self.make(engine, at, id);
         let Some(number) = self.number_of(id) else { return };
         let filled = self.cards.get(&number).is_some_and(|card| card.filled.is_some());
-        let Ok(order) = engine.order(&self.account, id) else { return };
+        let Ok(order) = engine.order(&self.account, id) else {
+            return;
+        };
         if filled {
             return;
         }

@@ -164,7 +164,9 @@ impl OandaVenue {
 
     /// Fills of the engine as the wire has them.
     pub fn numbered_fills(&self, account: &AccountId, fills: Vec<Fill>) -> Vec<Fill> {
-        let Some(ledger) = self.ledger(account) else { return Vec::new() };
+        let Some(ledger) = self.ledger(account) else {
+            return Vec::new();
+        };
         let numbers = ledger.fills();
         let numbered = fills.into_iter().zip(numbers).map(|(fill, (number, order))| Fill {
             id: number.to_string().into(),
@@ -203,7 +205,9 @@ impl OandaVenue {
     }
 
     fn authenticate(&self, request: &WireRequest) -> Result<(), Refusal> {
-        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let token = request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
         if token != Some(self.token.expose_secret()) {
             return Err(Refusal::unauthorized());
         }

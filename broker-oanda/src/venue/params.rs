@@ -14,7 +14,10 @@ impl<'a> Params<'a> {
         for (place, (name, _)) in request.pairs.iter().enumerate() {
             let twice = request.pairs[..place].iter().any(|(earlier, _)| earlier == name);
             if twice || !known.contains(&name.as_str()) {
-                return Err(Refusal::new(400, format!("Unrecognized or repeated parameter '{name}'")));
+                return Err(Refusal::new(
+                    400,
+                    format!("Unrecognized or repeated parameter '{name}'"),
+                ));
             }
         }
         Ok(Self(&request.pairs))
@@ -26,12 +29,16 @@ impl<'a> Params<'a> {
     }
 
     pub(super) fn needed(&self, name: &str) -> Result<&'a str, Refusal> {
-        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::invalid(name))
+        self.get(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Refusal::invalid(name))
     }
 
     /// A whole number of `1..=most`.
     pub(super) fn count(&self, name: &str, default: usize, most: usize) -> Result<usize, Refusal> {
-        let Some(value) = self.get(name) else { return Ok(default) };
+        let Some(value) = self.get(name) else {
+            return Ok(default);
+        };
         let count = value.parse().ok().filter(|count| (1..=most).contains(count));
         count.ok_or_else(|| Refusal::invalid(name))
     }

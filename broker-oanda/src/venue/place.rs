@@ -2,9 +2,7 @@
 
 use broker_core::model::{InstrumentRef, Level, PositionLeg, PositionMode, StopExit, TimeInForce, Trail};
 use broker_core::num::Num;
-use broker_core::{
-    AccountId, ClientOrderId, Instrument, OrderRequest, Price, Qty, Side,
-};
+use broker_core::{AccountId, ClientOrderId, Instrument, OrderRequest, Price, Qty, Side};
 use broker_sim::wire::{WireAnswer, WireRequest};
 use broker_sim::{Engine, SimReject};
 use chrono::{DateTime, Utc};
@@ -98,7 +96,9 @@ impl Floor<'_> {
     /// `PUT .../orders/{specifier}/cancel`.
     pub(super) fn cancel(&mut self, request: &WireRequest, id: Option<u64>, specifier: &str) -> Reply {
         Params::of(request, &[])?;
-        let card = id.and_then(|id| self.ledger.cards.get(&id)).filter(|card| card.is_pending());
+        let card = id
+            .and_then(|id| self.ledger.cards.get(&id))
+            .filter(|card| card.is_pending());
         let Some(engine_id) = card.and_then(|card| card.engine.clone()) else {
             return Err(self.no_order(specifier));
         };
@@ -118,7 +118,9 @@ impl Floor<'_> {
         let id = self.ledger.push(self.now, None, What::CancelRefused { order, reason });
         let row = self.page().transaction(id).unwrap_or_default();
         let head = Object::new().raw("orderCancelRejectTransaction", &row);
-        let head = head.raw("relatedTransactionIDs", &texts([id])).id("lastTransactionID", id);
+        let head = head
+            .raw("relatedTransactionIDs", &texts([id]))
+            .id("lastTransactionID", id);
         Refusal::with(404, head, Some(reason), "The Order specified does not exist")
     }
 
@@ -141,7 +143,10 @@ impl Floor<'_> {
         if let Some(reason) = self.refused_at_once(&terms) {
             return self.ledger.phantom(self.now, terms, reason);
         }
-        let lot = terms.trade.and_then(|trade| self.ledger.trades.get(&trade)).map(|trade| trade.lot.clone());
+        let lot = terms
+            .trade
+            .and_then(|trade| self.ledger.trades.get(&trade))
+            .map(|trade| trade.lot.clone());
         let request = self.request(&mut terms);
         let own = terms.own_id().map(ClientOrderId::from);
         let placed = match (&lot, request) {
@@ -165,14 +170,21 @@ impl Floor<'_> {
             return None;
         }
         let page = self.page();
-        let Some(instrument) = page.instrument(&terms.instrument) else { return Some("MARKET_HALTED") };
-        let open = self.engine.calendar(&instrument.id).is_some_and(|hours| hours.is_open(self.now, false));
+        let Some(instrument) = page.instrument(&terms.instrument) else {
+            return Some("MARKET_HALTED");
+        };
+        let open = self
+            .engine
+            .calendar(&instrument.id)
+            .is_some_and(|hours| hours.is_open(self.now, false));
         let buys = terms.units > Decimal::ZERO;
         let offered = self.engine.quote(&instrument.id).and_then(|quote| match buys {
             true => quote.ask.zip(quote.ask_size),
             false => quote.bid.zip(quote.bid_size),
         });
-        let Some((price, size)) = offered.filter(|_| open) else { return Some("MARKET_HALTED") };
+        let Some((price, size)) = offered.filter(|_| open) else {
+            return Some("MARKET_HALTED");
+        };
         let worse = |bound: Decimal| if buys { price.get() > bound } else { price.get() < bound };
         let short = terms.units.abs() > size.get() && (terms.tif == "FOK" || size.is_zero());
         // Margin is looked at first, by the engine.
@@ -184,10 +196,18 @@ impl Floor<'_> {
     }
 
     fn can_pay(&self, instrument: &Instrument, value: Decimal) -> bool {
-        let rate = instrument.margin.as_ref().and_then(|margin| margin.long_rate).unwrap_or_default();
+        let rate = instrument
+            .margin
+            .as_ref()
+            .and_then(|margin| margin.long_rate)
+            .unwrap_or_default();
         let home = self.engine.conversion(&self.ledger.account, &instrument.id);
         let needed = value * rate * home.map_or(Decimal::ONE, |both| both.loss);
-        let free = self.engine.balances(&self.ledger.account).ok().and_then(|balances| balances.margin_available);
+        let free = self
+            .engine
+            .balances(&self.ledger.account)
+            .ok()
+            .and_then(|balances| balances.margin_available);
         free.is_none_or(|free| free.amount >= needed)
     }
 
@@ -198,7 +218,11 @@ impl Floor<'_> {
         let (side, mut qty) = Qty::from_signed(terms.units);
         if terms.kind == "MARKET" && terms.tif == "IOC" {
             let quote = self.engine.quote(&instrument.id)?;
-            let size = if side == Side::Buy { quote.ask_size } else { quote.bid_size };
+            let size = if side == Side::Buy {
+                quote.ask_size
+            } else {
+                quote.bid_size
+            };
             qty = qty.min(size.unwrap_or(qty));
         }
         let symbol = instrument.symbol.clone();
@@ -342,7 +366,8 @@ impl Floor<'_> {
         let needed = |text: &Option<String>, name: &str| text.clone().ok_or_else(|| Refusal::invalid(name));
         let kind = needed(&order.kind, "order.type")?;
         let trade = order.trade_id.as_ref().and_then(|id| id.parse::<u64>().ok());
-        let is_exit = ["TAKE_PROFIT", "STOP_LOSS", "GUARANTEED_STOP_LOSS", "TRAILING_STOP_LOSS"].contains(&kind.as_str());
+        let is_exit =
+            ["TAKE_PROFIT", "STOP_LOSS", "GUARANTEED_STOP_LOSS", "TRAILING_STOP_LOSS"].contains(&kind.as_str());
         let is_entry = ["MARKET", "LIMIT", "STOP", "MARKET_IF_TOUCHED"].contains(&kind.as_str());
         if !is_exit && !is_entry {
             return Err(Refusal::invalid("order.type"));
@@ -356,9 +381,16 @@ impl Floor<'_> {
                 None,
             ),
             true => {
-                let open = trade.and_then(|id| self.ledger.trades.get(&id)).filter(|trade| trade.closed_at.is_none());
+                let open = trade
+                    .and_then(|id| self.ledger.trades.get(&id))
+                    .filter(|trade| trade.closed_at.is_none());
                 let open = open.ok_or_else(|| {
-                    Refusal::with(404, Object::new(), Some("TRADE_DOESNT_EXIST"), "The Trade specified does not exist")
+                    Refusal::with(
+                        404,
+                        Object::new(),
+                        Some("TRADE_DOESNT_EXIST"),
+                        "The Trade specified does not exist",
+                    )
                 })?;
                 (open.instrument.clone(), -open.current, Some((open.price, open.initial)))
             }
@@ -367,7 +399,11 @@ impl Floor<'_> {
         let price = number(order.price).or_else(|| {
             // A stop at a distance is one at a price, from the moment on that its trade has one.
             let (price, initial) = opened.filter(|_| kind != "TRAILING_STOP_LOSS")?;
-            let direction = if initial > Decimal::ZERO { Decimal::ONE } else { -Decimal::ONE };
+            let direction = if initial > Decimal::ZERO {
+                Decimal::ONE
+            } else {
+                -Decimal::ONE
+            };
             Some(price - distance? * direction)
         });
         Ok(Terms {
@@ -376,7 +412,12 @@ impl Floor<'_> {
             price: price.filter(|_| kind != "MARKET"),
             bound: number(order.price_bound),
             distance,
-            tif: word(&order.time_in_force, default, &["GTC", "GTD", "GFD", "FOK", "IOC"], "order.timeInForce")?,
+            tif: word(
+                &order.time_in_force,
+                default,
+                &["GTC", "GTD", "GFD", "FOK", "IOC"],
+                "order.timeInForce",
+            )?,
             gtd: order.gtd_time,
             position_fill: word(
                 &order.position_fill,
@@ -417,12 +458,23 @@ impl Floor<'_> {
         Params::of(request, &[])?;
         let wanted = body::<CloseIn>(request)?.units.unwrap_or_else(|| "ALL".to_owned());
         let id = specifier.parse::<u64>().unwrap_or_default();
-        let trade = self.ledger.trades.get(&id).filter(|trade| trade.closed_at.is_none()).cloned();
-        let name = trade.as_ref().map_or_else(String::new, |trade| trade.instrument.clone());
+        let trade = self
+            .ledger
+            .trades
+            .get(&id)
+            .filter(|trade| trade.closed_at.is_none())
+            .cloned();
+        let name = trade
+            .as_ref()
+            .map_or_else(String::new, |trade| trade.instrument.clone());
         let current = trade.as_ref().map_or(Decimal::ZERO, |trade| trade.current);
         let units = amount(&wanted, current.abs());
         let closes = Object::new().text("tradeID", specifier).text("units", &wanted).end();
-        let direction = if current > Decimal::ZERO { -Decimal::ONE } else { Decimal::ONE };
+        let direction = if current > Decimal::ZERO {
+            -Decimal::ONE
+        } else {
+            Decimal::ONE
+        };
         let terms = Terms {
             trade: Some(id),
             closes: Some(("tradeClose", closes)),
@@ -432,9 +484,12 @@ impl Floor<'_> {
         let first = self.ledger.last() + 1;
         match (trade, units) {
             (None, _) => Err(self.refuse(terms, "TRADE_DOESNT_EXIST", "orderRejectTransaction", 404)),
-            (Some(_), None) => {
-                Err(self.refuse(terms, "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE", "orderRejectTransaction", 400))
-            }
+            (Some(_), None) => Err(self.refuse(
+                terms,
+                "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE",
+                "orderRejectTransaction",
+                400,
+            )),
             (Some(_), Some(_)) => {
                 let made = self.submit(terms);
                 Ok(self.done(200, first, &[("order", made)]))
@@ -454,17 +509,32 @@ impl Floor<'_> {
         let wanted: CloseIn = body(request)?;
         let first = self.ledger.last() + 1;
         let mut made = Vec::new();
-        for (long, key, units) in [(true, "long", &wanted.long_units), (false, "short", &wanted.short_units)] {
-            let Some(units) = units.as_ref().filter(|units| *units != "NONE") else { continue };
+        for (long, key, units) in [
+            (true, "long", &wanted.long_units),
+            (false, "short", &wanted.short_units),
+        ] {
+            let Some(units) = units.as_ref().filter(|units| *units != "NONE") else {
+                continue;
+            };
             let open = self.ledger.trades.values();
             let open = open.filter(|trade| trade.instrument == name && trade.closed_at.is_none());
-            let held: Decimal = open.map(|trade| trade.current).filter(|units| (*units > Decimal::ZERO) == long).sum();
+            let held: Decimal = open
+                .map(|trade| trade.current)
+                .filter(|units| (*units > Decimal::ZERO) == long)
+                .sum();
             let size = amount(units, held.abs()).filter(|_| !held.is_zero());
             let direction = if long { -Decimal::ONE } else { Decimal::ONE };
             let closes = Object::new().text("instrument", name).text("units", units).end();
             let terms = Terms {
                 position_fill: "REDUCE_ONLY".to_owned(),
-                closes: Some((if long { "longPositionCloseout" } else { "shortPositionCloseout" }, closes)),
+                closes: Some((
+                    if long {
+                        "longPositionCloseout"
+                    } else {
+                        "shortPositionCloseout"
+                    },
+                    closes,
+                )),
                 reason: "POSITION_CLOSEOUT",
                 ..market(name, direction * size.unwrap_or_default())
             };
@@ -477,7 +547,10 @@ impl Floor<'_> {
             }
             made.push((key, self.submit(terms)));
         }
-        let made: Vec<_> = made.iter().map(|(key, id)| (if *key == "long" { "longOrder" } else { "shortOrder" }, *id)).collect();
+        let made: Vec<_> = made
+            .iter()
+            .map(|(key, id)| (if *key == "long" { "longOrder" } else { "shortOrder" }, *id))
+            .collect();
         match made.is_empty() {
             true => Err(Refusal::invalid("longUnits")),
             false => Ok(self.done(200, first, &made)),
@@ -500,7 +573,12 @@ impl Floor<'_> {
             return Err(Refusal::invalid(unknown));
         }
         let id = specifier.parse::<u64>().unwrap_or_default();
-        if self.ledger.trades.get(&id).is_none_or(|trade| trade.closed_at.is_some()) {
+        if self
+            .ledger
+            .trades
+            .get(&id)
+            .is_none_or(|trade| trade.closed_at.is_some())
+        {
             let words = "The Trade specified does not exist";
             return Err(Refusal::with(404, Object::new(), Some("NO_SUCH_TRADE"), words));
         }
@@ -537,14 +615,19 @@ impl Floor<'_> {
                 Some(old) => {
                     let made = self.exchange(old, terms);
                     let ended = self.ledger.cards.get(&old).and_then(|card| card.ended);
-                    let row = ended.and_then(|ended| self.page().transaction(ended)).unwrap_or_default();
+                    let row = ended
+                        .and_then(|ended| self.page().transaction(ended))
+                        .unwrap_or_default();
                     out = out.raw(&format!("{prefix}CancelTransaction"), &row);
                     made
                 }
                 None => self.submit(terms),
             };
             let page = self.page();
-            out = out.raw(&format!("{prefix}Transaction"), &page.transaction(made).unwrap_or_default());
+            out = out.raw(
+                &format!("{prefix}Transaction"),
+                &page.transaction(made).unwrap_or_default(),
+            );
             if let Some(card) = self.ledger.cards.get(&made) {
                 let row = |id: Option<u64>| id.and_then(|id| page.transaction(id));
                 out = out.maybe_raw(&format!("{prefix}FillTransaction"), row(card.filled));
@@ -552,7 +635,9 @@ impl Floor<'_> {
             }
         }
         let last = self.ledger.last();
-        let out = out.raw("relatedTransactionIDs", &texts(first..=last)).id("lastTransactionID", last);
+        let out = out
+            .raw("relatedTransactionIDs", &texts(first..=last))
+            .id("lastTransactionID", last);
         Ok(WireAnswer::json(200, out.end()))
     }
 
@@ -584,7 +669,10 @@ impl Floor<'_> {
         for (prefix, id) in made {
             let card = self.ledger.cards.get(id);
             out = out.maybe_raw(&format!("{prefix}CreateTransaction"), row(Some(*id)));
-            out = out.maybe_raw(&format!("{prefix}FillTransaction"), row(card.and_then(|card| card.filled)));
+            out = out.maybe_raw(
+                &format!("{prefix}FillTransaction"),
+                row(card.and_then(|card| card.filled)),
+            );
             let key = match replaces {
                 true => "replacingOrderCancelTransaction".to_owned(),
                 false => format!("{prefix}CancelTransaction"),
@@ -592,7 +680,9 @@ impl Floor<'_> {
             out = out.maybe_raw(&key, row(card.and_then(|card| card.ended)));
         }
         let last = self.ledger.last();
-        let out = out.raw("relatedTransactionIDs", &texts(first..=last)).id("lastTransactionID", last);
+        let out = out
+            .raw("relatedTransactionIDs", &texts(first..=last))
+            .id("lastTransactionID", last);
         WireAnswer::json(status, out.end())
     }
 }
@@ -672,7 +762,9 @@ fn text(request: &WireRequest) -> Result<&str, Refusal> {
 }
 
 fn body<'a, T: Deserialize<'a>>(request: &'a WireRequest) -> Result<T, Refusal> {
-    let json = request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let json = request
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("application/json"));
     if !json {
         return Err(Refusal::new(415, "Content-Type must be application/json"));
     }

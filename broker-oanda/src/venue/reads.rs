@@ -40,17 +40,25 @@ impl View<'_> {
         let (page, ledger) = (self.page, self.page.ledger);
         let account = page.engine.account(&ledger.account);
         let account = account.map_err(|_| Refusal::new(404, "The account does not exist"))?;
-        let open: Vec<_> = ledger.trades.iter().filter(|(_, trade)| trade.closed_at.is_none()).collect();
+        let open: Vec<_> = ledger
+            .trades
+            .iter()
+            .filter(|(_, trade)| trade.closed_at.is_none())
+            .collect();
         let unrealized: Decimal = open.iter().map(|(_, trade)| page.unrealized(trade)).sum();
         let margin: Decimal = open.iter().map(|(_, trade)| page.margin(trade)).sum();
         let pl: Decimal = ledger.sums.values().map(|sums| sums.pl).sum();
         let financing: Decimal = ledger.sums.values().map(|sums| sums.financing).sum();
         let nav = ledger.balance + unrealized;
-        let positions: std::collections::BTreeSet<&str> = open.iter().map(|(_, trade)| trade.instrument.as_str()).collect();
+        let positions: std::collections::BTreeSet<&str> =
+            open.iter().map(|(_, trade)| trade.instrument.as_str()).collect();
         let pending = self.pending_cards();
         let mut out = Object::new()
             .text("guaranteedStopLossOrderMode", "ALLOWED")
-            .flag("hedgingEnabled", account.spec().mode == broker_core::model::PositionMode::Hedging)
+            .flag(
+                "hedgingEnabled",
+                account.spec().mode == broker_core::model::PositionMode::Hedging,
+            )
             .text("id", ledger.account.get())
             .stamp("createdTime", account.opened_at())
             .text("currency", account.spec().currency.to_string())
@@ -101,9 +109,14 @@ impl View<'_> {
         if let Some(names) = &wanted
             && let Some(unknown) = names.iter().find(|name| !all.iter().any(|one| id_of(one) == **name))
         {
-            return Err(Refusal::new(400, format!("Invalid value specified for 'instruments': {unknown}")));
+            return Err(Refusal::new(
+                400,
+                format!("Invalid value specified for 'instruments': {unknown}"),
+            ));
         }
-        let rows = all.iter().filter(|one| wanted.as_ref().is_none_or(|names| names.contains(&id_of(one).as_str())));
+        let rows = all
+            .iter()
+            .filter(|one| wanted.as_ref().is_none_or(|names| names.contains(&id_of(one).as_str())));
         self.body("instruments", &array(rows.map(|one| instrument(one))))
     }
 
@@ -130,20 +143,27 @@ impl View<'_> {
         let count = params.count("count", 50, 500)?;
         let before = params.id("beforeID")?.unwrap_or(u64::MAX);
         let instrument = params.get("instrument");
-        let rows = self.cards().rev().filter(|(id, _)| *id <= before).filter_map(|(id, card)| {
-            let shown = self.card(card);
-            let wanted = (state == "ALL" || shown.state() == state)
-                && instrument.is_none_or(|name| shown.terms.instrument == name)
-                && ids.as_ref().is_none_or(|ids| ids.contains(&id.to_string().as_str()));
-            wanted.then(|| self.page.order(id, &shown))
-        });
+        let rows = self
+            .cards()
+            .rev()
+            .filter(|(id, _)| *id <= before)
+            .filter_map(|(id, card)| {
+                let shown = self.card(card);
+                let wanted = (state == "ALL" || shown.state() == state)
+                    && instrument.is_none_or(|name| shown.terms.instrument == name)
+                    && ids.as_ref().is_none_or(|ids| ids.contains(&id.to_string().as_str()));
+                wanted.then(|| self.page.order(id, &shown))
+            });
         self.body("orders", &array(rows.take(count)))
     }
 
     pub(super) fn pending(&self, request: &WireRequest) -> Reply {
         Params::of(request, &[])?;
         let rows = self.pending_cards();
-        self.body("orders", &array(rows.iter().map(|(id, card)| self.page.order(*id, card))))
+        self.body(
+            "orders",
+            &array(rows.iter().map(|(id, card)| self.page.order(*id, card))),
+        )
     }
 
     /// Orders that are pending as far as is visible, newest first.
@@ -158,15 +178,23 @@ impl View<'_> {
         match specifier.strip_prefix('@') {
             Some(own) => {
                 let pending = self.pending_cards().into_iter();
-                pending.into_iter().find(|(_, card)| card.terms.own_id() == Some(own)).map(|(id, _)| id)
+                pending
+                    .into_iter()
+                    .find(|(_, card)| card.terms.own_id() == Some(own))
+                    .map(|(id, _)| id)
             }
-            None => specifier.parse().ok().filter(|id| *id <= self.last && self.page.ledger.cards.contains_key(id)),
+            None => specifier
+                .parse()
+                .ok()
+                .filter(|id| *id <= self.last && self.page.ledger.cards.contains_key(id)),
         }
     }
 
     pub(super) fn order(&self, request: &WireRequest, specifier: &str) -> Reply {
         Params::of(request, &[])?;
-        let found = self.find(specifier).and_then(|id| Some((id, self.page.ledger.cards.get(&id)?)));
+        let found = self
+            .find(specifier)
+            .and_then(|id| Some((id, self.page.ledger.cards.get(&id)?)));
         let Some((id, card)) = found else {
             return Err(self.missing("NO_SUCH_ORDER", "The order ID specified does not exist"));
         };
@@ -178,11 +206,19 @@ impl View<'_> {
     }
 
     pub(super) fn trades(&self, request: &WireRequest, open_only: bool) -> Reply {
-        let known: &[&str] = if open_only { &[] } else { &["ids", "state", "instrument", "count", "beforeID"] };
+        let known: &[&str] = if open_only {
+            &[]
+        } else {
+            &["ids", "state", "instrument", "count", "beforeID"]
+        };
         let params = Params::of(request, known)?;
         let states = ["OPEN", "CLOSED", "CLOSE_WHEN_TRADEABLE", "ALL"];
         let state = params.word("state", &states)?.unwrap_or("OPEN");
-        let count = if open_only { usize::MAX } else { params.count("count", 50, 500)? };
+        let count = if open_only {
+            usize::MAX
+        } else {
+            params.count("count", 50, 500)?
+        };
         let before = params.id("beforeID")?.unwrap_or(u64::MAX).min(self.last);
         let ids = params.list("ids");
         let instrument = params.get("instrument");
@@ -192,7 +228,10 @@ impl View<'_> {
                 && instrument.is_none_or(|name| trade.instrument == name)
                 && ids.as_ref().is_none_or(|ids| ids.contains(&id.to_string().as_str()))
         });
-        self.body("trades", &array(rows.take(count).map(|(id, trade)| self.page.trade(*id, trade))))
+        self.body(
+            "trades",
+            &array(rows.take(count).map(|(id, trade)| self.page.trade(*id, trade))),
+        )
     }
 
     pub(super) fn trade(&self, request: &WireRequest, specifier: &str) -> Reply {
@@ -293,7 +332,15 @@ impl View<'_> {
     }
 
     pub(super) fn pricing(&self, request: &WireRequest) -> Reply {
-        let params = Params::of(request, &["instruments", "since", "includeUnitsAvailable", "includeHomeConversions"])?;
+        let params = Params::of(
+            request,
+            &[
+                "instruments",
+                "since",
+                "includeUnitsAvailable",
+                "includeHomeConversions",
+            ],
+        )?;
         let rows = self.prices(params.needed("instruments")?)?;
         ok(Object::new().stamp("time", self.now).raw("prices", &array(rows)))
     }
@@ -301,7 +348,10 @@ impl View<'_> {
     /// Prices of these names; one that there is not refuses all.
     pub(super) fn prices(&self, names: &str) -> Result<Vec<String>, Refusal> {
         let rows = names.split(',').map(|name| {
-            let found = self.page.instrument(name).and_then(|one| price(self.page.engine, one, self.now));
+            let found = self
+                .page
+                .instrument(name)
+                .and_then(|one| price(self.page.engine, one, self.now));
             found.ok_or_else(|| Refusal::new(400, format!("Invalid value specified for 'instruments': {name}")))
         });
         rows.collect()
@@ -323,7 +373,11 @@ fn instrument(one: &Instrument) -> String {
         _ => "CURRENCY",
     };
     let lot = one.lot.unwrap_or(Decimal::ONE).normalize();
-    let rate = one.margin.as_ref().and_then(|margin| margin.long_rate).unwrap_or(Decimal::ONE);
+    let rate = one
+        .margin
+        .as_ref()
+        .and_then(|margin| margin.long_rate)
+        .unwrap_or(Decimal::ONE);
     Object::new()
         .text("name", id_of(one))
         .text("type", kind)
@@ -346,7 +400,11 @@ pub(super) fn price(engine: &Engine, one: &Instrument, now: DateTime<Utc>) -> Op
     let open = engine.calendar(&one.id)?.is_open(now, false);
     let places = places(one);
     let side = |price: Option<broker_core::Price>| {
-        let level = price.map(|price| Object::new().text("price", fixed(price.get(), places)).raw("liquidity", "10000000"));
+        let level = price.map(|price| {
+            Object::new()
+                .text("price", fixed(price.get(), places))
+                .raw("liquidity", "10000000")
+        });
         array(level.map(Object::end))
     };
     let text = |price: Option<broker_core::Price>| price.map(|price| fixed(price.get(), places));
@@ -366,7 +424,15 @@ pub(super) fn price(engine: &Engine, one: &Instrument, now: DateTime<Utc>) -> Op
 /// `GET /v3/instruments/{instrument}/candles`.
 pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: DateTime<Utc>) -> Reply {
     let known = [
-        "price", "granularity", "count", "from", "to", "smooth", "includeFirst", "dailyAlignment", "alignmentTimezone",
+        "price",
+        "granularity",
+        "count",
+        "from",
+        "to",
+        "smooth",
+        "includeFirst",
+        "dailyAlignment",
+        "alignmentTimezone",
         "weeklyAlignment",
     ];
     let params = Params::of(request, &known)?;
@@ -377,10 +443,16 @@ pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: D
     let count = params.count("count", 500, 5000)?;
     let (from, to) = (params.time("from")?, params.time("to")?);
     if from.is_some() && to.is_some() && params.get("count").is_some() {
-        return Err(Refusal::new(400, "'count' cannot be specified when 'to' and 'from' are set"));
+        return Err(Refusal::new(
+            400,
+            "'count' cannot be specified when 'to' and 'from' are set",
+        ));
     }
     if from.is_some_and(|from| from > now) {
-        return Err(Refusal::new(400, "Invalid value specified for 'from'. Time is in the future"));
+        return Err(Refusal::new(
+            400,
+            "Invalid value specified for 'from'. Time is in the future",
+        ));
     }
     let reach = i32::try_from(count).unwrap_or(5000);
     let from = from.unwrap_or_else(|| to.unwrap_or(now) - length * reach);
@@ -399,7 +471,14 @@ pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: D
             .end();
         let mut out = Object::new()
             .flag("complete", candle.complete)
-            .raw("volume", &candle.volume.map_or(Decimal::ONE, |volume| volume.trunc()).normalize().to_string())
+            .raw(
+                "volume",
+                &candle
+                    .volume
+                    .map_or(Decimal::ONE, |volume| volume.trunc())
+                    .normalize()
+                    .to_string(),
+            )
             .stamp("time", candle.start);
         for (letter, key) in [('B', "bid"), ('A', "ask"), ('M', "mid")] {
             if price.contains(letter) {
@@ -408,7 +487,10 @@ pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: D
         }
         out.end()
     });
-    let body = Object::new().text("instrument", name).text("granularity", word).raw("candles", &array(rows));
+    let body = Object::new()
+        .text("instrument", name)
+        .text("granularity", word)
+        .raw("candles", &array(rows));
     ok(body)
 }
 

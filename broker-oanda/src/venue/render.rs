@@ -20,7 +20,9 @@ impl<'a> Page<'a> {
     pub(super) fn instrument(&self, name: &str) -> Option<&'a Instrument> {
         let pair = name.replace('_', "/");
         let known = self.engine.instrument(&pair.as_str().into());
-        known.or_else(|| self.engine.instrument(&name.into())).filter(|one| is_listed(one))
+        known
+            .or_else(|| self.engine.instrument(&name.into()))
+            .filter(|one| is_listed(one))
     }
 
     fn places(&self, name: &str) -> u32 {
@@ -50,13 +52,21 @@ impl<'a> Page<'a> {
             What::Refused { terms, reason } => {
                 let places = self.places(&terms.instrument);
                 let head = self.head(id, tx, &format!("{}_ORDER_REJECT", terms.kind));
-                terms.write(head, places).text("reason", terms.reason).text("rejectReason", reason).end()
+                terms
+                    .write(head, places)
+                    .text("reason", terms.reason)
+                    .text("rejectReason", reason)
+                    .end()
             }
             What::CancelRefused { order, reason } => {
                 let head = self.head(id, tx, "ORDER_CANCEL_REJECT");
                 head.text("orderID", order).text("rejectReason", reason).end()
             }
-            What::Ended { order, reason, replaced_by } => {
+            What::Ended {
+                order,
+                reason,
+                replaced_by,
+            } => {
                 let own = self.ledger.cards.get(order).and_then(|card| card.terms.own_id());
                 self.head(id, tx, "ORDER_CANCEL")
                     .id("orderID", *order)
@@ -122,12 +132,16 @@ impl<'a> Page<'a> {
         let mut financing = Decimal::ZERO;
         for lot in &fill.lots {
             let trade = self.ledger.trade_of(&lot.lot).unwrap_or_default();
-            let part = Object::new().id("tradeID", trade).units("units", lot.qty.signed(fill.side));
+            let part = Object::new()
+                .id("tradeID", trade)
+                .units("units", lot.qty.signed(fill.side));
             let part = part.text("price", fixed(lot.price.get(), places));
             if lot.role == LotRole::Opened {
                 let margin = self.instrument(&name).and_then(|one| one.margin.as_ref()?.long_rate);
                 let margin = margin.unwrap_or_default() * lot.qty.get() * lot.price.get();
-                let part = part.money("guaranteedExecutionFee", Decimal::ZERO).money("halfSpreadCost", Decimal::ZERO);
+                let part = part
+                    .money("guaranteedExecutionFee", Decimal::ZERO)
+                    .money("halfSpreadCost", Decimal::ZERO);
                 opened = Some(part.money("initialMarginRequired", margin).end());
                 continue;
             }
@@ -138,9 +152,11 @@ impl<'a> Page<'a> {
                 .money("guaranteedExecutionFee", Decimal::ZERO)
                 .money("halfSpreadCost", Decimal::ZERO)
                 .end();
-            let whole = self.ledger.trades.get(&trade).is_some_and(|trade| {
-                trade.closed_at.is_some() && trade.closings.last() == Some(&id)
-            });
+            let whole = self
+                .ledger
+                .trades
+                .get(&trade)
+                .is_some_and(|trade| trade.closed_at.is_some() && trade.closings.last() == Some(&id));
             match whole {
                 true => closed.push(part),
                 false => reduced = Some(part),
@@ -187,7 +203,9 @@ impl<'a> Page<'a> {
 
     /// Inside of transactions liquidity is a string.
     fn full_price(&self, fill: &Fill, places: u32, tx: &Tx) -> String {
-        let level = Object::new().text("price", fixed(fill.price.get(), places)).text("liquidity", "10000000");
+        let level = Object::new()
+            .text("price", fixed(fill.price.get(), places))
+            .text("liquidity", "10000000");
         let levels = array([level.end()]);
         let price = fixed(fill.price.get(), places);
         Object::new()
@@ -211,8 +229,15 @@ impl<'a> Page<'a> {
             let kind = flow.kind.as_str();
             (reason == "ADJUSTMENT").then(|| kind.to_owned())
         });
-        let head = self.head(id, tx, "TRANSFER_FUNDS").money("amount", flow.amount).text("fundingReason", reason);
-        Some(head.maybe("comment", comment).money("accountBalance", tx.balance.unwrap_or_default()).end())
+        let head = self
+            .head(id, tx, "TRANSFER_FUNDS")
+            .money("amount", flow.amount)
+            .text("fundingReason", reason);
+        Some(
+            head.maybe("comment", comment)
+                .money("accountBalance", tx.balance.unwrap_or_default())
+                .end(),
+        )
     }
 
     fn financing(&self, id: u64, tx: &Tx, entries: &[usize]) -> String {
@@ -220,7 +245,10 @@ impl<'a> Page<'a> {
         let mut total = Decimal::ZERO;
         for flow in entries.iter().filter_map(|entry| self.flow(*entry)) {
             total += flow.amount;
-            let name = flow.instrument.as_ref().map_or_else(String::new, |id| id.get().replace('/', "_"));
+            let name = flow
+                .instrument
+                .as_ref()
+                .map_or_else(String::new, |id| id.get().replace('/', "_"));
             let trade = flow.lot.as_ref().and_then(|lot| self.ledger.trade_of(lot));
             let row = trade.map(|trade| Object::new().id("tradeID", trade).money("financing", flow.amount).end());
             match by_name.iter_mut().find(|(known, _, _)| *known == name) {
@@ -231,10 +259,13 @@ impl<'a> Page<'a> {
                 None => by_name.push((name, flow.amount, row.into_iter().collect())),
             }
         }
-        let positions = by_name.into_iter().filter(|(name, _, _)| !name.is_empty()).map(|(name, sum, rows)| {
-            let position = Object::new().text("instrument", name).money("financing", sum);
-            position.raw("openTradeFinancings", &array(rows)).end()
-        });
+        let positions = by_name
+            .into_iter()
+            .filter(|(name, _, _)| !name.is_empty())
+            .map(|(name, sum, rows)| {
+                let position = Object::new().text("instrument", name).money("financing", sum);
+                position.raw("openTradeFinancings", &array(rows)).end()
+            });
         self.head(id, tx, "DAILY_FINANCING")
             .money("financing", total)
             .money("accountBalance", tx.balance.unwrap_or_default())
@@ -249,7 +280,12 @@ impl<'a> Page<'a> {
         let name = flows.first().and_then(|flow| flow.instrument.as_ref());
         let rows = flows.iter().filter_map(|flow| {
             let trade = self.ledger.trade_of(flow.lot.as_ref()?)?;
-            Some(Object::new().id("tradeID", trade).money("dividendAdjustment", flow.amount).end())
+            Some(
+                Object::new()
+                    .id("tradeID", trade)
+                    .money("dividendAdjustment", flow.amount)
+                    .end(),
+            )
         });
         self.head(id, tx, "DIVIDEND_ADJUSTMENT")
             .maybe("instrument", name.map(|id| id.get().replace('/', "_")))
@@ -268,7 +304,10 @@ impl<'a> Page<'a> {
             .text("type", &card.terms.kind);
         let mut out = card.terms.write(head, places).text("state", card.state());
         if card.terms.kind == "TRAILING_STOP_LOSS" {
-            let stop = card.engine.as_ref().and_then(|id| self.engine.order(&self.ledger.account, id).ok());
+            let stop = card
+                .engine
+                .as_ref()
+                .and_then(|id| self.engine.order(&self.ledger.account, id).ok());
             let stop = stop.and_then(|order| order.order().stop_price);
             out = out.maybe("trailingStopValue", stop.map(|price| fixed(price.get(), places)));
         }
@@ -278,14 +317,21 @@ impl<'a> Page<'a> {
             out = self.trades_of(out, fill, tx);
         }
         if let Some(tx) = card.ended.and_then(|id| self.ledger.get(id)) {
-            out = out.id("cancellingTransactionID", card.ended.unwrap_or_default()).stamp("cancelledTime", tx.at);
+            out = out
+                .id("cancellingTransactionID", card.ended.unwrap_or_default())
+                .stamp("cancelledTime", tx.at);
         }
-        out.maybe("replacedByOrderID", card.replaced_by.map(|id| id.to_string())).end()
+        out.maybe("replacedByOrderID", card.replaced_by.map(|id| id.to_string()))
+            .end()
     }
 
     fn trades_of(&self, mut out: Object, fill: u64, tx: &Tx) -> Object {
-        let What::Filled { entry, .. } = tx.what else { return out };
-        let Some(lots) = self.fill(entry).map(|fill| &fill.lots) else { return out };
+        let What::Filled { entry, .. } = tx.what else {
+            return out;
+        };
+        let Some(lots) = self.fill(entry).map(|fill| &fill.lots) else {
+            return out;
+        };
         let mut closed = Vec::new();
         for lot in lots {
             let trade = self.ledger.trade_of(&lot.lot).unwrap_or_default();
@@ -305,19 +351,39 @@ impl<'a> Page<'a> {
 
     /// Open profit or loss of so many units, in the account's currency.
     pub(super) fn unrealized(&self, trade: &TradeCard) -> Decimal {
-        let Some(instrument) = self.instrument(&trade.instrument) else { return Decimal::ZERO };
-        let mark = self.engine.mark(&instrument.id).map_or(trade.price, broker_core::Price::get);
+        let Some(instrument) = self.instrument(&trade.instrument) else {
+            return Decimal::ZERO;
+        };
+        let mark = self
+            .engine
+            .mark(&instrument.id)
+            .map_or(trade.price, broker_core::Price::get);
         let quoted = (mark - trade.price) * trade.current;
-        let rate = self.engine.conversion(&self.ledger.account, &instrument.id).map_or(Decimal::ONE, |both| {
-            if quoted > Decimal::ZERO { both.gain } else { both.loss }
-        });
+        let rate = self
+            .engine
+            .conversion(&self.ledger.account, &instrument.id)
+            .map_or(
+                Decimal::ONE,
+                |both| {
+                    if quoted > Decimal::ZERO { both.gain } else { both.loss }
+                },
+            );
         (quoted * rate).round_dp(4)
     }
 
     pub(super) fn margin(&self, trade: &TradeCard) -> Decimal {
-        let Some(instrument) = self.instrument(&trade.instrument) else { return Decimal::ZERO };
-        let rate = instrument.margin.as_ref().and_then(|margin| margin.long_rate).unwrap_or_default();
-        let mark = self.engine.mark(&instrument.id).map_or(trade.price, broker_core::Price::get);
+        let Some(instrument) = self.instrument(&trade.instrument) else {
+            return Decimal::ZERO;
+        };
+        let rate = instrument
+            .margin
+            .as_ref()
+            .and_then(|margin| margin.long_rate)
+            .unwrap_or_default();
+        let mark = self
+            .engine
+            .mark(&instrument.id)
+            .map_or(trade.price, broker_core::Price::get);
         let home = self.engine.conversion(&self.ledger.account, &instrument.id);
         let home = home.map_or(Decimal::ONE, |both| both.loss);
         (trade.current.abs() * mark * rate * home).round_dp(4)
@@ -336,7 +402,9 @@ impl<'a> Page<'a> {
             .money("realizedPL", trade.realized)
             .money("financing", trade.financing);
         if trade.closed_at.is_none() {
-            out = out.money("unrealizedPL", self.unrealized(trade)).money("marginUsed", self.margin(trade));
+            out = out
+                .money("unrealizedPL", self.unrealized(trade))
+                .money("marginUsed", self.margin(trade));
         }
         let gone = trade.initial.abs() - trade.current.abs();
         if let Some(average) = trade.closed_value.checked_div(gone) {
@@ -349,7 +417,14 @@ impl<'a> Page<'a> {
             return out.stamp("closeTime", at).end();
         }
         for order in self.ledger.pending(self.ledger.last()) {
-            let Some(card) = self.ledger.cards.get(&order).filter(|card| card.terms.trade == Some(id)) else { continue };
+            let Some(card) = self
+                .ledger
+                .cards
+                .get(&order)
+                .filter(|card| card.terms.trade == Some(id))
+            else {
+                continue;
+            };
             let key = match card.terms.kind.as_str() {
                 "TAKE_PROFIT" => "takeProfitOrder",
                 "STOP_LOSS" => "stopLossOrder",
@@ -380,7 +455,12 @@ impl<'a> Page<'a> {
             let value: Decimal = open.iter().map(|(_, trade)| trade.current * trade.price).sum();
             let unrealized: Decimal = open.iter().map(|(_, trade)| self.unrealized(trade)).sum();
             let margin: Decimal = open.iter().map(|(_, trade)| self.margin(trade)).sum();
-            let own = self.ledger.sums.get(&(name.to_owned(), long)).copied().unwrap_or_default();
+            let own = self
+                .ledger
+                .sums
+                .get(&(name.to_owned(), long))
+                .copied()
+                .unwrap_or_default();
             for (sum, part) in sums.iter_mut().zip([own.pl, own.financing, unrealized, margin]) {
                 *sum += part;
             }

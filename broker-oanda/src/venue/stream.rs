@@ -54,13 +54,28 @@ impl Streams {
 
     pub(super) fn follow(&mut self, id: SocketId, account: usize, last: u64, now: DateTime<Utc>) {
         let talk = Talk::Transactions { account, told: last };
-        self.open.insert(id, Stream { talk, beats_at: now + BEAT });
+        self.open.insert(
+            id,
+            Stream {
+                talk,
+                beats_at: now + BEAT,
+            },
+        );
     }
 
     pub(super) fn watch(&mut self, id: SocketId, names: Vec<String>, now: DateTime<Utc>) {
-        let names = names.into_iter().map(|name| (name, (String::new(), DateTime::UNIX_EPOCH))).collect();
+        let names = names
+            .into_iter()
+            .map(|name| (name, (String::new(), DateTime::UNIX_EPOCH)))
+            .collect();
         let talk = Talk::Prices(names);
-        self.open.insert(id, Stream { talk, beats_at: now + BEAT });
+        self.open.insert(
+            id,
+            Stream {
+                talk,
+                beats_at: now + BEAT,
+            },
+        );
     }
 
     pub(super) fn close(&mut self, id: SocketId) {
@@ -84,13 +99,17 @@ impl Streams {
                         lines.extend(page.transaction(*told));
                     }
                     if now >= stream.beats_at {
-                        let beat = Object::new().text("type", "HEARTBEAT").id("lastTransactionID", ledger.last());
+                        let beat = Object::new()
+                            .text("type", "HEARTBEAT")
+                            .id("lastTransactionID", ledger.last());
                         lines.push(beat.stamp("time", now).end());
                     }
                 }
                 Talk::Prices(names) => {
                     for (name, (last, at)) in names {
-                        let instrument = ledgers.first().and_then(|ledger| Page { engine, ledger }.instrument(name));
+                        let instrument = ledgers
+                            .first()
+                            .and_then(|ledger| Page { engine, ledger }.instrument(name));
                         let text = instrument.and_then(|one| price(engine, one, now));
                         if let Some(text) = text.filter(|text| *text != *last && now - *at >= BETWEEN) {
                             (*last, *at) = (text.clone(), now);
@@ -105,7 +124,8 @@ impl Streams {
             if now >= stream.beats_at {
                 stream.beats_at = now + BEAT;
             }
-            self.pushed.extend(lines.into_iter().map(|line| (*id, Frame::Text(line + "\n"))));
+            self.pushed
+                .extend(lines.into_iter().map(|line| (*id, Frame::Text(line + "\n"))));
         }
     }
 

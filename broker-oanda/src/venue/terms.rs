@@ -146,7 +146,9 @@ impl Terms {
                 _ => "GTC",
             }
             .to_owned(),
-            gtd: order.expires_at.filter(|_| order.time_in_force == Some(TimeInForce::Gtd)),
+            gtd: order
+                .expires_at
+                .filter(|_| order.time_in_force == Some(TimeInForce::Gtd)),
             position_fill: if order.reduce_only { "REDUCE_ONLY" } else { "DEFAULT" }.to_owned(),
             trigger: "DEFAULT".to_owned(),
             trade: None,
@@ -177,7 +179,11 @@ impl Terms {
             kind: kind.to_owned(),
             price: price.or(exit.price).filter(|_| kind != "TRAILING_STOP_LOSS"),
             distance: exit.distance,
-            tif: if exit.tif.is_empty() { "GTC".to_owned() } else { exit.tif },
+            tif: if exit.tif.is_empty() {
+                "GTC".to_owned()
+            } else {
+                exit.tif
+            },
             gtd: exit.gtd,
             client: exit.client,
             trade: Some(trade),
@@ -233,7 +239,10 @@ impl Terms {
         ] {
             out = out.maybe_raw(key, exit.as_ref().map(|exit| exit.json(places)));
         }
-        out = out.maybe_raw("tradeClientExtensions", self.trade_client.as_ref().map(Extensions::json));
+        out = out.maybe_raw(
+            "tradeClientExtensions",
+            self.trade_client.as_ref().map(Extensions::json),
+        );
         out.maybe("replacesOrderID", self.replaces.map(|id| id.to_string()))
     }
 }

@@ -4,8 +4,8 @@
 use broker_core::model::{Event, FlowKind, Level, LotRole, PositionEffect, PositionLeg, StopExit, Trail};
 use broker_core::pnl::TradeBook;
 use broker_core::{
-    Broker, Delivery, ErrorKind, Fill, Gate, Money, Order, OrderRequest, OrderStatus, Record, Result, Side, TimeInForce,
-    Trading,
+    Broker, Delivery, ErrorKind, Fill, Gate, Money, Order, OrderRequest, OrderStatus, Record, Result, Side,
+    TimeInForce, Trading,
 };
 
 use super::stage::{ACCOUNT, Stage, account, at, dec, intent, money, price, qty};
@@ -13,7 +13,10 @@ use super::stage::{ACCOUNT, Stage, account, at, dec, intent, money, price, qty};
 fn records_in(currency: &str, hedging: bool, rows: &[&str]) -> Vec<Record> {
     let page = format!(r#"{{"transactions":[{}],"lastTransactionID":"1"}}"#, rows.join(","));
     let stage = Stage::of(ACCOUNT, currency, hedging, Vec::new());
-    stage.runtime.block_on(stage.broker.read_transactions(&account(), &page)).unwrap()
+    stage
+        .runtime
+        .block_on(stage.broker.read_transactions(&account(), &page))
+        .unwrap()
 }
 
 fn fill_in(currency: &str, hedging: bool, row: &str) -> Fill {
@@ -42,7 +45,11 @@ fn one_fill_with_its_lots() {
     assert_eq!(fill.effect, None, "it closes and opens");
     assert_eq!(fill.pnl, Some(money("-3.2000", "EUR")));
     assert_eq!(fill.fees, [money("0.5000", "EUR"), money("0.2500", "EUR")]);
-    let lots: Vec<_> = fill.lots.iter().map(|lot| (lot.lot.get(), lot.role, lot.qty, lot.price)).collect();
+    let lots: Vec<_> = fill
+        .lots
+        .iter()
+        .map(|lot| (lot.lot.get(), lot.role, lot.qty, lot.price))
+        .collect();
     assert_eq!(
         lots,
         [
@@ -54,11 +61,21 @@ fn one_fill_with_its_lots() {
     assert_eq!(fill.lots[0].pnl, Some(money("-2.2000", "EUR")));
     assert_eq!(fill.lots[1].financing, Some(money("-0.0050", "EUR")));
     let conversion = fill.conversion.unwrap();
-    assert_eq!((conversion.gain, conversion.loss, conversion.to.code()), (dec("0.91"), dec("0.93"), "EUR"));
+    assert_eq!(
+        (conversion.gain, conversion.loss, conversion.to.code()),
+        (dec("0.91"), dec("0.93"), "EUR")
+    );
     // 1000 - 3.2 - 0.015 - 0.5 - 0.25: the balance behind it, to the last digit.
-    let financing: Money = fill.lots.iter().filter_map(|lot| lot.financing).fold(money("0", "EUR"), |sum, part| sum.checked_add(part).unwrap());
+    let financing: Money = fill
+        .lots
+        .iter()
+        .filter_map(|lot| lot.financing)
+        .fold(money("0", "EUR"), |sum, part| sum.checked_add(part).unwrap());
     let fees: rust_decimal::Decimal = fill.fees.iter().map(|fee| fee.amount).sum();
-    assert_eq!(dec("1000.0000") + fill.pnl.unwrap().amount + financing.amount - fees, dec("996.0350"));
+    assert_eq!(
+        dec("1000.0000") + fill.pnl.unwrap().amount + financing.amount - fees,
+        dec("996.0350")
+    );
 }
 
 #[test]
@@ -66,11 +83,17 @@ fn a_fill_of_a_hedging_account_is_of_a_leg() {
     let opens = r#"{"id":"5","time":"2026-01-07T10:00:00Z","type":"ORDER_FILL","orderID":"4","instrument":"EUR_USD",
         "units":"-100","price":"1.1","pl":"0","tradeOpened":{"tradeID":"5","units":"-100","price":"1.1"}}"#;
     let fill = fill_in("USD", true, opens);
-    assert_eq!((fill.leg, fill.effect), (PositionLeg::Short, Some(PositionEffect::Open)));
+    assert_eq!(
+        (fill.leg, fill.effect),
+        (PositionLeg::Short, Some(PositionEffect::Open))
+    );
     let closes = r#"{"id":"7","time":"2026-01-07T10:00:00Z","type":"ORDER_FILL","orderID":"6","instrument":"EUR_USD",
         "units":"100","price":"1.1","pl":"0","tradesClosed":[{"tradeID":"5","units":"100","price":"1.1"}]}"#;
     let fill = fill_in("USD", true, closes);
-    assert_eq!((fill.leg, fill.side, fill.effect), (PositionLeg::Short, Side::Buy, Some(PositionEffect::Close)));
+    assert_eq!(
+        (fill.leg, fill.side, fill.effect),
+        (PositionLeg::Short, Side::Buy, Some(PositionEffect::Close))
+    );
 }
 
 /// The worked example of the page: -100 EUR/USD closed at 1.11626, entered at 1.11640, in dollars.
@@ -106,8 +129,18 @@ fn pips() {
             "units":"{units}","price":"{at}","pl":"0.0000",{lot}}}"#
         )
     };
-    let opened = row("5", "10000", "1.0850", r#""tradeOpened":{"tradeID":"5","units":"10000","price":"1.0850"}"#);
-    let closed = row("7", "-10000", "1.0861", r#""tradesClosed":[{"tradeID":"5","units":"-10000","price":"1.0861"}]"#);
+    let opened = row(
+        "5",
+        "10000",
+        "1.0850",
+        r#""tradeOpened":{"tradeID":"5","units":"10000","price":"1.0850"}"#,
+    );
+    let closed = row(
+        "7",
+        "-10000",
+        "1.0861",
+        r#""tradesClosed":[{"tradeID":"5","units":"-10000","price":"1.0861"}]"#,
+    );
     let rows = records_in("USD", false, &[&opened, &closed]);
     let mut book = TradeBook::broker_lots();
     book.add_instrument(&super::stage::eur_usd()).unwrap();
@@ -129,8 +162,14 @@ fn money_that_moves_without_a_fill() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(transfer("CLIENT_FUNDING", "100.0000"), (FlowKind::Deposit, dec("100.0000")));
-    assert_eq!(transfer("CLIENT_FUNDING", "-40.0000"), (FlowKind::Withdrawal, dec("-40.0000")));
+    assert_eq!(
+        transfer("CLIENT_FUNDING", "100.0000"),
+        (FlowKind::Deposit, dec("100.0000"))
+    );
+    assert_eq!(
+        transfer("CLIENT_FUNDING", "-40.0000"),
+        (FlowKind::Withdrawal, dec("-40.0000"))
+    );
     assert_eq!(transfer("ACCOUNT_TRANSFER", "-1.0"), (FlowKind::Transfer, dec("-1.0")));
     assert_eq!(transfer("ADJUSTMENT", "0.01"), (FlowKind::Adjustment, dec("0.01")));
     assert_eq!(transfer("A_NEW_WORD", "1").0.as_str(), "A_NEW_WORD");
@@ -142,7 +181,12 @@ fn money_that_moves_without_a_fill() {
     let told: Vec<_> = flows
         .iter()
         .map(|record| match record {
-            Record::Flow(flow) => (flow.id.get(), flow.kind.clone(), flow.amount, flow.lot.as_ref().unwrap().get()),
+            Record::Flow(flow) => (
+                flow.id.get(),
+                flow.kind.clone(),
+                flow.amount,
+                flow.lot.as_ref().unwrap().get(),
+            ),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -169,12 +213,18 @@ fn financing_is_never_counted_twice() {
             other => panic!("{other:?}"),
         });
         let amounts: Vec<_> = amounts.collect();
-        assert_eq!(amounts.iter().map(|(_, amount)| amount).sum::<rust_decimal::Decimal>(), dec("-0.0300"));
+        assert_eq!(
+            amounts.iter().map(|(_, amount)| amount).sum::<rust_decimal::Decimal>(),
+            dec("-0.0300")
+        );
         amounts.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
     };
     let eur = r#"{"instrument":"EUR_USD","financing":"-0.0100","openTradeFinancings":[{"tradeID":"3","financing":"-0.0100"}]}"#;
     let yen = r#"{"instrument":"USD_JPY","financing":"-0.0200","openTradeFinancings":[{"tradeID":"4","financing":"-0.0150"},{"tradeID":"5","financing":"-0.0050"}]}"#;
-    assert_eq!(sums(&format!("{eur},{yen}")), ["12:EUR_USD:3", "12:USD_JPY:4", "12:USD_JPY:5"]);
+    assert_eq!(
+        sums(&format!("{eur},{yen}")),
+        ["12:EUR_USD:3", "12:USD_JPY:4", "12:USD_JPY:5"]
+    );
     // Trades that do not add up to their instrument, and instruments that do not add up to the row.
     let short = r#"{"instrument":"USD_JPY","financing":"-0.0200","openTradeFinancings":[{"tradeID":"4","financing":"-0.0150"}]}"#;
     assert_eq!(sums(&format!("{eur},{short}")), ["12:EUR_USD:3", "12:USD_JPY"]);
@@ -205,7 +255,11 @@ fn only_all_ids_are_a_proof() {
         let pages = format!(r#"{{"count":{count},"pages":["https://x/?from=1&to=3"],"lastTransactionID":"3"}}"#);
         let stage = Stage::usual(vec![("/idrange", 200, rows), ("/transactions?", 200, pages)]);
         let query = broker_core::HistoryQuery::new(&account(), broker_core::model::Window::All);
-        stage.runtime.block_on(stage.broker.history(&query, None)).unwrap().proof
+        stage
+            .runtime
+            .block_on(stage.broker.history(&query, None))
+            .unwrap()
+            .proof
     };
     use broker_core::Proof as P;
     assert_eq!(proof(&[1, 2, 3], 3), P::Short);
@@ -218,7 +272,9 @@ fn only_all_ids_are_a_proof() {
 fn placed(answer: &str, status: u16) -> Result<Order> {
     let stage = Stage::usual(vec![("POST", status, answer.to_owned())]);
     let request = OrderRequest::market("EUR/USD".into(), Side::Buy, qty("10"));
-    stage.runtime.block_on(stage.broker.place(&intent("ours", request), &Gate::new()))
+    stage
+        .runtime
+        .block_on(stage.broker.place(&intent("ours", request), &Gate::new()))
 }
 
 fn answer(kind: &str, terms: &str, rest: &str) -> String {
@@ -245,12 +301,22 @@ fn a_201_that_cancels_at_once_is_a_refusal() {
         ("TAKE_PROFIT_ON_FILL_LOSS", ErrorKind::OrderRejected),
     ] {
         let error = placed(&answer("MARKET", r#""timeInForce":"FOK""#, &canceled(reason)), 201).unwrap_err();
-        assert_eq!((error.kind(), error.delivery(), error.code()), (kind, Delivery::Answered, Some(reason)));
+        assert_eq!(
+            (error.kind(), error.delivery(), error.code()),
+            (kind, Delivery::Answered, Some(reason))
+        );
     }
     // But a limit order that was not to rest, and that the market did not meet, was simply not filled.
-    let bounded = answer("MARKET", r#""timeInForce":"IOC","priceBound":"1.0""#, &canceled("BOUNDS_VIOLATION"));
+    let bounded = answer(
+        "MARKET",
+        r#""timeInForce":"IOC","priceBound":"1.0""#,
+        &canceled("BOUNDS_VIOLATION"),
+    );
     let order = placed(&bounded, 201).unwrap();
-    assert_eq!((order.status, order.kind.as_str(), order.limit_price), (OrderStatus::Canceled, "limit", Some(price("1.0"))));
+    assert_eq!(
+        (order.status, order.kind.as_str(), order.limit_price),
+        (OrderStatus::Canceled, "limit", Some(price("1.0")))
+    );
 }
 
 #[test]
@@ -260,7 +326,10 @@ fn a_market_order_that_fills_in_part_is_done() {
         "tradeOpened":{"tradeID":"21","units":"6","price":"1.1"}},"#;
     let order = placed(&answer("MARKET", r#""timeInForce":"IOC""#, fill), 201).unwrap();
     assert_eq!((&order.status, order.filled_qty), (&OrderStatus::Canceled, qty("6")));
-    assert_eq!((order.average_price, order.remaining_qty()), (Some(price("1.1")), Some(dec("4"))));
+    assert_eq!(
+        (order.average_price, order.remaining_qty()),
+        (Some(price("1.1")), Some(dec("4")))
+    );
 }
 
 #[test]
@@ -275,14 +344,21 @@ fn an_answer_that_is_not_the_venues_is_a_doubt() {
         let error = placed(body, status).unwrap_err();
         assert_eq!(error.delivery(), Delivery::Unknown, "{status} {body}");
     }
-    let said = placed(r#"{"errorMessage":"Insufficient authorization to perform request."}"#, 401).unwrap_err();
+    let said = placed(
+        r#"{"errorMessage":"Insufficient authorization to perform request."}"#,
+        401,
+    )
+    .unwrap_err();
     assert_eq!((said.kind(), said.delivery()), (ErrorKind::Auth, Delivery::Answered));
 }
 
 /// What was sent for a request; an error when nothing was.
 fn sent(request: OrderRequest, hedging: bool) -> Result<String> {
     let stage = Stage::of(ACCOUNT, "EUR", hedging, vec![("POST", 201, "{}".to_owned())]);
-    let error = stage.runtime.block_on(stage.broker.place(&intent("ours", request), &Gate::new())).unwrap_err();
+    let error = stage
+        .runtime
+        .block_on(stage.broker.place(&intent("ours", request), &Gate::new()))
+        .unwrap_err();
     match error.delivery() {
         Delivery::NotSent => Err(error),
         _ => {
@@ -299,15 +375,30 @@ fn requests_and_their_bodies() {
     let limit = |side| OrderRequest::limit("EUR/USD".into(), side, qty("100"), price("1.1"));
     let tail = r#","positionFill":"DEFAULT","clientExtensions":{"id":"ours""#;
     let table = [
-        (OrderRequest::market("EUR/USD".into(), sell, qty("100")), r#""type":"MARKET","instrument":"EUR_USD","units":"-100","timeInForce":"FOK""#),
-        (limit(buy), r#""type":"LIMIT","instrument":"EUR_USD","units":"100","price":"1.10000","timeInForce":"GTC""#),
-        (limit(buy).with_time_in_force(TimeInForce::Day), r#""type":"LIMIT","instrument":"EUR_USD","units":"100","price":"1.10000","timeInForce":"GFD""#),
-        (limit(buy).with_time_in_force(TimeInForce::Ioc), r#""type":"MARKET","instrument":"EUR_USD","units":"100","priceBound":"1.10000","timeInForce":"IOC""#),
+        (
+            OrderRequest::market("EUR/USD".into(), sell, qty("100")),
+            r#""type":"MARKET","instrument":"EUR_USD","units":"-100","timeInForce":"FOK""#,
+        ),
+        (
+            limit(buy),
+            r#""type":"LIMIT","instrument":"EUR_USD","units":"100","price":"1.10000","timeInForce":"GTC""#,
+        ),
+        (
+            limit(buy).with_time_in_force(TimeInForce::Day),
+            r#""type":"LIMIT","instrument":"EUR_USD","units":"100","price":"1.10000","timeInForce":"GFD""#,
+        ),
+        (
+            limit(buy).with_time_in_force(TimeInForce::Ioc),
+            r#""type":"MARKET","instrument":"EUR_USD","units":"100","priceBound":"1.10000","timeInForce":"IOC""#,
+        ),
         (
             limit(buy).with_expiry(at("2026-02-01T00:00:00Z")),
             r#""type":"LIMIT","instrument":"EUR_USD","units":"100","price":"1.10000","timeInForce":"GTD","gtdTime":"2026-02-01T00:00:00.000000000Z""#,
         ),
-        (OrderRequest::stop("EUR/USD".into(), sell, qty("1"), price("1.05")), r#""type":"STOP","instrument":"EUR_USD","units":"-1","price":"1.05000","timeInForce":"GTC""#),
+        (
+            OrderRequest::stop("EUR/USD".into(), sell, qty("1"), price("1.05")),
+            r#""type":"STOP","instrument":"EUR_USD","units":"-1","price":"1.05000","timeInForce":"GTC""#,
+        ),
         (
             OrderRequest::market_if_touched("EUR/USD".into(), buy, qty("1"), price("1.05")),
             r#""type":"MARKET_IF_TOUCHED","instrument":"EUR_USD","units":"1","price":"1.05000","timeInForce":"GTC""#,
@@ -316,16 +407,26 @@ fn requests_and_their_bodies() {
     for (request, body) in table {
         assert_eq!(sent(request, false).unwrap(), format!("{{{body}{tail}"));
     }
-    let bracket = limit(buy).with_target(Level::Price(price("1.2"))).with_stop(StopExit::Stop {
-        stop: Level::Distance(qty("0.01")),
-        limit: None,
-    });
+    let bracket = limit(buy)
+        .with_target(Level::Price(price("1.2")))
+        .with_stop(StopExit::Stop {
+            stop: Level::Distance(qty("0.01")),
+            limit: None,
+        });
     assert!(sent(bracket, false).unwrap().ends_with(
         r#""takeProfitOnFill":{"price":"1.20000","timeInForce":"GTC"},"stopLossOnFill":{"distance":"0.01000","timeInForce":"GTC""#
     ));
     let trailing = limit(buy).with_stop(StopExit::Trailing(Trail::Amount(dec("0.02"))));
-    assert!(sent(trailing, false).unwrap().contains(r#""trailingStopLossOnFill":{"distance":"0.02000","timeInForce":"GTC""#));
-    assert!(sent(limit(sell).with_reduce_only(), false).unwrap().contains(r#""positionFill":"REDUCE_ONLY""#));
+    assert!(
+        sent(trailing, false)
+            .unwrap()
+            .contains(r#""trailingStopLossOnFill":{"distance":"0.02000","timeInForce":"GTC""#)
+    );
+    assert!(
+        sent(limit(sell).with_reduce_only(), false)
+            .unwrap()
+            .contains(r#""positionFill":"REDUCE_ONLY""#)
+    );
     for (leg, side, word) in [
         (PositionLeg::Long, buy, "OPEN_ONLY"),
         (PositionLeg::Long, sell, "REDUCE_ONLY"),
@@ -342,48 +443,89 @@ fn what_cannot_be_done_exactly_is_refused_with_nothing_sent() {
     let (buy, unsupported, invalid) = (Side::Buy, ErrorKind::Unsupported, ErrorKind::InvalidRequest);
     let (symbol, size) = ("EUR/USD".parse().unwrap(), qty("100"));
     let limit = || OrderRequest::limit("EUR/USD".into(), buy, qty("100"), price("1.1"));
-    let stop = |limit| StopExit::Stop { stop: Level::Price(price("1.0")), limit };
+    let stop = |limit| StopExit::Stop {
+        stop: Level::Price(price("1.0")),
+        limit,
+    };
     let table = [
-        (OrderRequest::stop_limit("EUR/USD".into(), buy, size, price("1.2"), price("1.2")), unsupported),
-        (OrderRequest::limit_if_touched("EUR/USD".into(), buy, size, price("1.0"), price("1.0")), unsupported),
-        (OrderRequest::trailing_stop("EUR/USD".into(), buy, size, Trail::Amount(dec("0.01"))), unsupported),
-        (OrderRequest::oco(symbol, Side::Sell, size, price("1.2"), stop(None)), unsupported),
-        (OrderRequest::market("EUR/USD".into(), buy, size).with_time_in_force(TimeInForce::Gtc), unsupported),
-        (OrderRequest::stop("EUR/USD".into(), buy, size, price("1.2")).with_time_in_force(TimeInForce::Fok), unsupported),
+        (
+            OrderRequest::stop_limit("EUR/USD".into(), buy, size, price("1.2"), price("1.2")),
+            unsupported,
+        ),
+        (
+            OrderRequest::limit_if_touched("EUR/USD".into(), buy, size, price("1.0"), price("1.0")),
+            unsupported,
+        ),
+        (
+            OrderRequest::trailing_stop("EUR/USD".into(), buy, size, Trail::Amount(dec("0.01"))),
+            unsupported,
+        ),
+        (
+            OrderRequest::oco(symbol, Side::Sell, size, price("1.2"), stop(None)),
+            unsupported,
+        ),
+        (
+            OrderRequest::market("EUR/USD".into(), buy, size).with_time_in_force(TimeInForce::Gtc),
+            unsupported,
+        ),
+        (
+            OrderRequest::stop("EUR/USD".into(), buy, size, price("1.2")).with_time_in_force(TimeInForce::Fok),
+            unsupported,
+        ),
         (limit().with_time_in_force(TimeInForce::AtOpen), unsupported),
         (limit().with_notional(size, None), unsupported),
         (limit().with_extended_hours(), unsupported),
         (limit().with_target(Level::Distance(qty("0.1"))), unsupported),
         (limit().with_stop(stop(Some(Level::Price(price("0.9"))))), unsupported),
-        (limit().with_stop(StopExit::Trailing(Trail::Percent(dec("1")))), unsupported),
-        (OrderRequest::limit("EUR/USD".into(), buy, size, price("1.123456")), invalid),
+        (
+            limit().with_stop(StopExit::Trailing(Trail::Percent(dec("1")))),
+            unsupported,
+        ),
+        (
+            OrderRequest::limit("EUR/USD".into(), buy, size, price("1.123456")),
+            invalid,
+        ),
         (limit().with_leg(PositionLeg::Long), invalid),
         (limit().with_time_in_force(TimeInForce::Gtd), invalid),
     ];
     for (request, kind) in table {
         let words = format!("{request:?}");
         let error = sent(request, false).unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (kind, Delivery::NotSent), "{words}: {error}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (kind, Delivery::NotSent),
+            "{words}: {error}"
+        );
     }
 }
 
 /// A fill in the stream, with the exits that it made, and the trade's end.
 #[test]
 fn a_bracket_in_the_stream() {
-    let head = |id: u64, kind: &str| format!(r#"{{"id":"{id}","time":"2026-01-07T12:00:0{}Z","type":"{kind}""#, id % 10);
+    let head = |id: u64, kind: &str| {
+        format!(
+            r#"{{"id":"{id}","time":"2026-01-07T12:00:0{}Z","type":"{kind}""#,
+            id % 10
+        )
+    };
     let lines = [
         head(20, "LIMIT_ORDER")
             + r#","instrument":"EUR_USD","units":"100","price":"1.1","timeInForce":"GTC","takeProfitOnFill":{"price":"1.2","timeInForce":"GTC"},"stopLossOnFill":{"price":"1.0","timeInForce":"GTC"}}"#,
         head(21, "ORDER_FILL")
             + r#","orderID":"20","instrument":"EUR_USD","units":"100","price":"1.1","pl":"0","tradeOpened":{"tradeID":"21","units":"100","price":"1.1"}}"#,
-        head(22, "TAKE_PROFIT_ORDER") + r#","tradeID":"21","price":"1.2","timeInForce":"GTC","reason":"ON_FILL","orderFillTransactionID":"21"}"#,
-        head(23, "STOP_LOSS_ORDER") + r#","tradeID":"21","price":"1.0","timeInForce":"GTC","reason":"ON_FILL","orderFillTransactionID":"21"}"#,
+        head(22, "TAKE_PROFIT_ORDER")
+            + r#","tradeID":"21","price":"1.2","timeInForce":"GTC","reason":"ON_FILL","orderFillTransactionID":"21"}"#,
+        head(23, "STOP_LOSS_ORDER")
+            + r#","tradeID":"21","price":"1.0","timeInForce":"GTC","reason":"ON_FILL","orderFillTransactionID":"21"}"#,
         head(24, "ORDER_FILL")
             + r#","orderID":"22","instrument":"EUR_USD","units":"-100","price":"1.2","pl":"10","tradesClosed":[{"tradeID":"21","units":"-100","price":"1.2","realizedPL":"10"}]}"#,
         head(25, "ORDER_CANCEL") + r#","orderID":"23","reason":"LINKED_TRADE_CLOSED"}"#,
     ];
     let stage = Stage::usual(Vec::new());
-    let events = stage.runtime.block_on(stage.broker.read_stream(&account(), &lines.join("\n"))).unwrap();
+    let events = stage
+        .runtime
+        .block_on(stage.broker.read_stream(&account(), &lines.join("\n")))
+        .unwrap();
     let told: Vec<String> = events
         .iter()
         .map(|event| match event {

@@ -73,7 +73,10 @@ impl Stage {
             log.lock().unwrap().push(format!("{line} {body}").trim_end().to_owned());
             let found = lines.iter().find(|(part, _, _)| line.contains(part));
             let (_, status, body) = found.unwrap_or_else(|| panic!("nobody answers {line}"));
-            Ok(http::Response::builder().status(*status).body(body.clone().into()).unwrap())
+            Ok(http::Response::builder()
+                .status(*status)
+                .body(body.clone().into())
+                .unwrap())
         });
         let runtime = VirtualRuntime::starting_at(at("2026-01-07T12:00:00Z"));
         let clock = Arc::new(runtime.clock());
@@ -99,7 +102,10 @@ pub(crate) fn recorded(name: &str) -> Option<String> {
     );
     let folder = folder.join("oanda");
     if !folder.is_dir() {
-        println!("SKIPPED {name}: no recorded answers at {} (set BROKER_CORPUS)", folder.display());
+        println!(
+            "SKIPPED {name}: no recorded answers at {} (set BROKER_CORPUS)",
+            folder.display()
+        );
         return None;
     }
     // The folder is there, so a missing file is a mistake.
@@ -113,7 +119,9 @@ pub(crate) fn eur_usd() -> Instrument {
         "marginRate":"0.05"}],"lastTransactionID":"1"}"#;
     let stage = Stage::usual(vec![("/instruments", 200, body.to_owned())]);
     let query = broker_core::InstrumentQuery::All;
-    let found = stage.runtime.block_on(async { broker_core::Broker::instruments(&stage.broker, &query).await });
+    let found = stage
+        .runtime
+        .block_on(async { broker_core::Broker::instruments(&stage.broker, &query).await });
     found.unwrap().remove(0)
 }
 

@@ -34,7 +34,10 @@ fn nothing_is_lost_and_nothing_doubled() {
         stage.harm(&words(), seed);
         let report = stage.run(&*stage.broker, seed);
         let (asked, harmed) = stage.asked();
-        println!("seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}", stage.elapsed());
+        println!(
+            "seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}",
+            stage.elapsed()
+        );
         assert!(report.is_clean(), "seed {seed}: {report}");
         assert_eq!(report.fills, FILLS as u64);
         assert!(report.kills > 0 && harmed * 10 >= asked * 2, "{harmed} of {asked}");

@@ -18,9 +18,12 @@ use broker_testkit::stage::VenueWords;
 use chrono::{DateTime, Utc};
 
 fn house() -> House<OandaVenue> {
-    House::new(OandaVenue::engine, OandaVenue::engine_mut, OandaVenue::account, |venue| {
-        venue.account().clone()
-    })
+    House::new(
+        OandaVenue::engine,
+        OandaVenue::engine_mut,
+        OandaVenue::account,
+        |venue| venue.account().clone(),
+    )
     .with_orders(OandaVenue::numbered)
     .with_fills(|venue, fills| venue.numbered_fills(venue.account(), fills))
     .with_positions(|_, mut positions| {
@@ -45,7 +48,8 @@ fn words() -> VenueWords {
         banned: (429, limited.to_owned()),
         duplicate: (
             400,
-            r#"{"errorCode":"CLIENT_ORDER_ID_ALREADY_EXISTS","errorMessage":"The client order ID is taken"}"#.to_owned(),
+            r#"{"errorCode":"CLIENT_ORDER_ID_ALREADY_EXISTS","errorMessage":"The client order ID is taken"}"#
+                .to_owned(),
         ),
     }
 }

@@ -71,7 +71,11 @@ fn small(stage: OrdersStage<OandaVenue>) -> OrdersReport {
 fn planted_bugs_are_caught() {
     let report = small(stage(3).flawed(PlantedBug::BlindResend));
     assert!(report.damages.of(Damage::DoubleOrder) > 20, "{report}");
-    for bug in [PlantedBug::FinAsNotSent, PlantedBug::EarlyProof, PlantedBug::ErrorAsRefusal] {
+    for bug in [
+        PlantedBug::FinAsNotSent,
+        PlantedBug::EarlyProof,
+        PlantedBug::ErrorAsRefusal,
+    ] {
         let report = small(stage(3).flawed(bug));
         assert!(report.damages.of(Damage::FalseDead) > 0, "{bug:?}: {report}");
     }

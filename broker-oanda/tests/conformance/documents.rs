@@ -53,14 +53,17 @@ impl Documents {
         let found = found.chain(of_answer.iter().map(|problem| (problem, "answer")));
         for (problem, which) in found {
             let problem = problem.to_string();
-            let known = BEYOND.iter().position(|(place, what, _)| problem.contains(place) && problem.contains(what));
+            let known = BEYOND
+                .iter()
+                .position(|(place, what, _)| problem.contains(place) && problem.contains(what));
             match known {
                 Some(place) => self.used[place] = true,
                 None => {
                     // Numbers of rows are left out: one line a kind.
                     let problem: String = problem.chars().filter(|c| !c.is_ascii_digit()).collect();
                     let path: String = path.chars().filter(|c| !c.is_ascii_digit()).collect();
-                    self.problems.insert(format!("{which} {method} {path} {}: {problem}", answer.status));
+                    self.problems
+                        .insert(format!("{which} {method} {path} {}: {problem}", answer.status));
                 }
             }
         }
@@ -70,7 +73,12 @@ impl Documents {
     /// Nothing was found that is not listed.
     pub(crate) fn assert_clean(&self) {
         let problems: Vec<_> = self.problems.iter().map(String::as_str).collect();
-        assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+        assert!(
+            problems.is_empty(),
+            "{} problems:\n{}",
+            problems.len(),
+            problems.join("\n")
+        );
         println!("{} exchanges are as the document says", self.exchanges);
     }
 

@@ -32,7 +32,10 @@ const ACCOUNT: &str = "101-004-7654321-001";
 /// An account that has lived, with an order of ours that rests far below the market.
 fn venue(spec: AccountSpec) -> (OandaVenue, Setup) {
     let account = spec.id.clone();
-    let plan = HistoryPlan::new(700, end()).with_seed(11).with_tie(130).with_account(spec);
+    let plan = HistoryPlan::new(700, end())
+        .with_seed(11)
+        .with_tie(130)
+        .with_account(spec);
     let mut venue = OandaVenue::builder()
         .history(&plan)
         .unwrap()
@@ -40,11 +43,21 @@ fn venue(spec: AccountSpec) -> (OandaVenue, Setup) {
         .walking_markets()
         .build()
         .unwrap();
-    let request = OrderRequest::limit("GBP/USD".into(), Side::Buy, "300".parse().unwrap(), "1.00000".parse().unwrap())
-        .with_client_id("resting-1".into());
+    let request = OrderRequest::limit(
+        "GBP/USD".into(),
+        Side::Buy,
+        "300".parse().unwrap(),
+        "1.00000".parse().unwrap(),
+    )
+    .with_client_id("resting-1".into());
     venue.engine_mut().place(&account, &request, None, end()).unwrap();
     venue.settle(end());
-    let orders = venue.engine().orders(&account).unwrap().map(|order| order.order().clone()).collect();
+    let orders = venue
+        .engine()
+        .orders(&account)
+        .unwrap()
+        .map(|order| order.order().clone())
+        .collect();
     let order = venue.numbered(orders).pop().unwrap();
     let mut reference = OrderRef::by_id(&account, order.id);
     reference.client_id = order.client_id;
@@ -53,7 +66,12 @@ fn venue(spec: AccountSpec) -> (OandaVenue, Setup) {
 }
 
 fn setup(account: &AccountId, order: OrderRef) -> Setup {
-    let candles = CandleQuery::new("EUR_USD".into(), Interval::Minutes(1), end() - Duration::days(10), end());
+    let candles = CandleQuery::new(
+        "EUR_USD".into(),
+        Interval::Minutes(1),
+        end() - Duration::days(10),
+        end(),
+    );
     let trade = TradeSetup::new(
         "AUD_USD".into(),
         "AUD/USD".into(),
@@ -147,9 +165,17 @@ async fn the_rest(broker: &OandaBroker, account: &AccountId) {
     assert_eq!(broker.set_exits(account, &trade.id, &exits).await.unwrap().len(), 1);
     let part = Closing::Part("400".parse().unwrap());
     broker.close_trade(account, &trade.id, part).await.unwrap();
-    let leg = broker.positions(account).await.unwrap().into_iter().find(|one| one.instrument.get() == "EUR_USD");
+    let leg = broker
+        .positions(account)
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|one| one.instrument.get() == "EUR_USD");
     let leg = leg.unwrap();
-    broker.close_position(account, &leg.instrument, leg.leg, Closing::All).await.unwrap();
+    broker
+        .close_position(account, &leg.instrument, leg.leg, Closing::All)
+        .await
+        .unwrap();
     let (_, last) = broker.records_since(account, 1).await.unwrap();
     assert!(last > 1);
 }

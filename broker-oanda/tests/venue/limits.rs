@@ -12,7 +12,10 @@ use futures_util::future::join_all;
 use super::Stage;
 
 fn stage() -> Stage {
-    Stage::new(OandaVenue::builder().build().unwrap(), "2026-01-07T12:00:00Z".parse().unwrap())
+    Stage::new(
+        OandaVenue::builder().build().unwrap(),
+        "2026-01-07T12:00:00Z".parse().unwrap(),
+    )
 }
 
 #[test]
@@ -36,7 +39,9 @@ fn streams_open_two_a_second_and_no_more_than_twenty() {
     let broker = Arc::new(stage.broker.clone());
     let subscription = Subscription::account(&stage.account);
     let began = stage.runtime.clock().elapsed();
-    let streams = stage.runtime.block_on(join_all((0..6).map(|_| broker.subscribe(&subscription))));
+    let streams = stage
+        .runtime
+        .block_on(join_all((0..6).map(|_| broker.subscribe(&subscription))));
     assert!(streams.iter().all(Result::is_ok));
     assert!(stage.runtime.clock().elapsed() - began >= Duration::from_secs(2));
     assert_eq!(stage.venue.lock().unwrap().refused(), 0);

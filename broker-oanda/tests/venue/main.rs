@@ -64,7 +64,10 @@ impl Stage {
         let now = self.runtime.clock().now();
         let mut venue = self.venue.lock().unwrap();
         let id = InstrumentId::from(instrument);
-        venue.engine_mut().set_quote(&id, Some(price(bid)), Some(price(ask)), (size, size), now).unwrap();
+        venue
+            .engine_mut()
+            .set_quote(&id, Some(price(bid)), Some(price(ask)), (size, size), now)
+            .unwrap();
         venue.settle(now);
     }
 }

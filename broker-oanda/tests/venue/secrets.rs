@@ -28,14 +28,28 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
     let log = TraceLog::new();
     let _traced = tracing::subscriber::set_default(log.subscriber());
     let spec = OandaVenueBuilder::spec(OandaVenue::ACCOUNT, Currency::USD);
-    let plan = HistoryPlan::new(300, now()).with_days(5).with_symbols(4).with_account(spec);
-    let venue = OandaVenue::builder().history(&plan).unwrap().token(TOKEN).limits(Vec::new()).build().unwrap();
+    let plan = HistoryPlan::new(300, now())
+        .with_days(5)
+        .with_symbols(4)
+        .with_account(spec);
+    let venue = OandaVenue::builder()
+        .history(&plan)
+        .unwrap()
+        .token(TOKEN)
+        .limits(Vec::new())
+        .build()
+        .unwrap();
     let account = venue.account().clone();
     let venue = share(venue);
     let acting = Arc::clone(&venue);
     let setup = CallSetup {
         account: account.clone(),
-        request: OrderRequest::limit("EUR/USD".into(), Side::Buy, "100".parse().unwrap(), "0.5".parse().unwrap()),
+        request: OrderRequest::limit(
+            "EUR/USD".into(),
+            Side::Buy,
+            "100".parse().unwrap(),
+            "0.5".parse().unwrap(),
+        ),
         change: OrderChange::new().with_limit_price("0.51".parse().unwrap()),
         instruments: vec!["EUR_USD".into(), "USD_JPY".into()],
         candles: Some(CandleQuery::new(
@@ -47,7 +61,9 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
     };
     let mut made = None;
     let connect = |context: Context| {
-        let config = OandaConfig::new(TOKEN).with_context(context).with_requests_per_second(100_000);
+        let config = OandaConfig::new(TOKEN)
+            .with_context(context)
+            .with_requests_per_second(100_000);
         made = Some(config.clone());
         OandaBroker::new(config).unwrap().handle()
     };
@@ -70,10 +86,20 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
     let traced = log.text();
     stage.looking.log("tracing", &traced);
     let looking = &stage.looking;
-    println!("{} answers, {} errors, {:?}", looking.answers, looking.errors, looking.by_call);
+    println!(
+        "{} answers, {} errors, {:?}",
+        looking.answers, looking.errors, looking.by_call
+    );
     looking.nothing_was_seen();
-    assert!(traced.contains("retrying") && traced.contains("op=\"place\""), "the log is of these calls");
+    assert!(
+        traced.contains("retrying") && traced.contains("op=\"place\""),
+        "the log is of these calls"
+    );
     for name in WRITES {
-        assert!(looking.by_call[name].0 > 0, "{name} never answered: {:?}", looking.by_call);
+        assert!(
+            looking.by_call[name].0 > 0,
+            "{name} never answered: {:?}",
+            looking.by_call
+        );
     }
 }
