@@ -41,6 +41,8 @@ impl OandaBroker {
             let kind: crate::wire::LineJson<'_> = crate::wire::decode(line)?;
             let feed: &mut dyn Feed = match kind.kind.get() {
                 "PRICE" => &mut prices,
+                // The heartbeat of the prices names no transaction.
+                "HEARTBEAT" if kind.last.is_none() => &mut prices,
                 _ => &mut transactions,
             };
             feed.read(&Frame::Text(line.to_owned()), &mut signals)?;
