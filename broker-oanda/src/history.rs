@@ -59,7 +59,7 @@ pub(crate) async fn page(
         notes.push("the venue counts other rows than the ids of the span have".to_owned());
     }
     let proof = match (found.is_whole && walk.counted, &next) {
-        (false, _) => Proof::Nothing,
+        (false, _) => Proof::Torn,
         (true, Some(_)) => Proof::Contiguous,
         (true, None) => Proof::Short,
     };
