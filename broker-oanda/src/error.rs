@@ -107,6 +107,8 @@ fn refusal(status: u16, body: &str) -> Error {
         Some(message) => message.get(),
         None if body.starts_with('<') => "answered with a page instead of data",
         None if wire.is_oandas() => "",
+        // What was cut off may hold an account's id.
+        None if body.starts_with(['{', '[']) => "answered with data that cannot be read",
         None => body,
     };
     if !words.is_empty() {

@@ -195,6 +195,10 @@ impl Round {
 
     /// Our PnL in the currency that the broker states it in, where every exit was converted to it.
     pub(super) fn converted(&self, currency: Currency) -> Option<Money> {
+        if !self.unknown && self.exited.is_zero() {
+            // Nothing is realized yet, in whichever currency.
+            return Some(Money::new(Decimal::ZERO, currency));
+        }
         let converted = self.rare.as_ref()?.converted?;
         (!self.unknown && converted.sum.currency == currency && converted.qty == self.exited).then_some(converted.sum)
     }

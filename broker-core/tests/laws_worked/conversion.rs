@@ -56,6 +56,17 @@ fn a_dollar_accounts_yen_agree_to_the_last_digit() {
     assert_eq!(unrounded.broker_pnl[0].difference, Some(Decimal::ZERO));
 }
 
+/// A broker that states a profit of zero for a fill that only opens states it in the account's currency.
+#[test]
+fn what_is_not_realized_yet_is_nothing_in_any_currency() {
+    let yen = [pair("USD_JPY", "JPY", -2)];
+    let opened = [yen_fill(0, Side::Buy, "100", "151.207", Some("0.0000"), Some(4))];
+    let books = books(LotMethod::Fifo, &yen, &opened);
+    let row = books.broker_pnl[0];
+    assert_eq!((row.ours, row.difference), (Some(usd("0")), Some(Decimal::ZERO)));
+    assert_eq!(books.disagreements().count(), 0);
+}
+
 #[test]
 fn each_of_the_brokers_lots_is_converted_by_itself() {
     let lot = |id: &str, role, qty: &str, price: &str| LotUse {

@@ -153,7 +153,9 @@ async fn the_rest(broker: &OandaBroker, account: &AccountId) {
     let buy = OrderRequest::market("EUR/USD".into(), Side::Buy, "1000".parse().unwrap());
     let placed = broker.place_once(account, buy).await.unwrap();
     assert!(matches!(placed, Placement::Accepted(_)));
-    let trade = broker.open_trades(account).await.unwrap().remove(0);
+    let trades = broker.open_trades(account).await.unwrap();
+    let is_long = |trade: &&broker_oanda::OpenTrade| trade.instrument.get() == "EUR_USD" && trade.side == Side::Buy;
+    let trade = trades.iter().find(is_long).unwrap().clone();
     let exits = TradeExits::new()
         .with_take_profit(ExitChange::Set("1.50000".parse().unwrap()))
         .with_stop_loss(ExitChange::Set(Level::Distance("0.05".parse().unwrap())))

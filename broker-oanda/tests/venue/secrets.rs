@@ -75,6 +75,7 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
         connect,
         (WORDS, Arc::new(MemoryJournal::default())),
     );
+    stage.paths_name_accounts = true;
     let clock = stage.runtime.clock();
     stage = stage.acting(move || {
         let mut venue = acting.lock().unwrap();

@@ -65,7 +65,7 @@ impl<T> Watching<T> {
 impl<T: Transport> Transport for Watching<T> {
     async fn send(&self, request: Request) -> Result<Answer> {
         self.watched
-            .show(format!("{request:?} {request:#?} {:?}", request.http));
+            .show(format!("{request:?} {request:#?} {:?}", request.http.headers()));
         let answer = self.inner.send(request).await;
         self.watched.show(format!("{answer:?}"));
         answer
