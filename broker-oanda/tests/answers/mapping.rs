@@ -263,10 +263,10 @@ fn only_all_ids_are_a_proof() {
     };
     use broker_core::Proof as P;
     assert_eq!(proof(&[1, 2, 3], 3), P::Short);
-    assert_eq!(proof(&[1, 3], 3), P::Nothing);
-    assert_eq!(proof(&[1, 2], 3), P::Nothing);
-    assert_eq!(proof(&[1, 2, 2, 3], 3), P::Nothing);
-    assert_eq!(proof(&[1, 2, 3], 4), P::Nothing, "the venue counts another row");
+    assert_eq!(proof(&[1, 3], 3), P::Torn);
+    assert_eq!(proof(&[1, 2], 3), P::Torn);
+    assert_eq!(proof(&[1, 2, 2, 3], 3), P::Torn);
+    assert_eq!(proof(&[1, 2, 3], 4), P::Torn, "the venue counts another row");
 }
 
 fn placed(answer: &str, status: u16) -> Result<Order> {

@@ -150,6 +150,11 @@ fn in_memory(spec: AccountSpec) -> (Report, Arc<Mutex<Option<Documents>>>) {
 
 /// What no case asks for: what OANDA alone has.
 async fn the_rest(broker: &OandaBroker, account: &AccountId) {
+    // Of a short position a purchase would only close a part.
+    broker
+        .close(account, &broker_core::Symbol::from("EUR/USD").into())
+        .await
+        .unwrap();
     let buy = OrderRequest::market("EUR/USD".into(), Side::Buy, "1000".parse().unwrap());
     let placed = broker.place_once(account, buy).await.unwrap();
     assert!(matches!(placed, Placement::Accepted(_)));

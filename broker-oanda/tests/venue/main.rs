@@ -1,10 +1,9 @@
-//! The client against the wire venue: 90 days through a sync, what OANDA alone has, and no secret anywhere.
+//! The client against the wire venue: 90 days through a sync, and what OANDA alone has.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod dealing;
 mod limits;
-mod secrets;
 mod sync;
 
 use std::sync::{Arc, Mutex};

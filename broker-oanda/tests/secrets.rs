@@ -1,6 +1,8 @@
 //! No token and no whole account number is shown: not by errors, not by `Debug`, not by what `tracing` is told, not by
 //! the recorder, whatever goes wrong on the wire.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::sync::Arc;
 
 use broker_core::journal::MemoryJournal;
