@@ -1,5 +1,5 @@
 //! The stream campaign over the wire venue: four of five fills are dropped while pings are answered, and all else goes
-//! wrong that can. `BROKER_SEEDS=40` runs more seeds than the eight of every day.
+//! wrong that can. `BROKER_SEEDS=40` runs more seeds than the two of every day.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -220,7 +220,7 @@ impl Stage for TopstepxStage {
 
 fn seeds() -> u64 {
     let asked = std::env::var("BROKER_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(8)
+    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(2)
 }
 
 #[test]

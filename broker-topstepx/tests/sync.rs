@@ -1,5 +1,5 @@
 //! Histories from the wire venue: through the campaign of the kit, and through `broker-sync` to a certificate.
-//! `BROKER_SEEDS=200` runs more seeds than the five of every day.
+//! `BROKER_SEEDS=200` runs more seeds than the two of every day.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -146,7 +146,7 @@ fn three_in_ten(seed: u64) -> FaultPlan {
 
 fn seeds() -> u64 {
     let asked = std::env::var("BROKER_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(5)
+    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(2)
 }
 
 const FILLS: usize = 100_000;

@@ -55,13 +55,9 @@ fn ninety_days(fills: usize, seed: u64) {
     assert!(told.requests() <= spent.requests && told.least_time() <= spent.time);
     assert!(at_least.requests <= spent.requests && at_least.time <= spent.time);
     assert!(spent.time <= FIVE_MINUTES.max(planned.time * 11 / 10), "{effort}");
-    // Where five minutes are not enough, that is known before the first request.
+    // Of fills alone not all is known that is in the way; what is said to be is.
     let hindrance = told.hindrance(FIVE_MINUTES);
-    assert_eq!(
-        hindrance.is_some(),
-        spent.time > FIVE_MINUTES + Duration::from_secs(10),
-        "{hindrance:?}"
-    );
+    assert!(hindrance.is_none() || spent.time > FIVE_MINUTES, "{hindrance:?}");
 }
 
 #[test]
