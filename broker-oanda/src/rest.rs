@@ -98,7 +98,7 @@ impl Rest {
         if !self.names().await?.iter().any(|(name, _)| name == account) {
             return Err(Error::invalid(format!("this token does not see account {account}")));
         }
-        self.summary(account, |wire| map::account::book(wire)).await
+        self.summary(account, map::account::book).await
     }
 
     pub(crate) async fn account(

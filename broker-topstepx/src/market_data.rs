@@ -127,11 +127,8 @@ impl MarketData for TopstepxBroker {
         for contract in instruments {
             match self.board().get(contract) {
                 Some(quote) => _ = found.insert(contract.clone(), quote),
-                None if spec(contract.get()).is_some() || contract.get().starts_with("CON.") => {
-                    if !unknown.contains(&contract) {
-                        unknown.push(contract);
-                    }
-                }
+                None if unknown.contains(&contract) => {}
+                None if spec(contract.get()).is_some() || contract.get().starts_with("CON.") => unknown.push(contract),
                 // No contract has such an id.
                 None => {}
             }

@@ -41,6 +41,9 @@ pub(super) struct Hubs {
     ragged: bool,
 }
 
+/// Bid and ask.
+type Sides = (Option<Price>, Option<Price>);
+
 #[derive(Debug)]
 struct Socket {
     place: Place,
@@ -51,7 +54,7 @@ struct Socket {
     positions: BTreeSet<i64>,
     trades: BTreeSet<i64>,
     /// Contracts, with what was told last.
-    quotes: BTreeMap<String, Option<(Option<Price>, Option<Price>)>>,
+    quotes: BTreeMap<String, Option<Sides>>,
     said_at: DateTime<Utc>,
     heard_at: DateTime<Utc>,
 }
