@@ -206,7 +206,7 @@ fn others(desk: &Desk, facts: &OrderFacts) -> Vec<(&'static str, bool, OrderRequ
     ];
     // Where distances are not native they are converted if that is exact, which is no claim of the facts.
     if group(Group::Bracket, LevelKind::Distance) {
-        let bracket = limit().with_target(distance(9)).with_stop(stop(distance(4)));
+        let bracket = limit().with_target(distance(2)).with_stop(stop(distance(1)));
         rows.push(("bracket by distances", true, bracket));
     }
     rows

@@ -180,9 +180,9 @@ async fn table(ended: &Ended, store: &dyn Store) -> Result<Table, Box<dyn Error>
         let history = store.history(scope).await?;
         let books = TradeBook::fifo().fold(&history)?;
         let closed = books.trades.iter().filter(|trade| !trade.is_open()).count();
-        let zero = Money::new(rust_decimal::Decimal::ZERO, Currency::USD);
-        let realized = books.instruments.iter().filter_map(|(_, book)| book.realized);
-        let realized = realized.map(|money| money.amount).sum::<rust_decimal::Decimal>() + zero.amount;
+        // Everything at Alpaca is in dollars.
+        let realized = books.instruments.values().filter_map(|book| book.realized);
+        let realized: rust_decimal::Decimal = realized.map(|money| money.amount).sum();
         let verdict = match &report.verdict {
             Completeness::Complete => "complete".to_owned(),
             Completeness::Incomplete { .. } => "INCOMPLETE".to_owned(),

@@ -260,9 +260,9 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
                 TimeInForce::AtClose,
             ],
             kind_times: vec![
-                (OrderKind::TrailingStop, vec![TimeInForce::Day, TimeInForce::Gtc]),
-                (OrderKind::Stop, unauctioned()),
-                (OrderKind::StopLimit, unauctioned()),
+                (OrderKind::TrailingStop, waiting()),
+                (OrderKind::Stop, waiting()),
+                (OrderKind::StopLimit, waiting()),
             ],
             fractional_qty: true,
             notional: true,
@@ -316,9 +316,9 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
     }
 }
 
-/// What orders take that have no auction.
-fn unauctioned() -> Vec<TimeInForce> {
-    vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
+/// What orders take that wait for a price.
+fn waiting() -> Vec<TimeInForce> {
+    vec![TimeInForce::Day, TimeInForce::Gtc]
 }
 
 #[async_trait]

@@ -51,7 +51,16 @@ pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, 
             exits: ExitFacts::default(),
             trails: vec![TrailKind::Amount, TrailKind::Percent],
             times_in_force: vec![TimeInForce::Gtc, TimeInForce::Gtd, TimeInForce::Ioc],
-            kind_times: Vec::new(),
+            // What waits for a price cannot trade at once.
+            kind_times: [
+                OrderKind::Stop,
+                OrderKind::StopLimit,
+                OrderKind::MarketIfTouched,
+                OrderKind::LimitIfTouched,
+                OrderKind::TrailingStop,
+            ]
+            .map(|kind| (kind, vec![TimeInForce::Gtc, TimeInForce::Gtd]))
+            .to_vec(),
             fractional_qty: true,
             notional: true,
             extended_hours: false,

@@ -105,7 +105,7 @@ fn what_is_only_partly_converted_is_not_compared() {
     if let Record::Fill(last) = &mut records[3] {
         last.qty = q("150");
     }
-    let partly = books(LotMethod::Fifo, &[yen.clone()], &records);
+    let partly = books(LotMethod::Fifo, std::slice::from_ref(&yen), &records);
     assert_eq!(partly.broker_pnl[0].difference, None);
     // A sum in the instrument's own currency needs no rate.
     let mut own = two_lots("0", Some(4)).to_vec();

@@ -208,7 +208,7 @@ fn pending_orders() {
         (stop.legs[0].side, stop.links.parent.as_ref().unwrap().get()),
         (Side::Buy, "2304")
     );
-    assert_eq!(entry.links.children, [stop.id.clone()]);
+    assert_eq!(entry.links.children, std::slice::from_ref(&stop.id));
 }
 
 #[test]

@@ -54,7 +54,10 @@ async fn lived() -> Result<Local, Failed> {
         .limits(limit(), limit())
         .build()?;
     let connect = |url: url::Url, context| {
-        let config = config().with_urls(url.clone(), url).with_limits(6_000, 6_000);
+        let hubs = url
+            .join("hubs")
+            .map_err(|_| broker_core::Error::config("no address of hubs"))?;
+        let config = config().with_urls(url, hubs).with_limits(6_000, 6_000);
         Ok(TopstepxBroker::new(config.with_context(context))?.handle())
     };
     Local::serve(venue, now, connect, realized).await
