@@ -17,7 +17,7 @@ use broker_core::model::Completeness;
 use broker_core::net::NetTransport;
 use broker_core::pnl::TradeBook;
 use broker_core::seam::{Clock, SeededRng, SystemClock, TokioSpawn};
-use broker_core::{Broker, Context, Currency, Money};
+use broker_core::{Broker, Context, Currency};
 use broker_sim::wire::{LoopbackServer, Venue, WireAnswer, WireLimit, WireRequest, share};
 use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan};
 use broker_sync::{Progress, Scope, SqliteStore, Store, StoreExt, SyncGroup, SyncNews, SyncReport, Syncer};
