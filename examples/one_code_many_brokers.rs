@@ -100,7 +100,12 @@ async fn order(
         let quote = quotes.iter().find(|quote| quote.instrument == instrument.id)?;
         let tick = instrument.tick_at(quote.bid?)?;
         let far = quote.bid?.get() * Decimal::new(8, 1);
-        let qty = instrument.min_qty.or_else(|| Qty::new(instrument.lot?).ok())?;
+        let least = instrument.min_qty.or_else(|| Qty::new(instrument.lot?).ok())?;
+        // Some venues ask for a value, too: twice that, in whole lots.
+        let lot = instrument.lot.unwrap_or(least.get());
+        let value = instrument.min_notional.map_or(Decimal::ZERO, |money| money.amount);
+        let lots = (value * Decimal::TWO / far / lot).ceil();
+        let qty = Qty::new(least.get().max(lots * lot)).ok()?;
         (instrument.option.is_none()).then(|| (instrument, Price::new(far - far % tick), tick, qty))
     });
     let Some((instrument, price, tick, qty)) = found else {
