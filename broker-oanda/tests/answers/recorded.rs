@@ -615,7 +615,7 @@ fn pages_of_transactions_are_asked_at_our_own_host() {
             stage.last_asked(),
             format!("GET /v3/accounts/{ACCOUNT}/transactions/idrange?{ids}")
         );
-        // None of the ids came: that proves nothing.
+        // None of the ids came: that is a hole.
         assert_eq!(page.proof, broker_core::Proof::Torn);
     }
 }

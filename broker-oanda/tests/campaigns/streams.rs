@@ -1,5 +1,5 @@
-//! Four of five fills are dropped while heartbeats go on, and all else goes wrong that can; 1,000,000 events over the
-//! seeds.
+//! Four of five fills are dropped while heartbeats go on, and all else goes wrong that can; `BROKER_SEEDS` runs more seeds
+//! than the one of every day.
 
 use std::sync::Arc;
 
