@@ -445,7 +445,7 @@ impl Broker for AlpacaBroker {
         let mut page = walk.page(came)?;
         page.raw = raw;
         if let Some(wanted) = &query.instrument {
-            page.rows.retain(|record| instrument(record) == Some(wanted));
+            page.rows.retain(|record| record.instrument() == Some(wanted));
         }
         Ok(page)
     }
@@ -481,14 +481,5 @@ impl AlpacaBroker {
 impl AlpacaBroker {
     fn as_market_data(&self) -> Option<&dyn MarketData> {
         None
-    }
-}
-
-fn instrument(record: &Record) -> Option<&InstrumentId> {
-    match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Fee(fee) => fee.instrument.as_ref(),
-        Record::Flow(flow) => flow.instrument.as_ref(),
-        Record::Void(_) => None,
     }
 }
