@@ -421,6 +421,13 @@ fn taken(done: &DoneJson<'_>, canceled: Option<&RowJson<'_>>, intent: &Intent, b
     }
     let made: Option<Made> = rows.settle(book).remove(&created.number()?);
     let order = made.ok_or_else(missing)?.order;
+    let is_filled = !order.filled_qty.is_zero();
+    let is_ended = is_filled || order.status != OrderStatus::New;
+    if (done.order_fill_transaction.is_some() && !is_filled) || (canceled.is_some() && !is_ended) {
+        return Err(Error::decode(
+            "the answer's fill or cancel is of another order than it made",
+        ));
+    }
     if order.client_id.as_ref() != Some(&intent.id) {
         return Err(Error::decode(
             "the answer is about another order than the one that was sent",

@@ -196,7 +196,11 @@ mod tests {
     }
 
     fn numbers(trail: &Trail, id: &str, mark: u64) -> Vec<u64> {
-        trail.of(&id.into(), mark).into_iter().map(|(number, _)| number).collect()
+        trail
+            .of(&id.into(), mark)
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect()
     }
 
     #[test]

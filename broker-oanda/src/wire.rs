@@ -215,10 +215,11 @@ impl<'a> RowJson<'a> {
         value.ok_or_else(|| Error::decode(format!("{} has no {name}", self.id().unwrap_or("a row"))))
     }
 
-    /// Reads rows one by one. Of a transaction whose type nobody knows only id, time and type count: a field of it may
-    /// be anything.
+    /// Reads rows one by one: without a type none tells anything. Of a transaction whose type nobody knows only id, time
+    /// and type count: a field of it may be anything.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self> {
         match decode::<Self>(raw.get()) {
+            Ok(row) if row.kind().is_empty() => Err(Error::decode("a transaction without a type")),
             Ok(row) => Ok(row),
             Err(error) => {
                 let head: HeadJson<'_> = decode(raw.get())?;

@@ -87,7 +87,7 @@ pub(crate) fn told(row: &RowJson<'_>, book: &Book) -> Result<Option<Told>> {
 /// The order that a transaction made, or that an answer lists.
 pub(crate) fn made(row: &RowJson<'_>, book: &Book) -> Result<Made> {
     let id = OrderId::from(row.id()?);
-    let word = row.kind();
+    let word = row.needed(text(&row.kind), "type")?;
     let word = word.strip_suffix("_ORDER").unwrap_or(word);
     let trade = row.trade_id.as_ref().map(|trade| wire::id(trade.get())).transpose()?;
     let at = row.at()?;

@@ -122,7 +122,8 @@ pub(crate) fn own() -> Vec<(&'static str, &'static str, String)> {
         .replace("createTime", "time")
         .replace(r#""id":"71""#, r#""id":"91""#)
         .replace(r#","state":"PENDING""#, "");
-    let done = |key: &str, row: &str| format!(r#"{{"{key}":{row},"relatedTransactionIDs":["82"],"lastTransactionID":"92"}}"#);
+    let done =
+        |key: &str, row: &str| format!(r#"{{"{key}":{row},"relatedTransactionIDs":["82"],"lastTransactionID":"92"}}"#);
     vec![
         ("accounts", "summary", SUMMARY.to_owned()),
         ("balances", "summary", SUMMARY.to_owned()),

@@ -4,6 +4,7 @@ use broker_core::model::{Amount, OrderKind, OrderStatus, PositionEffect, TimeInF
 use broker_core::{Order, Price};
 use broker_testkit::bad_input::{List, Raw, View, Words};
 
+use super::records;
 use super::views::{TIME_IN_FORCE, is_id, signed, word};
 
 const KIND: Words = &[
@@ -23,7 +24,7 @@ const KIND: Words = &[
 
 /// An order that its own endpoint tells, without what became of it.
 pub(crate) fn order(order: &Order) -> View {
-    let row = terms(order);
+    let row = terms(order).word("type", word!(&order.kind, OrderKind::Other(text) => text), KIND);
     match &order.status {
         OrderStatus::New => row.fits("state", "at work", |raw| {
             raw.is_none_or(|raw| {
@@ -52,7 +53,10 @@ pub(crate) fn orders(all: &[Order]) -> View {
 
 /// An order as its transaction tells it.
 pub(crate) fn placed(order: &Order) -> View {
-    let created = terms(order).one_of("clientExtensions.id", ["ours-1"]);
+    let types = KIND.iter().filter(|(_, ours)| *ours == order.kind.as_str());
+    let created = terms(order)
+        .one_of("clientExtensions.id", ["ours-1"])
+        .one_of("type", types.map(|(theirs, _)| *theirs));
     let row = View::new()
         .inside("orderCreateTransaction", created)
         .fits("lastTransactionID", "an id", is_id);
@@ -61,9 +65,10 @@ pub(crate) fn placed(order: &Order) -> View {
         (OrderStatus::Filled | OrderStatus::Canceled, Some(price)) => row
             .one_of("orderFillTransaction.orderID", [order.id.get()])
             .magnitude("orderFillTransaction.units", order.filled_qty.get())
-            .scaled("orderFillTransaction.tradeOpened.price", price.get(), 0),
-        // What ends or fills another order than this one tells nothing of it.
-        (OrderStatus::New, _) => row,
+            .fits("orderFillTransaction", "the price of its lots, or its own", {
+                let (price, qty) = (price.get(), order.filled_qty.get());
+                move |raw| raw.is_some_and(|raw| records::is_price(raw, price, qty))
+            }),
         (status, _) => row.fits("", "no such end", {
             let status = status.to_string();
             move |_| panic!("nothing tells of {status}")
@@ -75,7 +80,6 @@ fn terms(order: &Order) -> View {
     let row = View::new()
         .one_of("id", [order.id.get()])
         .maybe_text("clientExtensions.id", order.client_id.as_ref().map(|id| id.get()))
-        .word("type", word!(&order.kind, OrderKind::Other(text) => text), KIND)
         .maybe_time("gtdTime", order.expires_at)
         .maybe_text("replacesOrderID", order.links.replaces.as_ref().map(|id| id.get()));
     let row = match (&order.kind, order.limit_price, order.stop_price) {
@@ -90,7 +94,11 @@ fn terms(order: &Order) -> View {
         _ => row,
     };
     let row = match &order.time_in_force {
-        Some(time) => row.word("timeInForce", word!(time, TimeInForce::Other(text) => text), TIME_IN_FORCE),
+        Some(time) => row.word(
+            "timeInForce",
+            word!(time, TimeInForce::Other(text) => text),
+            TIME_IN_FORCE,
+        ),
         None => row.nothing("timeInForce"),
     };
     let (Amount::Qty(qty), [leg]) = (order.amount, order.legs.as_slice()) else {
@@ -118,7 +126,9 @@ fn terms(order: &Order) -> View {
                 "guaranteedStopLossOnFill",
                 "trailingStopLossOnFill",
             ];
-            let asked = asked.into_iter().filter(|name| raw.is_some_and(|raw| raw.get(name).is_some()));
+            let asked = asked
+                .into_iter()
+                .filter(|name| raw.is_some_and(|raw| raw.get(name).is_some()));
             asked.count() == exits
         })
 }

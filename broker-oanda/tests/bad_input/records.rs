@@ -23,7 +23,8 @@ pub(crate) fn transactions(records: &[Record]) -> View {
         let goes_on = groups.last().is_some_and(|group| {
             let both_flows = matches!((group[0], record), (Record::Fill(_) | Record::Flow(_), Record::Flow(_)));
             let alone = matches!(record, Record::Flow(flow) if flow.group.is_none());
-            id(group[0]) == id(record) && both_flows && !alone && !again(group, record)
+            let same = id(group[0]) == id(record) && is_of(group[0], record);
+            same && both_flows && !alone && !again(group, record)
         });
         match groups.last_mut() {
             Some(group) if goes_on => group.push(record),
@@ -37,13 +38,24 @@ pub(crate) fn transactions(records: &[Record]) -> View {
         .fits("lastTransactionID", "there", |raw| raw.and_then(Raw::number).is_some())
 }
 
+/// Whether a flow is of the kind of the row that began: a fill has financing alone.
+fn is_of(first: &Record, record: &Record) -> bool {
+    match (first, record) {
+        (Record::Flow(first), Record::Flow(record)) => first.kind == record.kind,
+        (Record::Fill(_), Record::Flow(record)) => record.kind == FlowKind::Financing,
+        _ => false,
+    }
+}
+
 /// The same row a second time.
 fn again(group: &[&Record], record: &Record) -> bool {
     let key = |record: &Record| match record {
         Record::Flow(flow) => flow.id.get().to_owned(),
         _ => String::new(),
     };
-    group.iter().any(|one| matches!(one, Record::Flow(_)) && key(one) == key(record))
+    group
+        .iter()
+        .any(|one| matches!(one, Record::Flow(_)) && key(one) == key(record))
 }
 
 fn transaction(group: &[&Record]) -> View {
@@ -103,26 +115,35 @@ pub(crate) fn fill(fill: &Fill) -> View {
         }
     })
     .fits("", "the price of its lots, or its own", move |raw| {
-        let Some(raw) = raw else { return false };
-        let said = legs(raw);
-        let sum: Option<Decimal> = said.iter().map(|(_, units, _)| units.map(|units| units.abs())).sum();
-        let prices: Option<Vec<Decimal>> = said.iter().map(|(_, _, price)| *price).collect();
-        let prices = prices.filter(|prices| sum == Some(qty) && !prices.is_empty());
-        match prices {
-            None => number(raw, "price") == Some(price),
-            Some(prices) => {
-                let (least, most) = (prices.iter().min().unwrap(), prices.iter().max().unwrap());
-                (*least..=*most).contains(&price)
-            }
-        }
+        raw.is_some_and(|raw| is_price(raw, price, qty))
     })
     .fits("", "its rates of conversion", move |raw| {
         let Some(raw) = raw else { return false };
         let of = |new: &str, old: &str| number(raw, new).or_else(|| number(raw, old));
-        let gain = of("homeConversionFactors.gainQuoteHome.factor", "gainQuoteHomeConversionFactor");
-        let loss = of("homeConversionFactors.lossQuoteHome.factor", "lossQuoteHomeConversionFactor");
+        let gain = of(
+            "homeConversionFactors.gainQuoteHome.factor",
+            "gainQuoteHomeConversionFactor",
+        );
+        let loss = of(
+            "homeConversionFactors.lossQuoteHome.factor",
+            "lossQuoteHomeConversionFactor",
+        );
         rates == gain.zip(loss)
     })
+}
+
+/// The price of lots that add up lies between theirs; without such lots it is the fill's own.
+pub(crate) fn is_price(fill: Raw<'_>, price: Decimal, qty: Decimal) -> bool {
+    let said = legs(fill);
+    let sum: Option<Decimal> = said.iter().map(|(_, units, _)| units.map(|units| units.abs())).sum();
+    let prices: Option<Vec<Decimal>> = said.iter().map(|(_, _, price)| *price).collect();
+    match prices.filter(|prices| sum == Some(qty) && !prices.is_empty()) {
+        None => number(fill, "price") == Some(price),
+        Some(prices) => {
+            let (least, most) = (prices.iter().min().unwrap(), prices.iter().max().unwrap());
+            (*least..=*most).contains(&price)
+        }
+    }
 }
 
 type Leg = (Option<String>, Option<Decimal>, Option<Decimal>);
@@ -133,7 +154,13 @@ fn legs(raw: Raw<'_>) -> Vec<Leg> {
     let single = [raw.get("tradeReduced"), raw.get("tradeOpened")].into_iter().flatten();
     closed
         .chain(single)
-        .map(|leg| (said(Some(leg), "tradeID").or_else(|| leg.get("tradeID")?.number()), number(leg, "units"), number(leg, "price")))
+        .map(|leg| {
+            (
+                said(Some(leg), "tradeID").or_else(|| leg.get("tradeID")?.number()),
+                number(leg, "units"),
+                number(leg, "price"),
+            )
+        })
         .collect()
 }
 
@@ -155,9 +182,16 @@ fn transfer(flow: &Flow) -> View {
         .maybe_text("comment", flow.description.as_deref());
     match flow.kind {
         FlowKind::Deposit | FlowKind::Withdrawal => row.fits("fundingReason", "the client's", |raw| {
-            raw.is_none_or(|raw| raw.text().is_some_and(|text| text.is_empty() || text == "CLIENT_FUNDING"))
+            raw.is_none_or(|raw| {
+                raw.text()
+                    .is_some_and(|text| text.is_empty() || text == "CLIENT_FUNDING")
+            })
         }),
-        _ => row.word("fundingReason", word!(&flow.kind, FlowKind::Other(text) => text), FUNDING),
+        _ => row.word(
+            "fundingReason",
+            word!(&flow.kind, FlowKind::Other(text) => text),
+            FUNDING,
+        ),
     }
 }
 
@@ -226,11 +260,12 @@ pub(crate) fn line(events: &[Event]) -> Result<View> {
             });
             transaction(&records.collect::<Vec<_>>())
         }
-        [Event::Order(order), ..] if order.status == broker_core::OrderStatus::Rejected => {
-            View::new().one_of("id", [order.id.get()]).fits("type", "a reject", |raw| {
-                raw.and_then(Raw::text).is_some_and(|text| text.ends_with("_ORDER_REJECT"))
-            })
-        }
+        [Event::Order(order), ..] if order.status == broker_core::OrderStatus::Rejected => View::new()
+            .one_of("id", [order.id.get()])
+            .fits("type", "a reject", |raw| {
+                raw.and_then(Raw::text)
+                    .is_some_and(|text| text.ends_with("_ORDER_REJECT"))
+            }),
         [Event::Order(order), ..] => orders::order(order),
         other => panic!("{other:?}"),
     })

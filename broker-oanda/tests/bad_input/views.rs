@@ -24,7 +24,9 @@ pub(crate) fn said(raw: Option<Raw<'_>>, path: &str) -> Option<String> {
 /// The number at a path, by a reader of the test's own.
 pub(crate) fn number(raw: Raw<'_>, path: &str) -> Option<Decimal> {
     let text = raw.get(path)?.number()?;
-    Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()
+    Decimal::from_str_exact(&text)
+        .or_else(|_| Decimal::from_scientific(&text))
+        .ok()
 }
 
 fn is_zero(raw: Option<Raw<'_>>) -> bool {
@@ -96,8 +98,9 @@ fn position(group: &[&Position]) -> View {
         .into_iter()
         .fold(row, |row, (key, side)| {
             let inner = match group.iter().find(|one| one.side == side) {
+                // On the other side of zero it is refused, so not every number can be read.
                 Some(open) => View::new()
-                    .number("units", open.qty.signed(side))
+                    .scaled("units", open.qty.signed(side), 0)
                     .maybe_number("averagePrice", open.average_price.map(Price::get))
                     .maybe_number("pl", amount(open.realized_pnl))
                     .maybe_number("unrealizedPL", amount(open.unrealized_pnl)),
@@ -201,16 +204,20 @@ fn exit(order: &ExitOrder) -> View {
         .word("type", word!(&order.kind, OrderKind::Other(text) => text), EXIT)
         .maybe_number("distance", order.distance)
         .maybe_time("gtdTime", order.expires_at);
-    let row = match (order.price, &order.kind) {
-        (Some(price), OrderKind::TrailingStop) => row.number("trailingStopValue", price.get()),
-        (price, _) => row.maybe_number("price", price.map(Price::get)),
-    };
+    let price = order.price.map(Price::get);
+    let row = row.fits("", "its price, or where it trails", move |raw| {
+        raw.is_some_and(|raw| number(raw, "price").or_else(|| number(raw, "trailingStopValue")) == price)
+    });
     match &order.time_in_force {
         // Without a word it works until it is canceled.
         TimeInForce::Gtc => row.fits("timeInForce", "GTC or nothing", |raw| {
             raw.is_none_or(|raw| raw.text().is_some_and(|text| text.is_empty() || text == "GTC"))
         }),
-        time => row.word("timeInForce", word!(time, TimeInForce::Other(text) => text), TIME_IN_FORCE),
+        time => row.word(
+            "timeInForce",
+            word!(time, TimeInForce::Other(text) => text),
+            TIME_IN_FORCE,
+        ),
     }
 }
 
@@ -284,7 +291,8 @@ pub(crate) fn error(error: Error) -> Result<View> {
                 "shortOrderRejectTransaction.rejectReason",
             ];
             let said = paths.into_iter().find_map(|path| said(raw, path));
-            said.zip(code.clone()).is_some_and(|(said, code)| shown_as(&said, &code))
+            said.zip(code.clone())
+                .is_some_and(|(said, code)| shown_as(&said, &code))
         })
         .fits("", "its words", move |raw| {
             let said = said(raw, "errorMessage").unwrap_or_default();

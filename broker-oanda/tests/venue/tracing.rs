@@ -55,10 +55,17 @@ fn an_open_doubt_reads_each_transaction_once() {
     let ticket = stage.settle(ticket);
     let again = stage.read_behind();
     assert_eq!(again[..2], ["id=2002", "id=2004"]);
-    assert!(again.len() > 2 && again[2..].iter().all(|query| query == "id=2004"), "{again:?}");
+    assert!(
+        again.len() > 2 && again[2..].iter().all(|query| query == "id=2004"),
+        "{again:?}"
+    );
     stage.recorder.clear();
     stage.settle(ticket);
-    assert_eq!(stage.recorder.requests().len(), stage.read_behind().len(), "nothing else is asked");
+    assert_eq!(
+        stage.recorder.requests().len(),
+        stage.read_behind().len(),
+        "nothing else is asked"
+    );
 }
 
 #[test]
@@ -69,7 +76,10 @@ fn an_order_is_found_as_it_is_by_now() {
         panic!("it is there");
     };
     assert_eq!((order.id.get(), &order.status), ("3", &OrderStatus::Filled));
-    assert_eq!((order.filled_qty, order.average_price), (qty("100"), Some(price("1.08010"))));
+    assert_eq!(
+        (order.filled_qty, order.average_price),
+        (qty("100"), Some(price("1.08010")))
+    );
 
     // Its own endpoint does not know it yet: the transactions tell the same.
     let missing = r#"{"errorCode":"NO_SUCH_ORDER","errorMessage":"The order ID specified does not exist"}"#;
@@ -80,12 +90,17 @@ fn an_order_is_found_as_it_is_by_now() {
             Fault::ErrorBefore(404, missing.to_owned()),
         );
     stage.faults.set(plan);
-    let placed = stage.runtime.block_on(stage.broker.place_once(&stage.account, buy("200")));
+    let placed = stage
+        .runtime
+        .block_on(stage.broker.place_once(&stage.account, buy("200")));
     let Placement::Accepted(order) = placed.unwrap() else {
         panic!("it is there");
     };
     assert_eq!((order.id.get(), &order.status), ("5", &OrderStatus::Filled));
-    assert_eq!((order.filled_qty, order.average_price), (qty("200"), Some(price("1.08010"))));
+    assert_eq!(
+        (order.filled_qty, order.average_price),
+        (qty("200"), Some(price("1.08010")))
+    );
 }
 
 #[test]
@@ -93,13 +108,17 @@ fn a_refusal_whose_answer_was_lost_is_found() {
     let stage = stage(false, Currency::USD);
     // The account has 10,000; the margin of a million euros is more. It was taken and canceled at once.
     let placed = stage.try_place(buy("1000000"), Fault::DropAnswer);
-    let Placement::Rejected(error) = placed else { panic!("{placed:?}") };
+    let Placement::Rejected(error) = placed else {
+        panic!("{placed:?}")
+    };
     assert_eq!(error.message(), Some("INSUFFICIENT_MARGIN"));
     // An id that a pending order has. No order was made of it, and no endpoint but the transactions knows it.
     let limit = OrderRequest::limit("EUR/USD".into(), Side::Buy, qty("10"), price("1.00000"));
     let limit = limit.with_client_id("mine".into());
     stage.place(limit.clone());
     let placed = stage.try_place(limit, Fault::DropAnswer);
-    let Placement::Rejected(error) = placed else { panic!("{placed:?}") };
+    let Placement::Rejected(error) = placed else {
+        panic!("{placed:?}")
+    };
     assert_eq!(error.message(), Some("CLIENT_ORDER_ID_ALREADY_EXISTS"));
 }
