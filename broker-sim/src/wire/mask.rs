@@ -1,4 +1,4 @@
-//! Secrets taken out of the text of frames.
+//! Secrets taken out of the text of frames and bodies.
 
 use broker_core::seam::Frame;
 
@@ -16,7 +16,7 @@ pub(super) fn frame(frame: &Frame, keys: &[String]) -> Frame {
 
 /// JSON text, or what looks like it, with `"***"` for the value of each of these keys, whatever its kind. A value that
 /// is cut off is masked to the end.
-fn masked(text: &str, keys: &[String]) -> String {
+pub(super) fn masked(text: &str, keys: &[String]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {
