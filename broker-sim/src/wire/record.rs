@@ -102,8 +102,8 @@ const SECRET_HEADERS: [&str; 12] = [
     "x-mbx-apikey",
 ];
 
-/// Keys whose values are secrets in the sign-in frames and bodies of the brokers of this family.
-const SECRET_KEYS: [&str; 5] = ["apikey", "key", "oauth_token", "secret", "token"];
+/// Keys whose values are secrets in the sign-in frames, bodies and queries of the brokers of this family.
+const SECRET_KEYS: [&str; 6] = ["access_token", "apikey", "key", "oauth_token", "secret", "token"];
 
 impl Default for Recorder {
     fn default() -> Self {
@@ -130,7 +130,7 @@ impl Recorder {
         self
     }
 
-    /// Also masks the values of these JSON keys, whatever their case, in the text of frames and of bodies.
+    /// Also masks the values of these JSON keys, whatever their case, in frames, bodies and queries.
     #[must_use]
     pub fn with_secret_keys<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
         let more = keys.into_iter().map(str::to_owned);
@@ -201,7 +201,7 @@ impl Recorder {
             at,
             method: request.method.clone(),
             path: request.path.clone(),
-            query: request.query.clone(),
+            query: mask::query(&request.query, &self.secret_keys),
             headers: self.masked(request),
             body: mask::masked(&request.text(), &self.secret_keys),
             fate,
@@ -307,6 +307,9 @@ mod tests {
         let values: Vec<_> = recorded.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, ["***", "***", "*/*"]);
         assert_eq!(recorded.body, r#"{"userName":"me","apiKey":"***","customTag":"a"}"#);
+        let hub = WireRequest::new("GET", "/hub?id=7&access_token=hush&x", "memory");
+        recorder.begin(&hub, Fate::UnderWay, None, DateTime::UNIX_EPOCH);
+        assert_eq!(recorder.requests()[1].query, "id=7&access_token=***&x");
         assert_eq!((recorded.fate, recorded.status), (Fate::Handled, Some(200)));
         assert!(!format!("{recorder:?}").contains("hush"));
     }

@@ -47,7 +47,10 @@ fn nothing_is_lost_and_nothing_doubled() {
         );
         assert!(report.is_clean(), "seed {seed}: {report}");
         assert_eq!(report.fills, FILLS as u64);
-        assert!(report.kills > 0 && harmed * 10 >= asked * 25 / 10, "{harmed} of {asked}");
+        assert!(
+            report.kills > 0 && harmed * 10 >= asked * 25 / 10,
+            "{harmed} of {asked}"
+        );
     }
 }
 
