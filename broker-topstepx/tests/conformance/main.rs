@@ -6,20 +6,21 @@ mod documents;
 
 use std::sync::Arc;
 
-use broker_core::model::{CandleQuery, Interval};
+use broker_core::model::{AssetClass, CandleQuery, Interval};
 use broker_core::net::NetTransport;
 use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, BrokerExt, Context, Currency, InstrumentId, OrderRef, OrderRequest, Placement, Side,
 };
 use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
-use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan, Mix};
+use broker_sim::{AccountSpec, FeeAsset, FeeKind, FeeRule, FeeSchedule, HistoryPlan, Mix, Posting};
 use broker_testkit::clock::FastClock;
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
 use broker_topstepx::venue::TopstepxVenue;
 use broker_topstepx::{JoinOrder, JoinSide, TopstepxBroker, TopstepxConfig};
 use chrono::{DateTime, Duration, Utc};
 use documents::Watched;
+use rust_decimal::Decimal;
 
 /// Friday noon in New York; the suite runs a minute later.
 const END: &str = "2026-11-20T17:00:00Z";
@@ -35,7 +36,7 @@ const MES: &str = "CON.F.US.MES.Z26";
 fn venue() -> (TopstepxVenue, Setup) {
     let spec = AccountSpec::margin("LIVED", Currency::USD)
         .with_stated_pnl()
-        .with_fees(FeeSchedule::us_retail());
+        .with_fees(fees());
     let mix = Mix {
         shares: 0,
         options: 0,
@@ -72,12 +73,26 @@ fn venue() -> (TopstepxVenue, Setup) {
     (venue, setup)
 }
 
+/// A fee and a commission a contract and side, as they were recorded in August 2026.
+fn fees() -> FeeSchedule {
+    let rule = |cents: i64| FeeRule {
+        class: AssetClass::Future,
+        label: "COM".to_owned(),
+        kind: FeeKind::PerUnit(Decimal::new(cents, 2)),
+        side: None,
+        asset: FeeAsset::Quote,
+        posting: Posting::OnFill,
+        places: 2,
+    };
+    FeeSchedule::free().with(rule(36)).with(rule(25))
+}
+
 fn setup(account: &AccountId, order: i64, venue: &TopstepxVenue) -> Setup {
     let mut known = OrderRef::by_id(account, order.to_string().into());
     known.client_id = Some("resting-1".into());
     let candles = CandleQuery::new(MES.into(), Interval::Minutes(1), end() - Duration::days(10), end());
     let mid = venue.engine().mark(&"MESZ26".into()).unwrap().get().trunc();
-    let price = |off: i64| broker_core::Price::new(mid + rust_decimal::Decimal::from(off));
+    let price = |off: i64| broker_core::Price::new(mid + Decimal::from(off));
     let trade = TradeSetup::new(
         MES.into(),
         "MESZ26".into(),
