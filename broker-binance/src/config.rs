@@ -1,0 +1,308 @@
+//! What a connection to Binance needs.
+
+use std::fmt;
+use std::time::Duration;
+
+use broker_core::model::Environment;
+use broker_core::{Context, Error, Result};
+use secrecy::SecretString;
+use url::Url;
+
+/// Binance's own domains; all of its hosts lie under them. The second one is the testnet's.
+pub(crate) const DOMAINS: [&str; 2] = ["binance.com", "binance.vision"];
+
+const LIVE: Hosts = Hosts {
+    rest: "api.binance.com",
+    ws_api: "ws-api.binance.com",
+    streams: "stream.binance.com",
+};
+const TESTNET: Hosts = Hosts {
+    rest: "testnet.binance.vision",
+    ws_api: "ws-api.testnet.binance.vision",
+    streams: "stream.testnet.binance.vision",
+};
+const DEMO: Hosts = Hosts {
+    rest: "demo-api.binance.com",
+    ws_api: "demo-ws-api.binance.com",
+    streams: "demo-stream.binance.com",
+};
+
+/// Other names of the live host.
+const LIVE_ALIASES: [&str; 6] = [
+    "api.binance.com",
+    "api-gcp.binance.com",
+    "api1.binance.com",
+    "api2.binance.com",
+    "api3.binance.com",
+    "api4.binance.com",
+];
+
+struct Hosts {
+    rest: &'static str,
+    ws_api: &'static str,
+    streams: &'static str,
+}
+
+/// How long after its time a request is still taken, unless told otherwise: Binance's own default.
+const USUAL_WINDOW: Duration = Duration::from_secs(5);
+const LONGEST_WINDOW: Duration = Duration::from_secs(60);
+
+/// Weight a minute and address. Binance announces it with its symbols.
+const USUAL_WEIGHT: u32 = 6_000;
+/// Orders in ten seconds and in a day. Binance's pages show 50 to 100 and 160,000 to 200,000: the smaller ones, until
+/// its own announcement is read.
+const USUAL_ORDERS: (u32, u32) = (50, 160_000);
+
+/// How to reach an account at Binance: the testnet, unless [`live`](Self::live) is written.
+///
+/// ```
+/// use broker_binance::BinanceConfig;
+/// let config = BinanceConfig::new("an-api-key", "its-secret");
+/// assert!(!format!("{config:?}").contains("its-secret"));
+/// ```
+#[derive(Clone)]
+pub struct BinanceConfig {
+    pub(crate) key: SecretString,
+    pub(crate) secret: SecretString,
+    pub(crate) environment: Environment,
+    pub(crate) demo: bool,
+    pub(crate) base_url: Option<Url>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) context: Option<Context>,
+    pub(crate) window: Duration,
+    pub(crate) weight_per_minute: Option<u32>,
+    pub(crate) orders: Option<(u32, u32)>,
+    pub(crate) exits_of_received: bool,
+}
+
+impl BinanceConfig {
+    /// With an API key and what signs for it: the secret of an HMAC key, or the private key of an Ed25519 or RSA key
+    /// in PKCS#8, as PEM text. Which of them it is shows in the text.
+    pub fn new(key: impl Into<SecretString>, secret: impl Into<SecretString>) -> Self {
+        Self {
+            key: key.into(),
+            secret: secret.into(),
+            environment: Environment::Paper,
+            demo: false,
+            base_url: None,
+            hosts: Vec::new(),
+            context: None,
+            window: USUAL_WINDOW,
+            weight_per_minute: None,
+            orders: None,
+            exits_of_received: false,
+        }
+    }
+
+    /// From the environment: `BINANCE_API_KEY`, and `BINANCE_API_SECRET` or `BINANCE_PRIVATE_KEY` (PEM text), and
+    /// `BINANCE_API_BASE_URL` if it is set.
+    ///
+    /// # Errors
+    /// `Config`, naming every variable that is missing.
+    pub fn from_env() -> Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// The same variables from elsewhere: a secret store, a file.
+    ///
+    /// # Errors
+    /// `Config`, naming every variable that is missing.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let get = |name: &str| {
+            let value = lookup(name).map(|value| value.trim().to_owned());
+            value.filter(|value| !value.is_empty())
+        };
+        let key = get("BINANCE_API_KEY");
+        let secret = get("BINANCE_PRIVATE_KEY").or_else(|| get("BINANCE_API_SECRET"));
+        let config = match (key, secret) {
+            (Some(key), Some(secret)) => Self::new(key, secret),
+            (key, secret) => {
+                let missing: Vec<_> = [
+                    key.is_none().then_some("BINANCE_API_KEY"),
+                    secret
+                        .is_none()
+                        .then_some("BINANCE_API_SECRET (or BINANCE_PRIVATE_KEY)"),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
+                return Err(Error::config(format!("not set: {}", missing.join(", ")))
+                    .with_help("make a key on https://testnet.binance.vision and set both variables"));
+            }
+        };
+        match get("BINANCE_API_BASE_URL") {
+            None => Ok(config),
+            Some(text) => {
+                let url = Url::parse(&text)
+                    .map_err(|error| Error::config("BINANCE_API_BASE_URL is not a URL").with_source(error))?;
+                Ok(config.with_base_url(url))
+            }
+        }
+    }
+
+    /// Real money.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.environment = Environment::Live;
+        self
+    }
+
+    /// Binance's demo mode in place of the testnet: real prices, simulated money, keys of its own.
+    #[must_use]
+    pub fn with_demo_mode(mut self) -> Self {
+        self.demo = true;
+        self
+    }
+
+    /// Another address, for requests and streams: a venue on this machine, or another of Binance's hosts.
+    #[must_use]
+    pub fn with_base_url(mut self, url: Url) -> Self {
+        self.base_url = Some(url);
+        self
+    }
+
+    /// Permits a host that is neither Binance's nor this machine. It will see the key.
+    #[must_use]
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// With this clock, chance, wire and limits. Brokers behind one address share a context, and with it the weight.
+    #[must_use]
+    pub fn with_context(mut self, context: Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// How long after its time a request is still taken (`recvWindow`): 5 s unless told otherwise, 60 s at most. It
+    /// also bounds how late an order can arrive, and so how long a lost answer stays a doubt.
+    #[must_use]
+    pub fn with_receive_window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Uses this weight a minute at most. Without it 6,000, until Binance's own announcement is read.
+    #[must_use]
+    pub fn with_weight_per_minute(mut self, weight: u32) -> Self {
+        self.weight_per_minute = Some(weight);
+        self
+    }
+
+    /// Places so many orders in ten seconds and in a day at most. Without it 50 and 160,000, until Binance's own
+    /// announcement is read.
+    #[must_use]
+    pub fn with_orders(mut self, in_ten_seconds: u32, in_a_day: u32) -> Self {
+        self.orders = Some((in_ten_seconds, in_a_day));
+        self
+    }
+
+    /// Exits of a buy are made for what the buy brought in (`opo`, `opoco`), not for what it was for (`oto`, `otoco`).
+    /// Where the fee is taken from the bought coin, less comes in than was ordered, and exits for all of it are
+    /// refused. Needs symbols that permit it.
+    #[must_use]
+    pub fn with_exits_of_received(mut self) -> Self {
+        self.exits_of_received = true;
+        self
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight_per_minute.unwrap_or(USUAL_WEIGHT)
+    }
+
+    pub(crate) fn order_counts(&self) -> (u32, u32) {
+        self.orders.unwrap_or(USUAL_ORDERS)
+    }
+
+    pub(crate) fn checked_window(&self) -> Result<Duration> {
+        let good = self.window >= Duration::from_millis(1) && self.window <= LONGEST_WINDOW;
+        match good {
+            true => Ok(self.window),
+            false => Err(Error::config("the receive window is 1 ms to 60 s")),
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Result<Addresses> {
+        let live = self.environment == Environment::Live;
+        if live && self.demo {
+            return Err(Error::config("the demo mode is no real money: leave out one of the two"));
+        }
+        let Some(url) = &self.base_url else {
+            let hosts = match (live, self.demo) {
+                (true, _) => LIVE,
+                (false, true) => DEMO,
+                (false, false) => TESTNET,
+            };
+            return Ok(Addresses {
+                rest: parse(&format!("https://{}", hosts.rest))?,
+                ws_api: parse(&format!("wss://{}", hosts.ws_api))?,
+                streams: parse(&format!("wss://{}", hosts.streams))?,
+            });
+        };
+        let host = url.host_str().unwrap_or_default();
+        let is_live = LIVE_ALIASES.contains(&host);
+        let is_paper = [TESTNET.rest, DEMO.rest].contains(&host);
+        if (is_live && !live) || (is_paper && live) {
+            return Err(
+                Error::config(format!("{host} is not a host of {} trading", self.environment))
+                    .with_help("write .live() for real money, and leave it out for the testnet and the demo mode"),
+            );
+        }
+        let sockets = match (is_live, host == DEMO.rest, host == TESTNET.rest) {
+            (true, _, _) => Some(LIVE),
+            (_, true, _) => Some(DEMO),
+            (_, _, true) => Some(TESTNET),
+            _ => None,
+        };
+        Ok(match sockets {
+            Some(hosts) => Addresses {
+                rest: url.clone(),
+                ws_api: parse(&format!("wss://{}", hosts.ws_api))?,
+                streams: parse(&format!("wss://{}", hosts.streams))?,
+            },
+            None => Addresses {
+                rest: url.clone(),
+                ws_api: web_socket(url)?,
+                streams: web_socket(url)?,
+            },
+        })
+    }
+}
+
+/// Where requests go, and where streams come from.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams open sockets"))]
+pub(crate) struct Addresses {
+    pub(crate) rest: Url,
+    pub(crate) ws_api: Url,
+    pub(crate) streams: Url,
+}
+
+fn parse(text: &str) -> Result<Url> {
+    Url::parse(text).map_err(|error| Error::config("the address is not a URL").with_source(error))
+}
+
+/// The address with the scheme of a WebSocket.
+fn web_socket(url: &Url) -> Result<Url> {
+    let mut url = url.clone();
+    let scheme = if url.scheme() == "http" { "ws" } else { "wss" };
+    match url.set_scheme(scheme) {
+        Ok(()) => Ok(url),
+        Err(()) => Err(Error::config("the address is not one of HTTP")),
+    }
+}
+
+/// Shows neither key nor secret.
+impl fmt::Debug for BinanceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BinanceConfig")
+            .field("environment", &self.environment)
+            .field("demo", &self.demo)
+            .field("base_url", &self.base_url.as_ref().and_then(Url::host_str))
+            .field("window", &self.window)
+            .field("weight_per_minute", &self.weight_per_minute)
+            .field("orders", &self.orders)
+            .finish_non_exhaustive()
+    }
+}
