@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+};
 use broker_core::http::Http;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind, OrderState, Window};
 use broker_core::{
@@ -228,6 +230,11 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
                 OrderKind::TrailingStop,
             ],
             groups: vec![Group::Bracket, Group::Oco, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::StopLimit],
+                levels: vec![LevelKind::Price],
+            },
+            trails: vec![TrailKind::Amount, TrailKind::Percent],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
@@ -235,6 +242,11 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
                 TimeInForce::Fok,
                 TimeInForce::AtOpen,
                 TimeInForce::AtClose,
+            ],
+            kind_times: vec![
+                (OrderKind::TrailingStop, vec![TimeInForce::Day, TimeInForce::Gtc]),
+                (OrderKind::Stop, unauctioned()),
+                (OrderKind::StopLimit, unauctioned()),
             ],
             fractional_qty: true,
             notional: true,
@@ -268,6 +280,11 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
             per_minute("data", LimitScope::Key, config.data_requests_per_minute),
         ],
     }
+}
+
+/// What orders take that have no auction.
+fn unauctioned() -> Vec<TimeInForce> {
+    vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
 }
 
 #[async_trait]

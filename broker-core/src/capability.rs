@@ -27,8 +27,14 @@ pub struct OrderFacts {
     pub kinds: Vec<OrderKind>,
     /// Groups it takes natively.
     pub groups: Vec<Group>,
+    /// The exits that its groups take.
+    pub exits: ExitFacts,
+    /// How the distance of a trailing stop can be given; empty where there are none.
+    pub trails: Vec<TrailKind>,
     /// Times in force it takes.
     pub times_in_force: Vec<TimeInForce>,
+    /// Kinds that do not take all of these, and what they take.
+    pub kind_times: Vec<(OrderKind, Vec<TimeInForce>)>,
     /// Takes quantities with a fraction, for at least one asset class.
     pub fractional_qty: bool,
     /// Takes money instead of a quantity.
@@ -51,6 +57,42 @@ pub struct OrderFacts {
     pub reduce_only: bool,
     /// Orders for these are refused while their market is closed; for others they wait for the opening.
     pub refused_when_closed: Vec<AssetClass>,
+}
+
+impl OrderFacts {
+    /// The times in force that orders of this kind take.
+    pub fn times_of(&self, kind: &OrderKind) -> &[TimeInForce] {
+        let own = self.kind_times.iter().find(|(narrow, _)| narrow == kind);
+        own.map_or(&self.times_in_force, |(_, times)| times)
+    }
+}
+
+/// What exits of an entry, or of a position, a broker takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExitFacts {
+    /// Their kinds: often others than those of orders that stand alone.
+    pub kinds: Vec<OrderKind>,
+    /// How their levels are given. What is not among these is converted where that is exact, else refused; where
+    /// prices are not, an exit's price is always refused, for the entry may fill at another one than it asked for.
+    pub levels: Vec<LevelKind>,
+}
+
+/// How the level of an exit is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LevelKind {
+    /// As a price.
+    Price,
+    /// As a distance from the price at which the entry fills.
+    Distance,
+}
+
+/// How the distance of a trailing stop is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrailKind {
+    /// In price.
+    Amount,
+    /// In percent of the price.
+    Percent,
 }
 
 /// Rules of our own order ids at a broker.
@@ -125,6 +167,15 @@ pub enum LimitRule {
         /// Weight permitted.
         limit: u32,
         /// Length of the span.
+        per: Duration,
+    },
+    /// A counter that every call adds its weight to, that falls evenly, and that may not pass the limit.
+    Decay {
+        /// Highest count.
+        limit: u32,
+        /// By how much it falls ...
+        falls: u32,
+        /// ... in this time: 33 in 100 s is 0.33 a second.
         per: Duration,
     },
     /// At most this many open at once: streams, sessions, calls under way.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+#[path = "limiter/decay.rs"]
+mod decay;
 #[path = "limiter/learns.rs"]
 mod learns;
 #[path = "limiter/order.rs"]

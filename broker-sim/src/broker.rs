@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::broker::{Cursor, Page, Probe, Proof};
-use broker_core::capability::{Capabilities, ClientIdRule, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ClientIdRule, ExitFacts, HistoryFacts, LevelKind, OrderFacts, TrailKind};
 use broker_core::model::{Asset, AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Context, Error, HistoryQuery, Instrument, InstrumentId,
@@ -118,6 +118,16 @@ fn capabilities() -> Capabilities {
                 OrderKind::TrailingStop,
             ],
             groups: vec![Group::Bracket, Group::Oco, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![
+                    OrderKind::Limit,
+                    OrderKind::Stop,
+                    OrderKind::StopLimit,
+                    OrderKind::TrailingStop,
+                ],
+                levels: vec![LevelKind::Price, LevelKind::Distance],
+            },
+            trails: vec![TrailKind::Amount, TrailKind::Percent],
             times_in_force: vec![
                 TimeInForce::Day,
                 TimeInForce::Gtc,
@@ -127,6 +137,7 @@ fn capabilities() -> Capabilities {
                 TimeInForce::AtOpen,
                 TimeInForce::AtClose,
             ],
+            kind_times: Vec::new(),
             fractional_qty: true,
             notional: true,
             extended_hours: true,

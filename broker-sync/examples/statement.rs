@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
 use broker_core::model::{
     Access, Account, AccountStatus, AssetClass, Balances, Environment, Fill, Grade, HistoryQuery, Instrument,
     InstrumentStatus, OrderQuery, OrderRef, Payoff, Position, PositionLeg, PositionMode, Record,
@@ -248,7 +248,10 @@ fn capabilities() -> Capabilities {
         orders: OrderFacts {
             kinds: Vec::new(),
             groups: Vec::new(),
+            exits: ExitFacts::default(),
+            trails: Vec::new(),
             times_in_force: Vec::new(),
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,

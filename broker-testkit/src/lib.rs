@@ -6,7 +6,7 @@
 //! - [`orders`]: a campaign that places thousands of orders through every fault, and holds what was told against what
 //!   the venue has.
 //! - [`crash`]: orders dropped and processes killed after every poll, journals that fail.
-//! - [`stage`]: what these two run on.
+//! - [`stage`]: what these two run on. [`campaign`]: ready stages for wire venues over the sim's engine.
 //! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
@@ -27,6 +27,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bad_input;
+
+pub mod campaign;
 
 pub mod canary;
 

@@ -1,5 +1,6 @@
 //! One bucket: its counter, its lanes, and whether it is closed.
 
+use super::decay::Decay;
 use super::learned::Word;
 use super::permit::Sent;
 use super::window::Window;
@@ -23,6 +24,7 @@ pub(super) struct Bucket {
 #[derive(Debug)]
 enum Counter {
     Window(Window),
+    Decay(Decay),
     Open { held: u32, limit: u32 },
 }
 
@@ -33,6 +35,7 @@ impl Bucket {
     pub(super) fn new(key: BucketKey, rule: LimitRule) -> Self {
         let counter = match rule {
             LimitRule::Window { limit, per } => Counter::Window(Window::new(limit, nanos(per))),
+            LimitRule::Decay { limit, falls, per } => Counter::Decay(Decay::new(limit, falls, nanos(per))),
             LimitRule::Open { limit } => Counter::Open { held: 0, limit },
         };
         Self {
@@ -48,6 +51,7 @@ impl Bucket {
     pub(super) fn limit(&self) -> u32 {
         match &self.counter {
             Counter::Window(window) => window.limit(),
+            Counter::Decay(decay) => decay.limit(),
             Counter::Open { limit, .. } => *limit,
         }
     }
@@ -60,6 +64,7 @@ impl Bucket {
         !self.is_closed(now)
             && match &mut self.counter {
                 Counter::Window(window) => window.has_room(now, weight),
+                Counter::Decay(decay) => decay.has_room(now, weight),
                 Counter::Open { held, limit } => has_place(*held, weight, *limit),
             }
     }
@@ -68,6 +73,7 @@ impl Bucket {
     pub(super) fn opens_at(&mut self, now: Nanos, weight: u32) -> Option<Nanos> {
         let at = match &mut self.counter {
             Counter::Window(window) => window.opens_at(now, weight)?,
+            Counter::Decay(decay) => decay.opens_at(now, weight)?,
             Counter::Open { held, limit } if has_place(*held, weight, *limit) => now,
             Counter::Open { .. } => return None,
         };
@@ -77,6 +83,7 @@ impl Bucket {
     pub(super) fn take(&mut self, now: Nanos, weight: u32) {
         match &mut self.counter {
             Counter::Window(window) => window.take(now, weight),
+            Counter::Decay(decay) => decay.take(weight),
             Counter::Open { held, .. } => *held += weight,
         }
     }
@@ -85,14 +92,17 @@ impl Bucket {
     pub(super) fn give_back(&mut self, weight: u32) {
         match &mut self.counter {
             Counter::Window(window) => window.give_back(weight),
+            Counter::Decay(decay) => decay.give_back(weight),
             Counter::Open { held, .. } => *held -= weight,
         }
     }
 
     /// The answer's head came, or is not waited for any longer. What is open stays open.
     pub(super) fn stamp(&mut self, now: Nanos, weight: u32) {
-        if let Counter::Window(window) = &mut self.counter {
-            window.stamp(now, weight);
+        match &mut self.counter {
+            Counter::Window(window) => window.stamp(now, weight),
+            Counter::Decay(decay) => decay.stamp(now, weight),
+            Counter::Open { .. } => {}
         }
     }
 
@@ -113,6 +123,7 @@ impl Bucket {
     pub(super) fn hear(&mut self, word: Word, limit: Option<u32>, call: &Sent, now: Nanos) {
         match &mut self.counter {
             Counter::Window(window) => window.hear(word, limit, call, now),
+            Counter::Decay(decay) => decay.hear(word.count, limit, now),
             Counter::Open { limit: known, .. } => *known = limit.filter(|limit| *limit > 0).unwrap_or(*known),
         }
     }
@@ -123,19 +134,22 @@ impl Bucket {
         }
     }
 
-    pub(super) fn refund(&mut self, stamped_at: Nanos, weight: u32) {
-        if let Counter::Window(window) = &mut self.counter {
-            window.refund(stamped_at, weight);
+    pub(super) fn refund(&mut self, now: Nanos, stamped_at: Nanos, weight: u32) {
+        match &mut self.counter {
+            Counter::Window(window) => window.refund(stamped_at, weight),
+            Counter::Decay(decay) => decay.refund(now, weight),
+            Counter::Open { .. } => {}
         }
     }
 
     /// Closes the bucket for all. A shorter refusal does not open what a longer one closed.
     pub(super) fn close(&mut self, now: Nanos, wait: Option<Nanos>) {
-        let until = match (wait, &self.counter) {
-            (Some(wait), _) => now.saturating_add(wait).saturating_add(MARGIN),
-            (None, Counter::Window(window)) => window.turns_at(now),
-            (None, Counter::Open { .. }) => now + OPEN_REFUSED,
+        let unhinted = match &mut self.counter {
+            Counter::Window(window) => window.turns_at(now),
+            Counter::Decay(decay) => decay.refused(now),
+            Counter::Open { .. } => now + OPEN_REFUSED,
         };
+        let until = wait.map_or(unhinted, |wait| now.saturating_add(wait).saturating_add(MARGIN));
         self.closed_until = self.closed_until.max(until);
     }
 
@@ -162,6 +176,7 @@ impl Bucket {
     pub(super) fn snapshot(&mut self, now: Nanos) -> Snapshot {
         let (used, others) = match &mut self.counter {
             Counter::Window(window) => (window.used(now), window.others(now)),
+            Counter::Decay(decay) => (decay.used(now), 0),
             Counter::Open { held, .. } => (*held, 0),
         };
         Snapshot {

@@ -7,8 +7,11 @@
 //!
 //! A window of a second or less would lose too much to round trips that way. There the span is shortened by the
 //! shortest round trip seen lately, and once half of the limit is used grants come evenly, at 0.97 of the rate.
+//!
+//! Some venues count in a counter that falls by itself: there a call's weight is added at its answer.
 
 mod bucket;
+mod decay;
 mod learned;
 mod permit;
 mod queue;

@@ -130,7 +130,7 @@ impl Permit {
             }
             Lesson::Refused { wait } => bucket.close(now, wait.map(nanos)),
             Lesson::Refund { weight } => {
-                bucket.refund(self.stamped_at.unwrap_or(now), weight.min(hold.weight));
+                bucket.refund(now, self.stamped_at.unwrap_or(now), weight.min(hold.weight));
             }
         }
     }

@@ -33,7 +33,9 @@ pub use order::{
 };
 pub use position::{Position, PositionLeg};
 pub use query::{HistoryQuery, InstrumentQuery, OrderQuery, OrderState, Window};
-pub use record::{Asset, Conversion, Fee, Fill, Flow, FlowKind, Grade, Liquidity, LotRole, LotUse, Record, RecordKey, Void};
+pub use record::{
+    Asset, Conversion, Fee, Fill, Flow, FlowKind, Grade, Liquidity, LotRole, LotUse, Record, RecordKey, Void,
+};
 pub use request::{InstrumentRef, Level, OrderChange, OrderRequest, Size, StopExit, Trigger};
 pub use trade::{Basis, Trade, TradeExit};
 

@@ -7,11 +7,11 @@ use rust_decimal::Decimal;
 
 use super::steps;
 use crate::broker::Broker;
-use crate::capability::OrderFacts;
+use crate::capability::{LevelKind, OrderFacts, TrailKind};
 use crate::context::Context;
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::journal::Intent;
-use crate::model::{Group, Instrument, OrderKind, OrderRequest, Size, StopExit, TimeInForce, Trigger};
+use crate::model::{Group, Instrument, Level, OrderKind, OrderRequest, Size, StopExit, TimeInForce, Trail, Trigger};
 
 /// A rule of the user's own: a largest size, a kill switch, a list of what may be traded.
 ///
@@ -64,19 +64,22 @@ pub(super) async fn check(broker: &dyn Broker, intent: &Intent) -> Result<()> {
 /// What the broker cannot do is refused here, by the facts that it states.
 fn abilities(facts: &OrderFacts, request: &OrderRequest, instrument: &Instrument) -> Result<()> {
     let lacks = |what: &str| Err(Error::unsupported(format!("this broker takes no {what}")));
-    for kind in kinds(request) {
-        if !facts.kinds.contains(&kind) {
-            return lacks(&format!("{kind} orders"));
-        }
+    let kind = request.trigger.kind();
+    if !facts.kinds.contains(&kind) {
+        return lacks(&format!("{kind} orders"));
     }
     if let Some(group) = group(request)
         && !facts.groups.contains(&group)
     {
         return lacks(&format!("{group} orders"));
     }
+    exits(facts, request)?;
     if let Some(tif) = &request.time_in_force {
         if !facts.times_in_force.contains(tif) {
             return lacks(&format!("time in force {tif}"));
+        }
+        if !facts.times_of(&kind).contains(tif) {
+            return lacks(&format!("{kind} orders with time in force {tif}"));
         }
         if *tif == TimeInForce::Gtd && request.expires_at.is_none() {
             return Err(Error::invalid("a good-till-date order needs its date: with_expiry"));
@@ -98,22 +101,42 @@ fn abilities(facts: &OrderFacts, request: &OrderRequest, instrument: &Instrument
     Ok(())
 }
 
-/// The kinds of the order and of its exits.
-fn kinds(request: &OrderRequest) -> Vec<OrderKind> {
-    let exit = match &request.trigger {
-        Trigger::Oco { stop, .. } => Some(stop),
-        _ => request.stop.as_ref(),
+/// The exits of the request, and how far they and it trail.
+fn exits(facts: &OrderFacts, request: &OrderRequest) -> Result<()> {
+    let lacks = |what: &str| Err(Error::unsupported(format!("this broker takes no {what}")));
+    let (target, stop) = match request.trigger {
+        Trigger::Oco { target, stop } => (Some(Level::Price(target)), Some(stop)),
+        _ => (request.target, request.stop),
     };
-    let exit = exit.map(|stop| match stop {
-        StopExit::Stop { limit: None, .. } => OrderKind::Stop,
-        StopExit::Stop { limit: Some(_), .. } => OrderKind::StopLimit,
-        StopExit::Trailing(_) => OrderKind::TrailingStop,
-    });
-    let target = request.target.map(|_| OrderKind::Limit);
-    [Some(request.trigger.kind()), exit, target]
-        .into_iter()
-        .flatten()
-        .collect()
+    let trail = match request.trigger {
+        Trigger::Trailing(trail) => Some(trail),
+        _ => None,
+    };
+    let (kind, levels, exit_trail) = match stop {
+        Some(StopExit::Stop { stop, limit: None }) => (Some(OrderKind::Stop), [Some(stop), None], None),
+        Some(StopExit::Stop { stop, limit }) => (Some(OrderKind::StopLimit), [Some(stop), limit], None),
+        Some(StopExit::Trailing(trail)) => (Some(OrderKind::TrailingStop), [None, None], Some(trail)),
+        None => (None, [None, None], None),
+    };
+    for kind in target.map(|_| OrderKind::Limit).into_iter().chain(kind) {
+        if !facts.exits.kinds.contains(&kind) {
+            return lacks(&format!("{kind} orders as exits"));
+        }
+    }
+    let is_price = |level: &Level| matches!(level, Level::Price(_));
+    if target.iter().chain(levels.iter().flatten()).any(is_price) && !facts.exits.levels.contains(&LevelKind::Price) {
+        return lacks("prices of exits, only distances from the entry");
+    }
+    for trail in trail.iter().chain(&exit_trail) {
+        let (kind, word) = match trail {
+            Trail::Amount(_) => (TrailKind::Amount, "an amount"),
+            Trail::Percent(_) => (TrailKind::Percent, "a percentage"),
+        };
+        if !facts.trails.contains(&kind) {
+            return lacks(&format!("stops that trail by {word}"));
+        }
+    }
+    Ok(())
 }
 
 fn group(request: &OrderRequest) -> Option<Group> {

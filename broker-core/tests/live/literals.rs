@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
 use broker_core::model::{Amount, Asset, Fee, Grade, OrderKind, OrderLeg, OrderLinks, PositionLeg, Void};
 use broker_core::{AccountId, Balances, Fill, Money, Order, OrderStatus, Position, Qty, Quote, Side};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -161,7 +161,10 @@ pub(crate) fn capabilities() -> Capabilities {
         orders: OrderFacts {
             kinds: Vec::new(),
             groups: Vec::new(),
+            exits: ExitFacts::default(),
+            trails: Vec::new(),
             times_in_force: Vec::new(),
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,

@@ -12,14 +12,19 @@ pub enum Counting {
     Fixed,
     /// In the span that ends now: each weight comes back by itself.
     Sliding,
+    /// In a counter that falls evenly.
+    Falling {
+        /// By how much in [`WireLimit::per`].
+        by: u32,
+    },
 }
 
 /// One limit of a venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WireLimit {
-    /// Weight permitted in a window.
+    /// Weight permitted in a window; of a counter, the highest count.
     pub limit: u32,
-    /// Length of the window.
+    /// Length of the window; of a counter, the time in which it falls by so much.
     pub per: Duration,
     /// How it is counted.
     pub counting: Counting,
@@ -41,6 +46,23 @@ impl WireLimit {
             limit,
             per,
             counting: Counting::Sliding,
+        }
+    }
+
+    /// In a counter that falls evenly by so much in this time.
+    pub const fn falling(limit: u32, by: u32, per: Duration) -> Self {
+        Self {
+            limit,
+            per,
+            counting: Counting::Falling { by },
+        }
+    }
+
+    /// How long what was taken may count.
+    fn memory(&self) -> Duration {
+        match self.counting {
+            Counting::Fixed | Counting::Sliding => self.per,
+            Counting::Falling { by } => self.per.saturating_mul(self.limit) / by.max(1),
         }
     }
 }
@@ -65,7 +87,7 @@ pub struct Standing {
     pub used: u32,
     /// Weight still permitted.
     pub remaining: u32,
-    /// When the window turns, or when the oldest weight of a sliding one comes back.
+    /// When the window turns, when the oldest weight of a sliding one comes back, or when a counter is at nothing.
     pub resets_at: DateTime<Utc>,
 }
 
@@ -194,7 +216,7 @@ impl WireLimiter {
 
 impl Ledger {
     fn forget(&mut self, limits: &[WireLimit], ban: Option<WireBan>, now: DateTime<Utc>) {
-        let longest = limits.iter().map(|limit| limit.per).max().unwrap_or_default();
+        let longest = limits.iter().map(WireLimit::memory).max().unwrap_or_default();
         while self.taken.front().is_some_and(|(at, _)| *at + longest <= now) {
             self.taken.pop_front();
         }
@@ -205,19 +227,45 @@ impl Ledger {
     }
 
     fn used(&self, limit: WireLimit, now: DateTime<Utc>) -> u32 {
+        if let Counting::Falling { by } = limit.counting {
+            let points = self.level(limit, by, now).div_ceil(limit.per.as_nanos().max(1));
+            return u32::try_from(points).unwrap_or(u32::MAX);
+        }
         let turned_at = window_start(limit.per, now);
         let counts = |at: DateTime<Utc>| match limit.counting {
             Counting::Fixed => at >= turned_at,
-            Counting::Sliding => at + limit.per > now,
+            Counting::Sliding | Counting::Falling { .. } => at + limit.per > now,
         };
         let weights = self.taken.iter().filter(|(at, _)| counts(*at));
         weights.fold(0, |sum, (_, weight)| sum.saturating_add(*weight))
     }
 
+    /// What a falling counter holds, in weight times nanoseconds of `per`. What was forgotten had fallen to nothing.
+    fn level(&self, limit: WireLimit, by: u32, now: DateTime<Utc>) -> u128 {
+        let fallen = |from: DateTime<Utc>, to: DateTime<Utc>| {
+            (to - from).to_std().unwrap_or_default().as_nanos() * u128::from(by.max(1))
+        };
+        let (level, at) = self.taken.iter().fold((0, now), |(level, last), (at, weight)| {
+            let rest = if level == 0 {
+                0u128
+            } else {
+                u128::saturating_sub(level, fallen(last, *at))
+            };
+            (rest + u128::from(*weight) * limit.per.as_nanos(), *at)
+        });
+        level.saturating_sub(fallen(at, now))
+    }
+
     /// When this much of the limit is free; the window's end when it never is.
     fn room_at(&self, limit: WireLimit, weight: u32, now: DateTime<Utc>) -> DateTime<Utc> {
-        if limit.counting == Counting::Fixed {
-            return window_start(limit.per, now) + limit.per;
+        match limit.counting {
+            Counting::Fixed => return window_start(limit.per, now) + limit.per,
+            Counting::Falling { by } => {
+                let free = u128::from(limit.limit.saturating_sub(weight)) * limit.per.as_nanos();
+                let over = self.level(limit, by, now).saturating_sub(free);
+                return now + nanos(over.div_ceil(u128::from(by.max(1))));
+            }
+            Counting::Sliding => {}
         }
         let mut used = self.used(limit, now);
         for (at, taken) in self.taken.iter().filter(|(at, _)| *at + limit.per > now) {
@@ -239,6 +287,7 @@ impl Ledger {
             resets_at: match limit.counting {
                 Counting::Fixed => window_start(limit.per, now) + limit.per,
                 Counting::Sliding => oldest.unwrap_or(now) + limit.per,
+                Counting::Falling { .. } => self.room_at(limit, limit.limit, now),
             },
         }
     }
@@ -269,6 +318,10 @@ impl Ledger {
             room_at: self.room_at(limit, weight, now),
         }
     }
+}
+
+fn nanos(nanos: u128) -> chrono::Duration {
+    chrono::Duration::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
 /// Start of the window that holds `now`: windows are counted from the epoch. A length of zero has no window.
@@ -338,6 +391,38 @@ mod tests {
         );
         assert!(matches!(limiter.take("k", 1, at(60_000)), Admission::Granted(s) if s.remaining == 0));
         assert!(matches!(limiter.take("k", 1, at(60_001)), Admission::Refused { .. }));
+    }
+
+    #[test]
+    fn a_counter_falls_evenly_and_forgets_nothing_before_it_is_empty() {
+        // 15 points, one every three seconds.
+        let mut limiter = WireLimiter::new(vec![WireLimit::falling(15, 1, Duration::from_secs(3))]);
+        assert!(
+            matches!(limiter.take("k", 14, at(0)), Admission::Granted(s) if (s.used, s.resets_at) == (14, at(42_000)))
+        );
+        let standing = Standing {
+            limit: 15,
+            used: 14,
+            remaining: 1,
+            resets_at: at(42_000),
+        };
+        let refused = Admission::Refused {
+            standing,
+            room_at: at(3_000),
+        };
+        assert_eq!(
+            limiter.take("k", 2, at(2_999)),
+            Admission::Refused {
+                standing,
+                room_at: at(3_000)
+            }
+        );
+        assert_eq!(limiter.take("k", 2, at(1)), refused);
+        assert!(matches!(limiter.take("k", 2, at(3_000)), Admission::Granted(s) if s.remaining == 0));
+        // 30 seconds take ten off; a point that came while the first still counted ends behind it.
+        assert!(matches!(limiter.take("k", 10, at(33_000)), Admission::Granted(s) if s.used == 15));
+        assert_eq!(limiter.standing("k", at(77_999)).used, 1);
+        assert_eq!(limiter.standing("k", at(78_000)).used, 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::capability::{Capabilities, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
 use broker_core::model::{
     Amount, Asset, AssetClass, Environment, Fee, Fill, Flow, FlowKind, Instrument, InstrumentStatus, LotRole, LotUse,
     OrderKind, OrderLeg, OrderLinks, OrderStatus, Payoff, Position, PositionLeg, Record,
@@ -55,7 +55,10 @@ pub fn capabilities(knobs: &Knobs) -> Capabilities {
         orders: OrderFacts {
             kinds: Vec::new(),
             groups: Vec::new(),
+            exits: ExitFacts::default(),
+            trails: Vec::new(),
             times_in_force: Vec::new(),
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,

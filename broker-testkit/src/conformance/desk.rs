@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::capability::LevelKind;
 use broker_core::model::{
-    InstrumentQuery, InstrumentRef, Level, OrderChange, Payoff, PositionEffect, StopExit, Window,
+    InstrumentQuery, InstrumentRef, Level, OrderChange, Payoff, PositionEffect, StopExit, Trigger, Window,
 };
 use broker_core::seam::BoxFuture;
 use broker_core::{
@@ -162,6 +163,47 @@ impl Desk<'_> {
             stop: Level::Price(self.floor()),
             limit: None,
         }
+    }
+
+    /// Whether exits can be given by their prices.
+    pub(super) fn takes_prices(&self) -> bool {
+        self.broker
+            .capabilities()
+            .orders
+            .exits
+            .levels
+            .contains(&LevelKind::Price)
+    }
+
+    /// A target at `high`.
+    pub(super) fn target_above(&self, entry: &OrderRequest) -> Level {
+        self.level(entry, self.trade.high)
+    }
+
+    /// A stop at [`floor`](Self::floor).
+    pub(super) fn stop_under(&self, entry: &OrderRequest) -> StopExit {
+        StopExit::Stop {
+            stop: self.level(entry, self.floor()),
+            limit: None,
+        }
+    }
+
+    /// This price as the broker takes it. From an entry without a price it is a distance that the market, which lies
+    /// between `low` and `high`, does not go.
+    fn level(&self, entry: &OrderRequest, price: Price) -> Level {
+        if self.takes_prices() {
+            return Level::Price(price);
+        }
+        let distance = match entry.trigger {
+            Trigger::Limit { limit } => (price.get() - limit.get()).abs(),
+            _ => {
+                let (low, high) = (self.trade.low.get(), self.trade.high.get());
+                let tick = self.instrument.tick_at(self.trade.low).unwrap_or(Decimal::ONE);
+                let quarter = (high - low) / Decimal::from(4);
+                quarter - quarter % tick
+            }
+        };
+        Level::Distance(Qty::new(distance).unwrap_or(Qty::ZERO))
     }
 
     /// An id that this broker takes and nobody used.

@@ -1,7 +1,8 @@
 //! What a case needs.
 
 use broker_core::Broker;
-use broker_core::model::Environment;
+use broker_core::capability::TrailKind;
+use broker_core::model::{Environment, OrderKind};
 
 use super::{Setup, TradeSetup};
 
@@ -35,8 +36,10 @@ pub enum Need {
     Kind(&'static str),
     /// The broker takes this kind of group.
     Group(&'static str),
-    /// The broker takes this time in force.
+    /// The broker takes this time in force for limit orders.
     Tif(&'static str),
+    /// The broker takes stops that trail by an `amount` or by `percent`.
+    Trail(&'static str),
     /// The broker changes working orders.
     Replace,
     /// The broker takes orders that can only reduce a position.
@@ -88,8 +91,15 @@ impl Need {
                 "the broker takes no such group",
             ),
             Self::Tif(word) => (
-                facts.times_in_force.iter().any(|tif| tif.as_str() == word),
+                facts.times_of(&OrderKind::Limit).iter().any(|tif| tif.as_str() == word),
                 "the broker takes no such time in force",
+            ),
+            Self::Trail(word) => (
+                facts.trails.iter().any(|trail| match trail {
+                    TrailKind::Amount => word == "amount",
+                    TrailKind::Percent => word == "percent",
+                }),
+                "the broker takes no stops that trail so",
             ),
             Self::Replace => (facts.replace, "the broker changes no working orders"),
             Self::ReduceOnly => (facts.reduce_only, "the broker takes no orders that only reduce"),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, OrderFacts};
+use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, OrderFacts};
 use broker_core::model::{
     Access, AccountStatus, Amount, AssetClass, Balance, Candle, CandleQuery, Environment, Grade, Hours,
     InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderState, Payoff, PositionLeg, PositionMode, Session,
@@ -145,7 +145,10 @@ fn capabilities() -> Capabilities {
         orders: OrderFacts {
             kinds: Vec::new(),
             groups: Vec::new(),
+            exits: ExitFacts::default(),
+            trails: Vec::new(),
             times_in_force: Vec::new(),
+            kind_times: Vec::new(),
             fractional_qty: true,
             notional: false,
             extended_hours: false,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use broker_core::capability::{LevelKind, TrailKind};
 use broker_core::model::{Level, OrderKind, StopExit, Trail};
 use broker_core::{
     BrokerExt, Delivery, Error, ErrorKind, Intent, OrderRequest, Placement, PreTradeCheck, Result, Side, TimeInForce,
@@ -186,5 +187,64 @@ fn rule_g_the_user_s_own_checks_veto_with_nothing_sent() {
             (Some("too large for this desk"), Delivery::NotSent)
         );
         assert_eq!(broker.orders().len(), 1);
+    });
+}
+
+#[test]
+fn rule_g_what_a_venue_lacks_of_exits_trails_and_times_is_unsupported_with_nothing_sent() {
+    let runtime = start();
+    let broker = Rigged::new(&runtime).with_facts(|facts| {
+        let orders = &mut facts.orders;
+        orders.exits.kinds = vec![OrderKind::Limit, OrderKind::Stop];
+        orders.exits.levels = vec![LevelKind::Distance];
+        orders.trails = vec![TrailKind::Amount];
+        orders.kind_times = vec![(OrderKind::Limit, vec![TimeInForce::Day, TimeInForce::Gtc])];
+    });
+    let distance = || Level::Distance("1".parse().unwrap());
+    let percent = || Trail::Percent("1".parse().unwrap());
+    let trailing = OrderRequest::trailing_stop("AAPL".into(), Side::Sell, "1".parse().unwrap(), percent());
+    let stop_limit = StopExit::Stop {
+        stop: distance(),
+        limit: Some(distance()),
+    };
+    let by_price = "this broker takes no prices of exits, only distances from the entry";
+    let by_percent = "this broker takes no stops that trail by a percentage";
+    let table = [
+        (resting().with_stop(stop("80")), by_price),
+        (resting().with_target(Level::Price("99".parse().unwrap())), by_price),
+        (trailing, by_percent),
+        (
+            resting().with_stop(StopExit::Trailing(percent())),
+            "this broker takes no trailing_stop orders as exits",
+        ),
+        (
+            resting().with_stop(stop_limit),
+            "this broker takes no stop_limit orders as exits",
+        ),
+        (
+            resting().with_time_in_force(TimeInForce::Ioc),
+            "this broker takes no limit orders with time in force ioc",
+        ),
+    ];
+    runtime.block_on(async {
+        for (request, message) in table {
+            let error = broker.place_once(&account(), request).await.unwrap_err();
+            assert_eq!(error.message(), Some(message));
+            assert_eq!(
+                (error.kind(), error.delivery()),
+                (ErrorKind::Unsupported, Delivery::NotSent)
+            );
+        }
+        assert_eq!((broker.sends(), broker.orders().len()), (0, 0));
+        // What it takes is taken.
+        let taken = resting()
+            .with_stop(StopExit::Stop {
+                stop: distance(),
+                limit: None,
+            })
+            .with_time_in_force(TimeInForce::Gtc);
+        let placed = broker.place_once(&account(), taken).await.unwrap();
+        assert!(matches!(placed, Placement::Accepted(_)), "{placed:?}");
+        assert_eq!(broker.sends(), 1);
     });
 }

@@ -1,6 +1,7 @@
 //! What is refused before a byte leaves, and what the venue refuses.
 
-use broker_core::model::{Group, Level, OrderChange, StopExit, Trail};
+use broker_core::capability::TrailKind;
+use broker_core::model::{Group, Level, OrderChange, OrderKind, StopExit, Trail};
 use broker_core::{BrokerExt, Delivery, ErrorKind, OrderRequest, Placement, Price, Qty, Side, TimeInForce};
 use rust_decimal::Decimal;
 
@@ -80,7 +81,7 @@ pub(super) async fn a_time_in_force_that_it_lacks_is_unsupported_unsent(desk: &D
         TimeInForce::AtClose,
         TimeInForce::Other("until-the-cows-come-home".into()),
     ];
-    let known = &desk.broker.capabilities().orders.times_in_force;
+    let known = desk.broker.capabilities().orders.times_of(&OrderKind::Limit);
     let lacking = all.into_iter().filter(|tif| !known.contains(tif)).map(|tif| match tif {
         TimeInForce::Gtd => desk.resting().with_expiry(tomorrow),
         tif => desk.resting().with_time_in_force(tif),
@@ -99,6 +100,19 @@ pub(super) async fn an_ability_that_it_lacks_is_unsupported_unsent(desk: &Desk<'
     }
     if !facts.reduce_only {
         lacking.push(desk.resting().with_reduce_only());
+    }
+    if facts.groups.contains(&Group::Bracket) && !desk.takes_prices() {
+        let entry = desk.resting().with_target(Level::Price(desk.trade.high));
+        lacking.push(entry.with_stop(desk.stop_below()));
+    }
+    for (trail, kind) in [
+        (Trail::Amount(Decimal::ONE), TrailKind::Amount),
+        (Trail::Percent(Decimal::ONE), TrailKind::Percent),
+    ] {
+        if !facts.trails.contains(&kind) {
+            let (symbol, qty) = (desk.trade.symbol.clone(), desk.trade.qty);
+            lacking.push(OrderRequest::trailing_stop(symbol, Side::Buy, qty, trail));
+        }
     }
     are_unsent(desk, lacking, ErrorKind::Unsupported).await
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ::http::Method;
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts,
+};
 use broker_core::http::{Call, Http, OpClass};
 use broker_core::journal::Mark;
 use broker_core::limit::{BucketKey, Lane};
@@ -106,7 +108,13 @@ fn capabilities() -> Capabilities {
                 OrderKind::StopLimit,
             ],
             groups: vec![Group::Bracket],
+            exits: ExitFacts {
+                kinds: vec![OrderKind::Limit, OrderKind::Stop],
+                levels: vec![LevelKind::Price],
+            },
+            trails: Vec::new(),
             times_in_force: vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc],
+            kind_times: Vec::new(),
             fractional_qty: false,
             notional: false,
             extended_hours: false,
