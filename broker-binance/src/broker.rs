@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, HistoryFacts, Limit, LimitRule, LimitScope, OrderFacts};
+use broker_core::capability::{
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+};
 use broker_core::http::Http;
 use broker_core::model::{AssetClass, Environment, Group, InstrumentStatus, OrderKind, OrderState, Window};
 use broker_core::{
@@ -537,7 +539,23 @@ fn capabilities(config: &BinanceConfig) -> Capabilities {
                 OrderKind::TrailingStop,
             ],
             groups: vec![Group::Bracket, Group::Oco, Group::Oto],
+            exits: ExitFacts {
+                kinds: vec![
+                    OrderKind::Limit,
+                    OrderKind::Stop,
+                    OrderKind::StopLimit,
+                    OrderKind::TrailingStop,
+                ],
+                levels: vec![LevelKind::Price],
+            },
+            trails: vec![TrailKind::Percent],
             times_in_force: vec![TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok],
+            kind_times: vec![
+                (OrderKind::Market, vec![TimeInForce::Gtc, TimeInForce::Ioc]),
+                (OrderKind::Stop, vec![TimeInForce::Gtc]),
+                (OrderKind::MarketIfTouched, vec![TimeInForce::Gtc]),
+                (OrderKind::TrailingStop, vec![TimeInForce::Gtc]),
+            ],
             fractional_qty: true,
             notional: true,
             extended_hours: false,

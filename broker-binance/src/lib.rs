@@ -16,6 +16,9 @@ mod plan;
 mod rest;
 #[cfg(feature = "trading")]
 mod trading;
+#[cfg(feature = "venue")]
+#[cfg_attr(docsrs, doc(cfg(feature = "venue")))]
+pub mod venue;
 mod walk;
 mod wire;
 
