@@ -59,9 +59,8 @@ impl BinanceProtocol {
         let header = HeaderValue::from_str(key.expose_secret())
             .ok()
             .filter(|value| !value.is_empty());
-        let mut header = header.ok_or_else(|| {
-            Error::config("the API key is empty or cannot be sent: look for a line break in it")
-        })?;
+        let mut header = header
+            .ok_or_else(|| Error::config("the API key is empty or cannot be sent: look for a line break in it"))?;
         header.set_sensitive(true);
         Ok(Self {
             key: header,

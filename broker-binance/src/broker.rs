@@ -18,7 +18,7 @@ use broker_core::{
 use chrono::DateTime;
 
 use crate::auth::{BinanceProtocol, ServerTime, Signer, fingerprint};
-use crate::config::{Addresses, BinanceConfig, DOMAINS};
+use crate::config::{BinanceConfig, DOMAINS};
 use crate::error::{ILLEGAL_CHARACTERS, NO_SUCH_SYMBOL};
 use crate::flows::FlowWalk;
 use crate::map::{self, Pair, order::List};
@@ -83,19 +83,19 @@ impl BinanceBroker {
     }
 
     fn build(config: BinanceConfig) -> Result<Self> {
-        let addresses = config.addresses()?;
+        let base = config.address()?;
         let window = config.checked_window()?;
         let signer = Arc::new(Signer::new(&config.secret)?);
         let context = config.context.clone().map_or_else(broker_core::net::network, Ok)?;
         let capabilities = capabilities(&config);
-        let host = addresses.rest.host_str().unwrap_or_default();
+        let host = base.host_str().unwrap_or_default();
         let buckets = Buckets::new(host, config.environment, &fingerprint(&config.key));
         for (bucket, limit) in buckets.all().into_iter().zip(&capabilities.limits) {
             context.limiter().define(bucket, limit.rule);
         }
         let allowing = |http: Http| config.hosts.iter().fold(http, |http, host| http.allowing(host));
         let plain = ServerTime::pipeline(context.clone(), BrokerId::from(NAME), buckets.clone(), &DOMAINS);
-        let time = Arc::new(ServerTime::new(allowing(plain), addresses.rest.clone(), buckets.clone()));
+        let time = Arc::new(ServerTime::new(allowing(plain), base.clone(), buckets.clone()));
         let protocol = BinanceProtocol::new(
             &config.key,
             Arc::clone(&signer),
@@ -104,16 +104,9 @@ impl BinanceBroker {
             buckets.clone(),
         )?;
         let http = allowing(Http::new(context, BrokerId::from(NAME), Arc::new(protocol), &DOMAINS));
-        let Addresses { rest, ws_api, streams } = addresses;
-        for url in [&rest, &ws_api, &streams] {
-            http.check_url(url)?;
-        }
+        http.check_url(&base)?;
         let inner = Arc::new(Inner {
-            rest: Rest {
-                http,
-                base: rest,
-                buckets,
-            },
+            rest: Rest { http, base, buckets },
             environment: config.environment,
             capabilities,
             time,
@@ -186,7 +179,11 @@ impl BinanceBroker {
             return Ok(known.clone());
         }
         self.one(symbol).await?;
-        Ok(self.pairs().get(symbol).cloned().unwrap_or_else(|| Pair::unlisted(symbol)))
+        Ok(self
+            .pairs()
+            .get(symbol)
+            .cloned()
+            .unwrap_or_else(|| Pair::unlisted(symbol)))
     }
 
     /// The same of several.
@@ -299,8 +296,10 @@ impl BinanceBroker {
             if let Some((symbol, number)) = map::order_parts(id) {
                 return Ok((symbol.to_owned(), ("orderId", number.to_string())));
             }
-            return Err(Error::invalid(format!("{id} is no order id of Binance's: they are written SYMBOL:NUMBER"))
-                .with_broker(self.id()));
+            return Err(Error::invalid(format!(
+                "{id} is no order id of Binance's: they are written SYMBOL:NUMBER"
+            ))
+            .with_broker(self.id()));
         }
         match (&order.client_id, &order.instrument) {
             (Some(id), Some(instrument)) => {
@@ -334,7 +333,10 @@ impl BinanceBroker {
         let rows: Vec<OrderJson<'_>> = wire::decode(body)?;
         let symbols = rows.iter().map(|row| row.symbol.get().to_owned()).collect();
         let pairs = self.pairs_of(symbols).await?;
-        let lists: Vec<i64> = rows.iter().filter_map(|row| row.order_list_id.filter(|list| *list >= 0)).collect();
+        let lists: Vec<i64> = rows
+            .iter()
+            .filter_map(|row| row.order_list_id.filter(|list| *list >= 0))
+            .collect();
         let lists: BTreeMap<i64, List> = match lists.iter().min() {
             None => BTreeMap::new(),
             Some(first) => self.lists_from(*first, open).await?,
@@ -365,7 +367,9 @@ impl BinanceBroker {
             }
             false => {
                 let params = [("fromId", first.to_string()), ("limit", "1000".to_owned())];
-                self.rest().order_lists("/api/v3/allOrderList", &params, weight::ALL_LISTS).await?
+                self.rest()
+                    .order_lists("/api/v3/allOrderList", &params, weight::ALL_LISTS)
+                    .await?
             }
         };
         Ok(lists.into_iter().map(|(list, _)| (list.number, list)).collect())
@@ -406,7 +410,10 @@ impl BinanceBroker {
             Err(error) if is_unknown_symbol(&error) => {
                 let next = self.behind_symbol(&walk).await?;
                 let mut page = walk::page(Vec::new(), Proof::Nothing, next, None)?;
-                let note = format!("Binance lists no {} any more: its trades are in statements only", walk.symbol);
+                let note = format!(
+                    "Binance lists no {} any more: its trades are in statements only",
+                    walk.symbol
+                );
                 page.notes.push(note);
                 return Ok(page);
             }
@@ -510,7 +517,9 @@ impl BinanceBroker {
 
 pub(crate) fn is_unknown_symbol(error: &Error) -> bool {
     error.kind() == ErrorKind::InvalidRequest
-        && error.code().is_some_and(|code| [NO_SUCH_SYMBOL, ILLEGAL_CHARACTERS].contains(&code))
+        && error
+            .code()
+            .is_some_and(|code| [NO_SUCH_SYMBOL, ILLEGAL_CHARACTERS].contains(&code))
 }
 
 /// A pair without its slash is Binance's own name of it.
@@ -568,7 +577,7 @@ fn capabilities(config: &BinanceConfig) -> Capabilities {
             // An id is free again once its order is done: a second send can make a second order.
             resend_is_safe: false,
             latest_arrival: Some(config.window + AHEAD + ENGINE),
-            visibility_lag: Duration::from_secs(5),
+            visibility_lag: Duration::from_secs(2),
             one_at_a_time: false,
             reduce_only: false,
             refused_when_closed: Vec::new(),
@@ -652,7 +661,11 @@ impl Broker for BinanceBroker {
             InstrumentQuery::Symbols(symbols) => {
                 let mut found = self.look_up(symbols.iter().map(joined).collect()).await?;
                 // Two coins can be split in two ways: only the pair that was asked for is it.
-                found.retain(|one| symbols.iter().any(|symbol| *symbol == one.symbol || symbol.get() == one.id.get()));
+                found.retain(|one| {
+                    symbols
+                        .iter()
+                        .any(|symbol| *symbol == one.symbol || symbol.get() == one.id.get())
+                });
                 Ok(found)
             }
             InstrumentQuery::Text(text) => {
@@ -705,7 +718,8 @@ impl Broker for BinanceBroker {
             },
         };
         let mut page = self.walk_orders(walk, query).await?;
-        page.rows.retain(|order| query.state == OrderState::All || order.status.is_final());
+        page.rows
+            .retain(|order| query.state == OrderState::All || order.status.is_final());
         Ok(page)
     }
 
@@ -732,19 +746,13 @@ impl Broker for BinanceBroker {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.as_streaming()
+        None
     }
 }
 
 #[cfg(not(feature = "trading"))]
 impl BinanceBroker {
     fn as_trading(&self) -> Option<&dyn Trading> {
-        None
-    }
-}
-
-impl BinanceBroker {
-    fn as_streaming(&self) -> Option<&dyn Streaming> {
         None
     }
 }

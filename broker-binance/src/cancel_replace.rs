@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use broker_core::{
-    Broker, Delivery, Error, ErrorKind, InstrumentQuery, Intent, Order, OrderRef, OrderRequest, Result,
-};
+use broker_core::{Broker, Delivery, Error, ErrorKind, InstrumentQuery, Intent, Order, OrderRef, OrderRequest, Result};
 use http::Method;
 use serde_json::value::RawValue;
 
@@ -39,7 +37,11 @@ impl BinanceBroker {
         let instrument = self.instruments(&query).await.map_err(&unsent)?.pop();
         let instrument = instrument.ok_or_else(|| unsent(Error::invalid(format!("there is no {symbol}"))))?;
         let id = request.client_id.clone();
-        let id = id.ok_or_else(|| unsent(Error::invalid("the request needs a client order id: a lost answer is traced by it")))?;
+        let id = id.ok_or_else(|| {
+            unsent(Error::invalid(
+                "the request needs a client order id: a lost answer is traced by it",
+            ))
+        })?;
         self.check_id(&id).map_err(&unsent)?;
         let pair = map::instrument::pair(&instrument, false);
         let intent = Intent {
@@ -81,7 +83,10 @@ impl BinanceBroker {
         if error.code() != Some(error::HALF) {
             return Err(error);
         }
-        let canceled = self.find(order).await.map_err(|_| error.clone().with_delivery(Delivery::Unknown))?;
+        let canceled = self
+            .find(order)
+            .await
+            .map_err(|_| error.clone().with_delivery(Delivery::Unknown))?;
         Ok(CancelReplaced {
             canceled,
             placed: Err(error),
@@ -100,7 +105,9 @@ fn both(wire: &CancelReplaceJson<'_>, pair: &Pair, intent: &Intent) -> Result<Ca
             canceled,
             placed: Ok(placed),
         }),
-        false => Err(Error::decode("the answer is about another order than the one that was sent")),
+        false => Err(Error::decode(
+            "the answer is about another order than the one that was sent",
+        )),
     }
 }
 

@@ -11,37 +11,19 @@ use url::Url;
 /// Binance's own domains; all of its hosts lie under them. The second one is the testnet's.
 pub(crate) const DOMAINS: [&str; 2] = ["binance.com", "binance.vision"];
 
-const LIVE: Hosts = Hosts {
-    rest: "api.binance.com",
-    ws_api: "ws-api.binance.com",
-    streams: "stream.binance.com",
-};
-const TESTNET: Hosts = Hosts {
-    rest: "testnet.binance.vision",
-    ws_api: "ws-api.testnet.binance.vision",
-    streams: "stream.testnet.binance.vision",
-};
-const DEMO: Hosts = Hosts {
-    rest: "demo-api.binance.com",
-    ws_api: "demo-ws-api.binance.com",
-    streams: "demo-stream.binance.com",
-};
+const LIVE: &str = "api.binance.com";
+const TESTNET: &str = "testnet.binance.vision";
+const DEMO: &str = "demo-api.binance.com";
 
 /// Other names of the live host.
 const LIVE_ALIASES: [&str; 6] = [
-    "api.binance.com",
+    LIVE,
     "api-gcp.binance.com",
     "api1.binance.com",
     "api2.binance.com",
     "api3.binance.com",
     "api4.binance.com",
 ];
-
-struct Hosts {
-    rest: &'static str,
-    ws_api: &'static str,
-    streams: &'static str,
-}
 
 /// How long after its time a request is still taken, unless told otherwise: Binance's own default.
 const USUAL_WINDOW: Duration = Duration::from_secs(5);
@@ -154,7 +136,7 @@ impl BinanceConfig {
         self
     }
 
-    /// Another address, for requests and streams: a venue on this machine, or another of Binance's hosts.
+    /// Another address: a venue on this machine, or another of Binance's hosts.
     #[must_use]
     pub fn with_base_url(mut self, url: Url) -> Self {
         self.base_url = Some(url);
@@ -223,74 +205,38 @@ impl BinanceConfig {
         }
     }
 
-    pub(crate) fn addresses(&self) -> Result<Addresses> {
+    /// Where requests go.
+    pub(crate) fn address(&self) -> Result<Url> {
         let live = self.environment == Environment::Live;
         if live && self.demo {
-            return Err(Error::config("the demo mode is no real money: leave out one of the two"));
+            return Err(Error::config(
+                "the demo mode is no real money: leave out one of the two",
+            ));
         }
         let Some(url) = &self.base_url else {
-            let hosts = match (live, self.demo) {
+            return parse(match (live, self.demo) {
                 (true, _) => LIVE,
                 (false, true) => DEMO,
                 (false, false) => TESTNET,
-            };
-            return Ok(Addresses {
-                rest: parse(&format!("https://{}", hosts.rest))?,
-                ws_api: parse(&format!("wss://{}", hosts.ws_api))?,
-                streams: parse(&format!("wss://{}", hosts.streams))?,
             });
         };
         let host = url.host_str().unwrap_or_default();
-        let is_live = LIVE_ALIASES.contains(&host);
-        let is_paper = [TESTNET.rest, DEMO.rest].contains(&host);
-        if (is_live && !live) || (is_paper && live) {
+        let of_other = match live {
+            true => [TESTNET, DEMO].contains(&host),
+            false => LIVE_ALIASES.contains(&host),
+        };
+        if of_other {
             return Err(
                 Error::config(format!("{host} is not a host of {} trading", self.environment))
                     .with_help("write .live() for real money, and leave it out for the testnet and the demo mode"),
             );
         }
-        let sockets = match (is_live, host == DEMO.rest, host == TESTNET.rest) {
-            (true, _, _) => Some(LIVE),
-            (_, true, _) => Some(DEMO),
-            (_, _, true) => Some(TESTNET),
-            _ => None,
-        };
-        Ok(match sockets {
-            Some(hosts) => Addresses {
-                rest: url.clone(),
-                ws_api: parse(&format!("wss://{}", hosts.ws_api))?,
-                streams: parse(&format!("wss://{}", hosts.streams))?,
-            },
-            None => Addresses {
-                rest: url.clone(),
-                ws_api: web_socket(url)?,
-                streams: web_socket(url)?,
-            },
-        })
+        Ok(url.clone())
     }
 }
 
-/// Where requests go, and where streams come from.
-#[derive(Debug)]
-#[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams open sockets"))]
-pub(crate) struct Addresses {
-    pub(crate) rest: Url,
-    pub(crate) ws_api: Url,
-    pub(crate) streams: Url,
-}
-
-fn parse(text: &str) -> Result<Url> {
-    Url::parse(text).map_err(|error| Error::config("the address is not a URL").with_source(error))
-}
-
-/// The address with the scheme of a WebSocket.
-fn web_socket(url: &Url) -> Result<Url> {
-    let mut url = url.clone();
-    let scheme = if url.scheme() == "http" { "ws" } else { "wss" };
-    match url.set_scheme(scheme) {
-        Ok(()) => Ok(url),
-        Err(()) => Err(Error::config("the address is not one of HTTP")),
-    }
+fn parse(host: &str) -> Result<Url> {
+    Url::parse(&format!("https://{host}")).map_err(|error| Error::config("the address is not a URL").with_source(error))
 }
 
 /// Shows neither key nor secret.

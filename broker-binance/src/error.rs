@@ -191,7 +191,10 @@ fn lessons(call: &Call, reply: &Reply, buckets: &Buckets, outcome: &Outcome) -> 
     if error.kind() == ErrorKind::RateLimited {
         let wait = number(headers, "retry-after").map(std::time::Duration::from_secs);
         // Too many orders: reads may go on.
-        let bucket = match (error.code(), call.cost.iter().any(|cost| *cost.bucket == *buckets.sapi_account)) {
+        let bucket = match (
+            error.code(),
+            call.cost.iter().any(|cost| *cost.bucket == *buckets.sapi_account),
+        ) {
             (Some("-1015"), _) => &buckets.orders,
             (_, true) => &buckets.sapi_account,
             _ => &buckets.weight,
@@ -222,18 +225,48 @@ mod tests {
             (429, -1003, "Too many requests queued.", K::RateLimited),
             (429, -1015, "Too many new orders.", K::RateLimited),
             (429, -1034, "Too many connections.", K::RateLimited),
-            (400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.", K::Auth),
-            (400, -1102, "Mandatory parameter 'symbol' was not sent.", K::InvalidRequest),
-            (400, -1111, "Parameter 'price' has too much precision.", K::InvalidRequest),
+            (
+                400,
+                -1021,
+                "Timestamp for this request was 1000ms ahead of the server's time.",
+                K::Auth,
+            ),
+            (
+                400,
+                -1102,
+                "Mandatory parameter 'symbol' was not sent.",
+                K::InvalidRequest,
+            ),
+            (
+                400,
+                -1111,
+                "Parameter 'price' has too much precision.",
+                K::InvalidRequest,
+            ),
             (400, -1121, "Invalid symbol.", K::InvalidRequest),
-            (400, -1127, "More than 24 hours between startTime and endTime.", K::InvalidRequest),
+            (
+                400,
+                -1127,
+                "More than 24 hours between startTime and endTime.",
+                K::InvalidRequest,
+            ),
             (400, -1165, "Invalid belowType.", K::InvalidRequest),
             (400, -1013, "Filter failure: NOTIONAL", K::InvalidRequest),
             (400, -1013, "Filter failure: LOT_SIZE", K::InvalidRequest),
             (400, -1013, "Filter failure: MAX_NUM_ORDERS", K::OrderRejected),
-            (400, -2010, "Filter failure: EXCHANGE_MAX_NUM_ALGO_ORDERS", K::OrderRejected),
+            (
+                400,
+                -2010,
+                "Filter failure: EXCHANGE_MAX_NUM_ALGO_ORDERS",
+                K::OrderRejected,
+            ),
             (400, -1013, "Market is closed.", K::MarketClosed),
-            (400, -2010, "Account has insufficient balance for requested action.", K::InsufficientFunds),
+            (
+                400,
+                -2010,
+                "Account has insufficient balance for requested action.",
+                K::InsufficientFunds,
+            ),
             (400, -2010, "Duplicate order sent.", K::DuplicateOrder),
             (400, -2010, "Market is closed.", K::MarketClosed),
             (400, -2010, "Order would immediately match and take.", K::OrderRejected),
@@ -241,13 +274,43 @@ mod tests {
             (400, -2022, "Order cancel-replace failed.", K::OrderRejected),
             (400, -2038, "Order amend rejected.", K::OrderRejected),
             (400, -2011, "Unknown order sent.", K::NotFound),
-            (400, -2011, "Order was not canceled due to cancel restrictions.", K::OrderRejected),
+            (
+                400,
+                -2011,
+                "Order was not canceled due to cancel restrictions.",
+                K::OrderRejected,
+            ),
             (400, -2013, "Order does not exist.", K::NotFound),
-            (400, -2026, "Order was canceled or expired with no executed qty over 90 days ago.", K::NotFound),
-            (500, -1000, "An unknown error occurred while processing the request.", K::Unavailable),
-            (500, -1006, "An unexpected response was received from the message bus.", K::Unavailable),
-            (408, -1007, "Timeout waiting for response from backend server.", K::Unavailable),
-            (503, -1008, "Server is currently overloaded with other requests.", K::Unavailable),
+            (
+                400,
+                -2026,
+                "Order was canceled or expired with no executed qty over 90 days ago.",
+                K::NotFound,
+            ),
+            (
+                500,
+                -1000,
+                "An unknown error occurred while processing the request.",
+                K::Unavailable,
+            ),
+            (
+                500,
+                -1006,
+                "An unexpected response was received from the message bus.",
+                K::Unavailable,
+            ),
+            (
+                408,
+                -1007,
+                "Timeout waiting for response from backend server.",
+                K::Unavailable,
+            ),
+            (
+                503,
+                -1008,
+                "Server is currently overloaded with other requests.",
+                K::Unavailable,
+            ),
             (400, -9999, "What is this?", K::Unknown),
             (500, -9999, "What is this?", K::Unavailable),
         ];
@@ -261,9 +324,16 @@ mod tests {
 
     #[test]
     fn a_page_of_markup_is_no_word_of_binance() {
-        let error = refusal(403, "<html><head><title>ERROR: The request could not be satisfied</title>");
+        let error = refusal(
+            403,
+            "<html><head><title>ERROR: The request could not be satisfied</title>",
+        );
         assert_eq!((error.kind(), error.code()), (ErrorKind::RateLimited, None));
         assert_eq!(refusal(502, "\n<html>").kind(), ErrorKind::Unavailable);
-        assert_eq!(refusal(404, "").kind(), ErrorKind::Unavailable, "a path that is not there says nothing of an order");
+        assert_eq!(
+            refusal(404, "").kind(),
+            ErrorKind::Unavailable,
+            "a path that is not there says nothing of an order"
+        );
     }
 }

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::map::flow;
 use crate::rest::Rest;
 use crate::walk::{self, HistoryWalk};
-use crate::wire::{
-    self, ConversionsJson, DepositJson, DistributionsJson, DustLogJson, WithdrawalJson,
-};
+use crate::wire::{self, ConversionsJson, DepositJson, DistributionsJson, DustLogJson, WithdrawalJson};
 
 /// Before Binance opened, in July 2017, nothing can have moved.
 const OPENED: i64 = 1_498_867_200;
@@ -120,19 +118,29 @@ impl FlowWalk {
         }
         let proof = if full { Proof::Nothing } else { Proof::Contiguous };
         let window = self.since..self.until;
-        let mut rows: Vec<_> = records.into_iter().filter(|row| window.contains(&row.booked_at())).collect();
+        let mut rows: Vec<_> = records
+            .into_iter()
+            .filter(|row| window.contains(&row.booked_at()))
+            .collect();
         rows.sort_by_key(Record::at);
         let mut page = walk::page(rows, proof, self.behind().map(HistoryWalk::Flows), None)?;
         page.raw = text;
         if full {
-            page.notes.push(format!("a second of {:?} holds more rows than Binance tells", self.source));
+            page.notes.push(format!(
+                "a second of {:?} holds more rows than Binance tells",
+                self.source
+            ));
         }
         Ok(page)
     }
 
     async fn ask(&self, rest: &Rest, account: &AccountId, raw: bool) -> Result<(Vec<Record>, bool, Option<String>)> {
         // Windows include both their ends.
-        let last = self.to().timestamp_millis().saturating_sub(1).max(self.from.timestamp_millis());
+        let last = self
+            .to()
+            .timestamp_millis()
+            .saturating_sub(1)
+            .max(self.from.timestamp_millis());
         let mut params = vec![
             ("startTime", self.from.timestamp_millis().to_string()),
             ("endTime", last.to_string()),

@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use broker_core::model::{Candle, CandleQuery, Hours};
-use broker_core::{
-    Broker, Cursor, Error, ErrorKind, InstrumentId, MarketData, Page, Proof, Quote, Result,
-};
+use broker_core::{Broker, Cursor, Error, ErrorKind, InstrumentId, MarketData, Page, Proof, Quote, Result};
 use chrono::{DateTime, Utc};
 
 use crate::broker::{BinanceBroker, is_unknown_symbol};
@@ -74,7 +72,9 @@ impl MarketData for BinanceBroker {
                 rows = self.rest().http.run(call, read).await?;
             }
         }
-        let pairs = self.pairs_of(rows.iter().map(|(symbol, _)| symbol.clone()).collect()).await?;
+        let pairs = self
+            .pairs_of(rows.iter().map(|(symbol, _)| symbol.clone()).collect())
+            .await?;
         let mut quotes = Vec::with_capacity(rows.len());
         for (symbol, text) in &rows {
             if let Some(pair) = pairs.get(symbol) {
@@ -106,14 +106,23 @@ impl MarketData for BinanceBroker {
         let read = |body: &str| {
             let rows: Vec<KlineJson> = wire::decode(body)?;
             let now = self.time().now_ms();
-            rows.iter().map(|row| map::market::candle(row, query, now)).collect::<Result<Vec<_>>>()
+            rows.iter()
+                .map(|row| map::market::candle(row, query, now))
+                .collect::<Result<Vec<_>>>()
         };
         let mut rows = self.rest().http.run(call, read).await?;
         let full = rows.len() >= PAGE_SIZE;
-        let next = rows.last().filter(|_| full).map(|candle| candle.start.timestamp_millis() + 1);
+        let next = rows
+            .last()
+            .filter(|_| full)
+            .map(|candle| candle.start.timestamp_millis() + 1);
         rows.retain(|candle| candle.start >= query.since && candle.start < query.until);
         Ok(Page {
-            proof: if next.is_some() { Proof::Contiguous } else { Proof::Short },
+            proof: if next.is_some() {
+                Proof::Contiguous
+            } else {
+                Proof::Short
+            },
             next: next.map(|next| Cursor::encode(VERSION, &next)).transpose()?,
             ..Page::whole(rows)
         })

@@ -112,7 +112,14 @@ impl BinanceBroker {
                     .transpose()?,
             })
         };
-        self.own("commission", "/api/v3/account/commission", &[symbol(instrument)], 20, read).await
+        self.own(
+            "commission",
+            "/api/v3/account/commission",
+            &[symbol(instrument)],
+            20,
+            read,
+        )
+        .await
     }
 
     /// The filters that hold for this account in a symbol, beside the symbol's own.
@@ -122,7 +129,8 @@ impl BinanceBroker {
             let all = [&wire.exchange_filters, &wire.symbol_filters, &wire.asset_filters];
             all.into_iter().flatten().map(filter).collect()
         };
-        self.own("filters", "/api/v3/myFilters", &[symbol(instrument)], 40, read).await
+        self.own("filters", "/api/v3/myFilters", &[symbol(instrument)], 40, read)
+            .await
     }
 
     /// How an order was made smaller, oldest first.
@@ -142,7 +150,8 @@ impl BinanceBroker {
             rows.iter().map(row).collect()
         };
         let params = [("symbol", symbol), name];
-        self.own("amendments", "/api/v3/order/amendments", &params, 4, read).await
+        self.own("amendments", "/api/v3/order/amendments", &params, 4, read)
+            .await
     }
 
     /// Trades of an order with others of the same account that were prevented.
@@ -164,7 +173,8 @@ impl BinanceBroker {
             rows.iter().map(row).collect()
         };
         let params = [("symbol", symbol), name];
-        self.own("prevented matches", "/api/v3/myPreventedMatches", &params, 20, read).await
+        self.own("prevented matches", "/api/v3/myPreventedMatches", &params, 20, read)
+            .await
     }
 
     /// How many orders count against the account's limits now.
@@ -195,7 +205,8 @@ impl BinanceBroker {
             rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect()
         };
         let params = [("symbol", symbol), ("orderId", number), ("limit", "1000".to_owned())];
-        self.own("fills of an order", "/api/v3/myTrades", &params, 5, read).await
+        self.own("fills of an order", "/api/v3/myTrades", &params, 5, read)
+            .await
     }
 
     async fn own<T>(
@@ -206,7 +217,10 @@ impl BinanceBroker {
         weight: u32,
         read: impl Fn(&str) -> Result<T> + Send + Sync,
     ) -> Result<T> {
-        self.rest().http.run(self.rest().read(op, path, params, weight), read).await
+        self.rest()
+            .http
+            .run(self.rest().read(op, path, params, weight), read)
+            .await
     }
 
     /// The records of a page of trades of one symbol: reads again what a query
@@ -243,7 +257,11 @@ fn filter(wire: &FilterJson<'_>) -> Result<SymbolFilter> {
     ];
     Ok(SymbolFilter {
         name: wire.filter_type.get().to_owned(),
-        asset: wire.asset.as_ref().map(|asset| map::currency(asset.get())).transpose()?,
+        asset: wire
+            .asset
+            .as_ref()
+            .map(|asset| map::currency(asset.get()))
+            .transpose()?,
         most: most.into_iter().flatten().map(|most| most.0).next(),
     })
 }

@@ -58,7 +58,11 @@ impl BinanceBroker {
             Environment::Live => weight::SNAPSHOT,
             Environment::Paper => 0,
         };
-        2 * weight::EXCHANGE + weight::ACCOUNT + weight::ALL_OPEN_ORDERS + MOST_LIST_PAGES * weight::ALL_LISTS + snapshot
+        2 * weight::EXCHANGE
+            + weight::ACCOUNT
+            + weight::ALL_OPEN_ORDERS
+            + MOST_LIST_PAGES * weight::ALL_LISTS
+            + snapshot
     }
 
     /// Finds the symbols that a sync of this account has to ask, for
@@ -80,7 +84,8 @@ impl BinanceBroker {
             coins.extend(self.moved_coins(account, days).await?);
         }
         let likely = |one: &Instrument| {
-            touched.contains(&one.id) || coins.contains(&one.currency) && one.base.is_some_and(|base| coins.contains(&base))
+            touched.contains(&one.id)
+                || coins.contains(&one.currency) && one.base.is_some_and(|base| coins.contains(&base))
         };
         // A coin that is there was bought with something, which need not be there any more.
         let held = |one: &Instrument| one.base.is_some_and(|base| coins.contains(&base));
@@ -116,7 +121,11 @@ impl BinanceBroker {
         let listed = self.rest().exchange(&[]).await?.instruments;
         *spent += u64::from(weight::EXCHANGE);
         let groups = (2..=25).map(|group| format!("TRD_GRP_{group:03}"));
-        let names: Vec<String> = ["SPOT", "MARGIN", "LEVERAGED"].map(str::to_owned).into_iter().chain(groups).collect();
+        let names: Vec<String> = ["SPOT", "MARGIN", "LEVERAGED"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(groups)
+            .collect();
         let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let params = [("permissions", format!("[{}]", quoted.join(",")))];
         let permitted = self.rest().exchange(&params).await?.instruments;
@@ -130,7 +139,10 @@ impl BinanceBroker {
         let mut from = 0;
         for _ in 0..MOST_LIST_PAGES {
             let params = [("fromId", from.to_string()), ("limit", "1000".to_owned())];
-            let lists = self.rest().order_lists("/api/v3/allOrderList", &params, weight::ALL_LISTS).await?;
+            let lists = self
+                .rest()
+                .order_lists("/api/v3/allOrderList", &params, weight::ALL_LISTS)
+                .await?;
             *spent += u64::from(weight::ALL_LISTS);
             touched.extend(lists.iter().map(|(_, symbol)| InstrumentId::from(symbol.as_str())));
             match lists.iter().map(|(list, _)| list.number).max() {
@@ -201,4 +213,3 @@ impl Rest {
         self.http.run(call, read).await
     }
 }
-

@@ -97,11 +97,7 @@ pub(crate) struct AnnouncedLimit {
 }
 
 impl Rest {
-    pub(crate) async fn account(
-        &self,
-        broker: BrokerId,
-        environment: Environment,
-    ) -> Result<(Account, Balances)> {
+    pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<(Account, Balances)> {
         let read = |body: &str| {
             let wire = wire::decode_account(body)?;
             Ok((
@@ -123,7 +119,10 @@ impl Rest {
     pub(crate) async fn order(&self, params: Params<'_>, pair: &Pair, account: &AccountId) -> Result<(Order, i64)> {
         let read = |body: &str| {
             let wire: OrderJson<'_> = wire::decode(body)?;
-            Ok((map::order::order(&wire, pair, account)?, wire.order_list_id.unwrap_or(-1)))
+            Ok((
+                map::order::order(&wire, pair, account)?,
+                wire.order_list_id.unwrap_or(-1),
+            ))
         };
         let call = self.read("order", ORDER, params, weight::ORDER);
         self.http.run(call, read).await
@@ -134,7 +133,9 @@ impl Rest {
         let params = [("orderListId", number.to_string())];
         let call = self.read("order list", "/api/v3/orderList", &params, weight::ORDER_LIST);
         self.http
-            .run(call, |body| Ok(map::order::list(&wire::decode::<OrderListJson<'_>>(body)?)))
+            .run(call, |body| {
+                Ok(map::order::list(&wire::decode::<OrderListJson<'_>>(body)?))
+            })
             .await
     }
 
@@ -150,7 +151,9 @@ impl Rest {
             let list = |row: &OrderListJson<'_>| (map::order::list(row), row.symbol.get().to_owned());
             Ok(rows.iter().map(list).collect())
         };
-        self.http.run(self.read("order lists", path, params, weight), read).await
+        self.http
+            .run(self.read("order lists", path, params, weight), read)
+            .await
     }
 
     /// The text of a page of orders: their symbols must be known before they can be read.
@@ -226,7 +229,9 @@ impl Came {
                 rows,
                 raw: raw.map(str::to_owned),
             }),
-            false => Err(broker_core::Error::decode("a page of trades is not in the order of their ids")),
+            false => Err(broker_core::Error::decode(
+                "a page of trades is not in the order of their ids",
+            )),
         }
     }
 }

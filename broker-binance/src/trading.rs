@@ -46,14 +46,12 @@ impl BinanceBroker {
         let old = self.find(order).await.map_err(&unsent)?;
         let (symbol, name) = self.named(&old.reference()).map_err(&unsent)?;
         let pair = self.pair(&symbol).await.map_err(&unsent)?;
-        let mut params = vec![
-            ("symbol", symbol),
-            name,
-            ("newQty", qty.get().normalize().to_string()),
-        ];
+        let mut params = vec![("symbol", symbol), name, ("newQty", qty.get().normalize().to_string())];
         // Without it a new id is drawn.
         params.extend(old.client_id.iter().map(|id| ("newClientOrderId", id.get().to_owned())));
-        let call = self.rest().write("reduce", Method::PUT, "/api/v3/order/amend/keepPriority", &params, 4);
+        let call = self
+            .rest()
+            .write("reduce", Method::PUT, "/api/v3/order/amend/keepPriority", &params, 4);
         let read = |body: &str| map::order::amended(&wire::decode::<AmendJson<'_>>(body)?, &pair, &order.account);
         let mut amended = self.rest().http.run(call, read).await?;
         // The answer leaves out what cannot have changed.
@@ -94,8 +92,8 @@ impl BinanceBroker {
 
     /// The order that carries the intent's id. `None` only where Binance itself says that there is none.
     async fn carrying(&self, intent: &Intent) -> Result<Option<Order>> {
-        let named = OrderRef::by_client_id(&intent.account, intent.id.clone())
-            .with_instrument(intent.instrument.id.clone());
+        let named =
+            OrderRef::by_client_id(&intent.account, intent.id.clone()).with_instrument(intent.instrument.id.clone());
         match self.find(&named).await {
             Ok(order) if order.client_id.as_ref() == Some(&intent.id) => Ok(Some(order)),
             Ok(_) => Err(Error::new(ErrorKind::Protocol)
@@ -103,7 +101,13 @@ impl BinanceBroker {
                 .with_broker(self.id())
                 .with_operation("trace")
                 .with_message("asked for one client order id, answered with another")),
-            Err(error) if error.code().is_some_and(|code| [NO_SUCH_ORDER, ARCHIVED_ORDER].contains(&code)) => Ok(None),
+            Err(error)
+                if error
+                    .code()
+                    .is_some_and(|code| [NO_SUCH_ORDER, ARCHIVED_ORDER].contains(&code)) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -144,7 +148,9 @@ impl Trading for BinanceBroker {
         let unsent = self.unsent("cancel");
         self.check(&order.account).await.map_err(&unsent)?;
         let (symbol, name) = self.named(order).map_err(&unsent)?;
-        let call = self.rest().write("cancel", Method::DELETE, ORDER, &[("symbol", symbol), name], 1);
+        let call = self
+            .rest()
+            .write("cancel", Method::DELETE, ORDER, &[("symbol", symbol), name], 1);
         self.rest().http.run(call.in_lane(Lane::Cancel), |_| Ok(())).await
     }
 
@@ -163,20 +169,26 @@ impl Trading for BinanceBroker {
         let mut outcomes = Vec::new();
         for symbol in symbols {
             let params = [("symbol", symbol.get().to_owned())];
-            let call = self.rest().write(OPERATION, Method::DELETE, "/api/v3/openOrders", &params, 1);
+            let call = self
+                .rest()
+                .write(OPERATION, Method::DELETE, "/api/v3/openOrders", &params, 1);
             let canceled = self.rest().http.run(call.in_lane(Lane::Cancel), canceled).await;
-            let of_symbol = open.iter().filter(|order| order.legs.iter().any(|leg| leg.instrument == symbol));
-            outcomes.extend(of_symbol.map(|order| CancelOutcome {
-                order: order.id.clone(),
-                result: match &canceled {
-                    Ok(rows) if rows.contains(&order.id) => Ok(()),
-                    Ok(_) => Err(Error::new(ErrorKind::NotFound)
-                        .with_delivery(Delivery::Answered)
-                        .with_broker(self.id())
-                        .with_operation(OPERATION)
-                        .with_message("it was not among the orders that were canceled: read it")),
-                    Err(error) => Err(error.clone()),
-                },
+            let of_symbol = open
+                .iter()
+                .filter(|order| order.legs.iter().any(|leg| leg.instrument == symbol));
+            outcomes.extend(of_symbol.map(|order| {
+                CancelOutcome {
+                    order: order.id.clone(),
+                    result: match &canceled {
+                        Ok(rows) if rows.contains(&order.id) => Ok(()),
+                        Ok(_) => Err(Error::new(ErrorKind::NotFound)
+                            .with_delivery(Delivery::Answered)
+                            .with_broker(self.id())
+                            .with_operation(OPERATION)
+                            .with_message("it was not among the orders that were canceled: read it")),
+                        Err(error) => Err(error.clone()),
+                    },
+                }
             }));
         }
         Ok(outcomes)
@@ -209,7 +221,10 @@ fn placed(body: &str, listed: bool, pair: &Pair, intent: &Intent) -> Result<Orde
     let other = || Error::decode("the answer is about another order than the one that was sent");
     let ours = |order: &OrderJson<'_>| {
         order.symbol.get() == pair.id.get()
-            && order.client_order_id.as_ref().is_some_and(|id| id.get() == intent.id.get())
+            && order
+                .client_order_id
+                .as_ref()
+                .is_some_and(|id| id.get() == intent.id.get())
     };
     if !listed {
         let wire: OrderJson<'_> = wire::decode(body)?;
@@ -219,7 +234,11 @@ fn placed(body: &str, listed: bool, pair: &Pair, intent: &Intent) -> Result<Orde
         };
     }
     let wire: OrderListJson<'_> = wire::decode(body)?;
-    let report = wire.order_reports.iter().find(|report| ours(report)).ok_or_else(other)?;
+    let report = wire
+        .order_reports
+        .iter()
+        .find(|report| ours(report))
+        .ok_or_else(other)?;
     let mut order = map::order::order(report, pair, &intent.account)?;
     order.links = map::order::list(&wire).links_of(&order.id).ok_or_else(other)?;
     Ok(order)
@@ -231,7 +250,11 @@ fn canceled(body: &str) -> Result<Vec<broker_core::OrderId>> {
     let mut ids = Vec::new();
     for row in &rows {
         ids.extend(row.order_id.map(|number| map::order_id(row.symbol.get(), number)));
-        ids.extend(row.orders.iter().map(|one| map::order_id(one.symbol.get(), one.order_id)));
+        ids.extend(
+            row.orders
+                .iter()
+                .map(|one| map::order_id(one.symbol.get(), one.order_id)),
+        );
     }
     Ok(ids)
 }

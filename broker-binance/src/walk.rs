@@ -112,11 +112,7 @@ impl SymbolWalk {
             Step::From { id, .. } => (by_id, id.to_string()),
             Step::Again { began, .. } => (by_id, began.to_string()),
         };
-        vec![
-            ("symbol", self.symbol.clone()),
-            start,
-            ("limit", PAGE_SIZE.to_string()),
-        ]
+        vec![("symbol", self.symbol.clone()), start, ("limit", PAGE_SIZE.to_string())]
     }
 
     /// What a page proves, and where to go on.
@@ -167,7 +163,12 @@ impl SymbolWalk {
 }
 
 /// The page that ends a walk, or one of it.
-pub(crate) fn page(rows: Vec<Record>, proof: Proof, next: Option<HistoryWalk>, wait: Option<Duration>) -> Result<Page<Record>> {
+pub(crate) fn page(
+    rows: Vec<Record>,
+    proof: Proof,
+    next: Option<HistoryWalk>,
+    wait: Option<Duration>,
+) -> Result<Page<Record>> {
     let proof = match (&next, proof) {
         (None, Proof::Contiguous) => Proof::Short,
         (_, proof) => proof,
@@ -225,11 +226,7 @@ impl OrderWalk {
             None if self.since <= DateTime::UNIX_EPOCH => ("orderId", 0.to_string()),
             None => ("startTime", self.since.timestamp_millis().to_string()),
         };
-        vec![
-            ("symbol", self.symbol.clone()),
-            start,
-            ("limit", PAGE_SIZE.to_string()),
-        ]
+        vec![("symbol", self.symbol.clone()), start, ("limit", PAGE_SIZE.to_string())]
     }
 
     /// Where to go on behind a page that ended with this order; `None` where the symbol is read.

@@ -48,7 +48,11 @@ impl Signer {
         if text.contains("ENCRYPTED") {
             return Err(Error::config("the private key is encrypted: give it decrypted"));
         }
-        let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+        let body: String = text
+            .lines()
+            .filter(|line| !line.starts_with("-----"))
+            .map(str::trim)
+            .collect();
         let der = BASE64_STANDARD.decode(body).map_err(|_| unreadable())?;
         let holds = |id: &[u8]| der.windows(id.len()).take(32).any(|bytes| bytes == id);
         if holds(&ED25519) {
@@ -115,15 +119,6 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
-}
-
-/// What is signed of a message to the WebSocket API: its parameters by name, raw.
-#[cfg(any(feature = "streaming", test))]
-pub(crate) fn message_payload(params: &[(&str, &str)]) -> String {
-    let mut sorted = params.to_vec();
-    sorted.sort_unstable();
-    let parts: Vec<String> = sorted.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    parts.join("&")
 }
 
 /// As a value of a query: base64 has characters that mean something there.

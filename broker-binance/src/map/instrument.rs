@@ -15,7 +15,9 @@ pub(crate) fn instrument(wire: &SymbolJson<'_>) -> Result<Instrument> {
     let lots = filter("LOT_SIZE");
     let size = |pick: fn(&FilterJson<'_>) -> Option<Num>| lots.and_then(pick).and_then(switched_on);
     let quantity = |value: Option<Decimal>| value.map(Qty::new).transpose();
-    let tick = filter("PRICE_FILTER").and_then(|filter| filter.tick_size).and_then(switched_on);
+    let tick = filter("PRICE_FILTER")
+        .and_then(|filter| filter.tick_size)
+        .and_then(switched_on);
     let least = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL"));
     let least = least.and_then(|filter| filter.min_notional).and_then(switched_on);
     Ok(Instrument {

@@ -87,7 +87,14 @@ mod tests {
     fn composed_ids_are_read_as_they_were_made() {
         let id = order_id("BTCUSDT", 28);
         assert_eq!((id.get(), order_parts(&id)), ("BTCUSDT:28", Some(("BTCUSDT", 28))));
-        for other in ["28", "BTCUSDT:", ":28", "BTCUSDT:x", "BTCUSDT:+1", "BTCUSDT:99999999999999999999"] {
+        for other in [
+            "28",
+            "BTCUSDT:",
+            ":28",
+            "BTCUSDT:x",
+            "BTCUSDT:+1",
+            "BTCUSDT:99999999999999999999",
+        ] {
             assert_eq!(order_parts(&OrderId::from(other)), None, "{other}");
         }
         assert_eq!(trade_fill_id("BNBBTC", 28_457, 100_234).get(), "BNBBTC:28457:100234");

@@ -2,7 +2,9 @@
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
 use broker_core::num::Num;
-use broker_core::{AccountId, ClientOrderId, Error, Money, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce};
+use broker_core::{
+    AccountId, ClientOrderId, Error, Money, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce,
+};
 use rust_decimal::Decimal;
 
 use super::{Pair, at, order_id, side};
@@ -218,7 +220,10 @@ pub(crate) fn list(wire: &OrderListJson<'_>) -> List {
     numbers.sort_unstable();
     List {
         number: wire.order_list_id,
-        members: numbers.iter().map(|(number, symbol)| order_id(symbol, *number)).collect(),
+        members: numbers
+            .iter()
+            .map(|(number, symbol)| order_id(symbol, *number))
+            .collect(),
         one_cancels: wire.contingency_type.get() == "OCO",
     }
 }

@@ -55,7 +55,10 @@ fn check(request: &OrderRequest, instrument: &Instrument) -> Result<()> {
         InstrumentRef::Symbol(symbol) => *symbol == instrument.symbol,
     };
     if !same {
-        return Err(Error::invalid(format!("the order is for another instrument than {}", instrument.id)));
+        return Err(Error::invalid(format!(
+            "the order is for another instrument than {}",
+            instrument.id
+        )));
     }
     let opposite = match request.side {
         Side::Buy => PositionEffect::Close,
@@ -66,7 +69,10 @@ fn check(request: &OrderRequest, instrument: &Instrument) -> Result<()> {
         (request.reduce_only, "orders that can only reduce a position"),
         (request.extended_hours, "extended hours: the market never closes"),
         (request.expires_at.is_some(), "orders with a moment of expiry"),
-        (request.effect == Some(opposite), "buying to close and selling to open: coins are held outright"),
+        (
+            request.effect == Some(opposite),
+            "buying to close and selling to open: coins are held outright",
+        ),
     ];
     match table.iter().find(|(is_asked, _)| *is_asked) {
         Some((_, what)) => Err(Error::unsupported(what)),
@@ -130,7 +136,11 @@ impl Words {
     fn limit(limit: Price, tif: &'static str, style: Style) -> Result<Self> {
         let price = ("price", plain(limit.get()));
         match style {
-            Style::Plain => Ok(Self(vec![("type", "LIMIT".to_owned()), ("timeInForce", tif.to_owned()), price])),
+            Style::Plain => Ok(Self(vec![
+                ("type", "LIMIT".to_owned()),
+                ("timeInForce", tif.to_owned()),
+                price,
+            ])),
             _ if tif != "GTC" => Err(Error::unsupported(
                 "post-only and iceberg orders with another time in force than until canceled",
             )),
@@ -176,7 +186,9 @@ fn size(request: &OrderRequest, instrument: &Instrument) -> Result<(&'static str
         Size::Qty(qty) => Ok(("quantity", plain(qty.get()))),
         Size::Notional { amount, currency } => {
             if !matches!(request.trigger, Trigger::Market) {
-                return Err(Error::unsupported("an amount of money for other orders than market orders"));
+                return Err(Error::unsupported(
+                    "an amount of money for other orders than market orders",
+                ));
             }
             if currency.is_some_and(|currency| currency != instrument.currency) {
                 return Err(Error::unsupported(format!(
@@ -271,7 +283,11 @@ fn entry(
                 (target_side.price, plain(at(target, request.side)?.get())),
             ]);
             params.extend(stop_words(stop, stop_side, Some((limit, closing)))?);
-            if of_received { "/api/v3/orderList/opoco" } else { "/api/v3/orderList/otoco" }
+            if of_received {
+                "/api/v3/orderList/opoco"
+            } else {
+                "/api/v3/orderList/otoco"
+            }
         }
         (Some(target), None) => {
             params.extend([
@@ -279,11 +295,19 @@ fn entry(
                 (PENDING.price, plain(at(target, request.side)?.get())),
                 (PENDING.time_in_force, "GTC".to_owned()),
             ]);
-            if of_received { "/api/v3/orderList/opo" } else { "/api/v3/orderList/oto" }
+            if of_received {
+                "/api/v3/orderList/opo"
+            } else {
+                "/api/v3/orderList/oto"
+            }
         }
         (None, Some(stop)) => {
             params.extend(stop_words(stop, PENDING, Some((limit, closing)))?);
-            if of_received { "/api/v3/orderList/opo" } else { "/api/v3/orderList/oto" }
+            if of_received {
+                "/api/v3/orderList/opo"
+            } else {
+                "/api/v3/orderList/oto"
+            }
         }
         (None, None) => return Err(Error::invalid("a group without exits")),
     };
@@ -407,7 +431,9 @@ fn units(trail: Trail) -> Result<String> {
         Trail::Percent(percent) => percent,
         Trail::Amount(_) => return Err(Error::unsupported("a stop that trails by an amount: percent only")),
     };
-    let units = percent.checked_mul(Decimal::ONE_HUNDRED).filter(|units| *units >= Decimal::ONE);
+    let units = percent
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .filter(|units| *units >= Decimal::ONE);
     match units.filter(|units| units.fract().is_zero()) {
         Some(units) => Ok(plain(units)),
         None => Err(Error::unsupported("a trail that is no whole hundredth of a percent")),
@@ -424,7 +450,9 @@ fn only_plain(terms: Terms) -> Result<()> {
 fn until_canceled(request: &OrderRequest) -> Result<()> {
     match time_in_force(request)? {
         "GTC" => Ok(()),
-        _ => Err(Error::unsupported("this with another time in force than until canceled")),
+        _ => Err(Error::unsupported(
+            "this with another time in force than until canceled",
+        )),
     }
 }
 

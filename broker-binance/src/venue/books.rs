@@ -23,7 +23,6 @@ pub(super) struct Trade {
 #[derive(Debug, Clone)]
 pub(super) struct List {
     pub(super) number: u64,
-    pub(super) symbol: InstrumentId,
     pub(super) orders: Vec<OrderId>,
     pub(super) cancels: bool,
 }
@@ -65,7 +64,6 @@ impl Books {
                 }
                 self.lists.push(List {
                     number: u64::try_from(index).unwrap_or_default() + 1,
-                    symbol: leg.instrument.clone(),
                     orders: members,
                     cancels: order.links.group == Some(Group::Oco),
                 });
@@ -107,11 +105,6 @@ impl Books {
 
     pub(super) fn trades(&self, symbol: &InstrumentId) -> &[Trade] {
         self.trades.get(symbol).map_or(&[], Vec::as_slice)
-    }
-
-    /// The trade of a fill that was just booked.
-    pub(super) fn trade_of(&self, fill: &Fill) -> Option<&Trade> {
-        self.trades(&fill.instrument).iter().rev().find(|trade| trade.fill.id == fill.id)
     }
 
     pub(super) fn list(&self, order: &OrderId) -> Option<&List> {

@@ -41,6 +41,7 @@ pub struct BinanceVenueBuilder {
     bans: bool,
     client_ids: ClientIdPolicy,
     visibility_lag: Duration,
+    walks: bool,
 }
 
 impl BinanceVenueBuilder {
@@ -59,6 +60,7 @@ impl BinanceVenueBuilder {
             bans: true,
             client_ids: ClientIdPolicy::AmongOpen,
             visibility_lag: Duration::ZERO,
+            walks: false,
         }
     }
 
@@ -138,6 +140,13 @@ impl BinanceVenueBuilder {
         self
     }
 
+    /// Lets the markets walk a step with the first request of every second. Without it they stay where they are, and
+    /// what was shown of them is traded once, until the engine is told.
+    pub fn walking_markets(mut self) -> Self {
+        self.walks = true;
+        self
+    }
+
     /// The venue.
     ///
     /// # Errors
@@ -187,6 +196,8 @@ impl BinanceVenueBuilder {
             symbols,
             weighed: 0,
             halves: None,
+            walked_at: None,
+            walks: self.walks,
         })
     }
 }

@@ -91,6 +91,9 @@ pub struct BinanceVenue {
     weighed: u64,
     /// Both halves of a cancel that places another order, where one failed: the one error with data in its body.
     halves: Option<(u16, String)>,
+    /// When the markets took their last step, where they walk by themselves.
+    walked_at: Option<DateTime<Utc>>,
+    walks: bool,
 }
 
 impl BinanceVenue {
@@ -177,6 +180,17 @@ impl BinanceVenue {
         Arc::new(MemoryTransport::new(share(self), clock, rng, spawn))
     }
 
+    /// Moves the engine's time, and its markets one step a second where they walk.
+    fn keep_time(&mut self, now: DateTime<Utc>) {
+        let due = self.walked_at.is_none_or(|at| now - at >= Duration::seconds(1));
+        if self.walks && due {
+            self.walked_at = Some(now);
+            self.engine.advance(now);
+        } else {
+            self.engine.run(now);
+        }
+    }
+
     /// Who asks, when, and whether what was sent is what was signed.
     fn authenticate(&self, request: &WireRequest, now: DateTime<Utc>) -> Result<(), Refusal> {
         let key = request.header("x-mbx-apikey");
@@ -189,7 +203,10 @@ impl BinanceVenue {
         let Some((payload, signature)) = request.query.rsplit_once("&signature=") else {
             return Err(Refusal::missing("signature"));
         };
-        let signed = self.signer.sign(payload).map(|signature| crate::auth::encoded(&signature));
+        let signed = self
+            .signer
+            .sign(payload)
+            .map(|signature| crate::auth::encoded(&signature));
         if signed.as_deref().ok() != Some(signature) || !request.body.is_empty() {
             return Err(Refusal::new(-1022, "Signature for this request is not valid."));
         }
@@ -205,7 +222,10 @@ impl BinanceVenue {
             return Err(Refusal::new(-1021, ahead));
         }
         if now - at > window {
-            return Err(Refusal::new(-1021, "Timestamp for this request is outside of the recvWindow."));
+            return Err(Refusal::new(
+                -1021,
+                "Timestamp for this request is outside of the recvWindow.",
+            ));
         }
         Ok(())
     }
@@ -218,19 +238,25 @@ impl BinanceVenue {
 
 impl Venue for BinanceVenue {
     fn handle(&mut self, request: &WireRequest, now: DateTime<Utc>) -> WireAnswer {
-        self.engine.run(now);
+        self.keep_time(now);
         self.books.read(&self.engine, &self.account);
         let date = self.clock(now).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let answer = |answer: WireAnswer| answer.with_header("date", &date);
         let Some(endpoint) = route::endpoint(request, self.environment) else {
-            return answer(WireAnswer::html(404, "<html><body><h2>404 Not found</h2></body></html>"));
+            return answer(WireAnswer::html(
+                404,
+                "<html><body><h2>404 Not found</h2></body></html>",
+            ));
         };
         if endpoint.weight > 0 {
             match self.weight.take(&request.peer, endpoint.weight, now) {
                 Admission::Granted(_) => self.weighed += u64::from(endpoint.weight),
                 Admission::Refused { room_at, .. } => return answer(self.too_much(room_at - now)),
                 Admission::Banned { until } => {
-                    let text = format!("Way too much request weight used; IP banned until {}.", until.timestamp_millis());
+                    let text = format!(
+                        "Way too much request weight used; IP banned until {}.",
+                        until.timestamp_millis()
+                    );
                     let refusal = Refusal::new(-1003, text).with_status(418);
                     return answer(WireAnswer::from(refusal).with_header("retry-after", seconds(until - now)));
                 }
@@ -250,7 +276,8 @@ impl Venue for BinanceVenue {
         if endpoint.orders > 0 {
             for limiter in [&mut self.orders, &mut self.orders_a_day] {
                 if let Admission::Refused { room_at, .. } = limiter.take("account", endpoint.orders, now) {
-                    let refusal = Refusal::new(-1015, "Too many new orders; current limit is exceeded.").with_status(429);
+                    let refusal =
+                        Refusal::new(-1015, "Too many new orders; current limit is exceeded.").with_status(429);
                     return weighed(WireAnswer::from(refusal).with_header("retry-after", seconds(room_at - now)));
                 }
             }

@@ -66,7 +66,9 @@ impl From<SimReject> for Refusal {
         let filter = |name: &str| Self::new(-1013, format!("Filter failure: {name}"));
         match reject {
             SimReject::DuplicateClientId { .. } => Self::new(-2010, "Duplicate order sent."),
-            SimReject::InsufficientFunds { .. } | SimReject::InsufficientQty { .. } | SimReject::NotShortable { .. } => {
+            SimReject::InsufficientFunds { .. }
+            | SimReject::InsufficientQty { .. }
+            | SimReject::NotShortable { .. } => {
                 Self::new(-2010, "Account has insufficient balance for requested action.")
             }
             SimReject::AccountBlocked => Self::new(-2010, "This account may not place or cancel orders."),
@@ -102,9 +104,10 @@ impl<'a> Params<'a> {
                 return Err(Refusal::new(-1101, "Too many parameters; expected fewer."));
             }
         }
-        let read = request.pairs.iter().filter(|(name, _)| {
-            SIGNED.contains(&name.as_str()) || known.contains(&name.as_str())
-        });
+        let read = request
+            .pairs
+            .iter()
+            .filter(|(name, _)| SIGNED.contains(&name.as_str()) || known.contains(&name.as_str()));
         let (read, sent) = (read.count(), request.pairs.len());
         if read < sent {
             return Err(Refusal::new(
@@ -134,7 +137,9 @@ impl<'a> Params<'a> {
                 format!("Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'."),
             )
         };
-        self.get(name).map(|text| text.parse().map_err(|_| illegal())).transpose()
+        self.get(name)
+            .map(|text| text.parse().map_err(|_| illegal()))
+            .transpose()
     }
 
     pub(super) fn decimal(&self, name: &str) -> Result<Option<Decimal>, Refusal> {
@@ -150,7 +155,10 @@ impl<'a> Params<'a> {
             )
         })?;
         if value.normalize().scale() > 8 {
-            return Err(Refusal::new(-1111, format!("Parameter '{name}' has too much precision.")));
+            return Err(Refusal::new(
+                -1111,
+                format!("Parameter '{name}' has too much precision."),
+            ));
         }
         Ok(Some(value))
     }
@@ -167,22 +175,5 @@ impl<'a> Params<'a> {
             Some(0) => Err(Refusal::missing("limit")),
             Some(limit) => Ok(usize::try_from(limit).unwrap_or(1000).min(1000)),
         }
-    }
-
-    /// One of these words.
-    pub(super) fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Refusal> {
-        let code = match name {
-            "timeInForce" => -1115,
-            "side" => -1117,
-            _ => -1116,
-        };
-        let Some(text) = self.get(name) else { return Ok(None) };
-        let found = words.iter().find(|word| **word == text).copied();
-        let what = match code {
-            -1115 => "timeInForce",
-            -1117 => "side",
-            _ => "orderType",
-        };
-        found.map(Some).ok_or_else(|| Refusal::new(code, format!("Invalid {what}.")))
     }
 }

@@ -1,7 +1,9 @@
 //! Placing, canceling and changing orders.
 
 use broker_core::model::{Level, OrderChange, OrderKind, StopExit, Trail};
-use broker_core::{ClientOrderId, Instrument, InstrumentId, OrderId, OrderRequest, Price, Qty, Side, Symbol, TimeInForce};
+use broker_core::{
+    ClientOrderId, Instrument, InstrumentId, OrderId, OrderRequest, Price, Qty, Side, Symbol, TimeInForce,
+};
 use broker_sim::SimOrder;
 use broker_sim::wire::WireRequest;
 use chrono::{DateTime, Utc};
@@ -88,7 +90,11 @@ impl<'a> Leg<'a> {
         match (stop, trail) {
             (None, None) => Err(Refusal::new(
                 -1102,
-                format!("Param '{}' or '{}' must be sent, but both were empty/null!", self.name("stopPrice"), self.name("trailingDelta")),
+                format!(
+                    "Param '{}' or '{}' must be sent, but both were empty/null!",
+                    self.name("stopPrice"),
+                    self.name("trailingDelta")
+                ),
             )),
             (Some(_), Some(_)) => Err(Refusal::new(-1128, "Combination of optional parameters invalid.")),
             found => Ok(found),
@@ -96,7 +102,10 @@ impl<'a> Leg<'a> {
     }
 
     fn must_not_have(&self, names: &[&str]) -> Result<(), Refusal> {
-        let sent = names.iter().map(|name| self.name(name)).find(|name| self.params.has(name));
+        let sent = names
+            .iter()
+            .map(|name| self.name(name))
+            .find(|name| self.params.has(name));
         sent.map_or(Ok(()), |name| Err(Refusal::not_needed(&name)))
     }
 
@@ -122,7 +131,10 @@ impl<'a> Leg<'a> {
                 limit,
             }),
             (None, Some(trail)) if limit.is_none() => Ok(StopExit::Trailing(trail)),
-            _ => Err(Refusal::new(-1013, "Trailing stop limits are not served by this venue.")),
+            _ => Err(Refusal::new(
+                -1013,
+                "Trailing stop limits are not served by this venue.",
+            )),
         }
     }
 }
@@ -165,7 +177,11 @@ impl BinanceVenue {
         let makes = self.makes(id);
         let mut shape = shapes::placed(order, &self.symbol_of(order), &self.books, makes);
         let kind = shapes::kind(order.order(), makes);
-        let form = form.unwrap_or(if matches!(kind, "LIMIT" | "MARKET") { "FULL" } else { "ACK" });
+        let form = form.unwrap_or(if matches!(kind, "LIMIT" | "MARKET") {
+            "FULL"
+        } else {
+            "ACK"
+        });
         if let Value::Object(map) = &mut shape {
             match form {
                 "FULL" => {}
@@ -257,9 +273,7 @@ impl BinanceVenue {
         }
         Ok(match (stop, trail, kind, limit) {
             (Some(stop), _, "STOP_LOSS", _) => OrderRequest::stop(symbol, side, qty, stop),
-            (Some(stop), _, "STOP_LOSS_LIMIT", Some(limit)) => {
-                OrderRequest::stop_limit(symbol, side, qty, stop, limit)
-            }
+            (Some(stop), _, "STOP_LOSS_LIMIT", Some(limit)) => OrderRequest::stop_limit(symbol, side, qty, stop, limit),
             (Some(stop), _, "TAKE_PROFIT", _) => OrderRequest::market_if_touched(symbol, side, qty, stop),
             (Some(stop), _, "TAKE_PROFIT_LIMIT", Some(limit)) => {
                 OrderRequest::limit_if_touched(symbol, side, qty, stop, limit)
@@ -285,7 +299,9 @@ impl BinanceVenue {
 
     /// A stop that is reached already is refused.
     fn must_wait(&self, instrument: &Instrument, side: Side, stop: Price, takes: bool) -> Result<(), Refusal> {
-        let Some(mark) = self.engine.mark(&instrument.id) else { return Ok(()) };
+        let Some(mark) = self.engine.mark(&instrument.id) else {
+            return Ok(());
+        };
         let above = (side == Side::Buy) != takes;
         let reached = if above { mark >= stop } else { mark <= stop };
         match reached {
@@ -318,7 +334,11 @@ impl BinanceVenue {
         let params = Params::of(request, &KNOWN)?;
         let instrument = self.instrument_of(&params)?;
         let side = Self::side_of(&params, "side")?;
-        let qty = quantity(params.decimal("quantity")?.ok_or_else(|| Refusal::missing("quantity"))?)?;
+        let qty = quantity(
+            params
+                .decimal("quantity")?
+                .ok_or_else(|| Refusal::missing("quantity"))?,
+        )?;
         let (target, stop) = Self::exits(&params, side, ["above", "below"])?;
         let target_price = Price::new(target.needed("price")?);
         self.must_rest(&instrument, side, target_price)?;
@@ -401,10 +421,15 @@ impl BinanceVenue {
         }
         let side = Self::side_of(&params, "workingSide")?;
         let qty = quantity(working.needed("quantity")?)?;
-        let pending = params.decimal("pendingQuantity")?.ok_or_else(|| Refusal::missing("pendingQuantity"))?;
+        let pending = params
+            .decimal("pendingQuantity")?
+            .ok_or_else(|| Refusal::missing("pendingQuantity"))?;
         let closing = Self::side_of(&params, "pendingSide")?;
         if pending != qty.get() || closing == side {
-            return Err(Refusal::new(-1013, "Exits of another size or side are not served by this venue."));
+            return Err(Refusal::new(
+                -1013,
+                "Exits of another size or side are not served by this venue.",
+            ));
         }
         let price = Price::new(working.needed("price")?);
         let makes = kind == "LIMIT_MAKER";
@@ -458,7 +483,11 @@ impl BinanceVenue {
 
     /// Gives the others of a list the ids that they were asked under.
     fn name_exits(&mut self, first: &OrderId, ids: &[Option<ClientOrderId>]) {
-        let others: Vec<OrderId> = self.books.list(first).map(|list| list.orders[1..].to_vec()).unwrap_or_default();
+        let others: Vec<OrderId> = self
+            .books
+            .list(first)
+            .map(|list| list.orders[1..].to_vec())
+            .unwrap_or_default();
         for (order, id) in others.into_iter().zip(ids) {
             if let Some(id) = id {
                 self.books.client_ids.insert(order, id.get().to_owned());
@@ -469,7 +498,10 @@ impl BinanceVenue {
     fn list_reply(&self, first: &OrderId, form: Option<&str>) -> Reply {
         let list = self.books.list(first).ok_or_else(Refusal::no_such_order)?;
         let mut shape = self.list_shape(list);
-        let orders = list.orders.iter().filter_map(|id| self.engine.order(&self.account, id).ok());
+        let orders = list
+            .orders
+            .iter()
+            .filter_map(|id| self.engine.order(&self.account, id).ok());
         let reports: Vec<Value> = orders
             .map(|order| {
                 let mut report = self.placed_shape(order, Some(form.unwrap_or("FULL")));
@@ -486,7 +518,14 @@ impl BinanceVenue {
     fn canceled_shape(&self, id: &OrderId, cancel: &str, now: DateTime<Utc>) -> Result<Value, Refusal> {
         let order = self.engine.order(&self.account, id)?;
         let symbol = self.symbol_of(order);
-        Ok(shapes::canceled(order, &symbol, &self.books, self.makes(id), cancel, millis(now)))
+        Ok(shapes::canceled(
+            order,
+            &symbol,
+            &self.books,
+            self.makes(id),
+            cancel,
+            millis(now),
+        ))
     }
 
     /// The id of a cancel that was given none.
@@ -495,10 +534,18 @@ impl BinanceVenue {
     }
 
     pub(super) fn cancel(&mut self, request: &WireRequest, now: DateTime<Utc>) -> Reply {
-        let known = ["symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"];
+        let known = [
+            "symbol",
+            "orderId",
+            "origClientOrderId",
+            "newClientOrderId",
+            "cancelRestrictions",
+        ];
         let params = Params::of(request, &known)?;
         let id = self.cancel_one(&params, "orderId", "origClientOrderId", now)?;
-        let cancel = params.get("newClientOrderId").map_or_else(|| self.cancel_id(&id), str::to_owned);
+        let cancel = params
+            .get("newClientOrderId")
+            .map_or_else(|| self.cancel_id(&id), str::to_owned);
         if self.books.list(&id).is_some() {
             return self.canceled_list(&id, &cancel, now).map(|list| list.to_string());
         }
@@ -508,19 +555,30 @@ impl BinanceVenue {
     fn canceled_list(&self, id: &OrderId, cancel: &str, now: DateTime<Utc>) -> Result<Value, Refusal> {
         let list = self.books.list(id).ok_or_else(Refusal::no_such_order)?;
         let mut shape = self.list_shape(list);
-        let reports: Result<Vec<Value>, Refusal> =
-            list.orders.iter().map(|id| self.canceled_shape(id, cancel, now)).collect();
+        let reports: Result<Vec<Value>, Refusal> = list
+            .orders
+            .iter()
+            .map(|id| self.canceled_shape(id, cancel, now))
+            .collect();
         shape.insert("orderReports".into(), reports?.into());
         Ok(Value::Object(shape))
     }
 
     /// Cancels an order that is at work, and with it all of its list.
-    fn cancel_one(&mut self, params: &Params<'_>, number: &str, ours: &str, now: DateTime<Utc>) -> Result<OrderId, Refusal> {
+    fn cancel_one(
+        &mut self,
+        params: &Params<'_>,
+        number: &str,
+        ours: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OrderId, Refusal> {
         let unknown = || Refusal::new(-2011, "Unknown order sent.");
-        let found = self.find_order(params, number, ours).map_err(|refusal| match refusal.code {
-            -2013 => unknown(),
-            _ => refusal,
-        })?;
+        let found = self
+            .find_order(params, number, ours)
+            .map_err(|refusal| match refusal.code {
+                -2013 => unknown(),
+                _ => refusal,
+            })?;
         let order = found.order().clone();
         if order.status.is_final() {
             return Err(unknown());
@@ -528,10 +586,16 @@ impl BinanceVenue {
         let partly = !order.filled_qty.is_zero();
         match params.get("cancelRestrictions") {
             Some("ONLY_NEW") if partly => {
-                return Err(Refusal::new(-2011, "Order was not canceled due to cancel restrictions."));
+                return Err(Refusal::new(
+                    -2011,
+                    "Order was not canceled due to cancel restrictions.",
+                ));
             }
             Some("ONLY_PARTIALLY_FILLED") if !partly => {
-                return Err(Refusal::new(-2011, "Order was not canceled due to cancel restrictions."));
+                return Err(Refusal::new(
+                    -2011,
+                    "Order was not canceled due to cancel restrictions.",
+                ));
             }
             None | Some("ONLY_NEW" | "ONLY_PARTIALLY_FILLED") => {}
             Some(_) => return Err(Refusal::new(-1145, "Invalid cancelRestrictions.")),
@@ -542,7 +606,10 @@ impl BinanceVenue {
             None => vec![order.id.clone()],
         };
         for id in whole {
-            let is_open = self.engine.order(&self.account, &id).is_ok_and(|one| !one.order().status.is_final());
+            let is_open = self
+                .engine
+                .order(&self.account, &id)
+                .is_ok_and(|one| !one.order().status.is_final());
             if is_open {
                 self.engine.cancel(&self.account, &id, now)?;
             }
@@ -553,7 +620,13 @@ impl BinanceVenue {
     pub(super) fn cancel_all(&mut self, request: &WireRequest, now: DateTime<Utc>) -> Reply {
         let params = Params::of(request, &["symbol"])?;
         let (_, instrument): (String, InstrumentId) = self.instrument_named(&params)?;
-        let of_symbol = |order: &SimOrder| order.order().legs.first().is_some_and(|leg| leg.instrument == instrument);
+        let of_symbol = |order: &SimOrder| {
+            order
+                .order()
+                .legs
+                .first()
+                .is_some_and(|leg| leg.instrument == instrument)
+        };
         let open = self.engine.open_orders(&self.account)?.filter(|order| of_symbol(order));
         let open: Vec<OrderId> = open.map(|order| order.order().id.clone()).collect();
         if open.is_empty() {
@@ -562,7 +635,10 @@ impl BinanceVenue {
         let mut rows = Vec::new();
         let mut lists = Vec::new();
         for id in &open {
-            let is_open = self.engine.order(&self.account, id).is_ok_and(|one| !one.order().status.is_final());
+            let is_open = self
+                .engine
+                .order(&self.account, id)
+                .is_ok_and(|one| !one.order().status.is_final());
             if is_open {
                 self.engine.cancel(&self.account, id, now)?;
             }
@@ -601,7 +677,9 @@ impl BinanceVenue {
         let canceled = self.cancel_one(&params, "cancelOrderId", "cancelOrigClientOrderId", now);
         let (cancel_word, cancel_body) = match &canceled {
             Ok(id) => {
-                let cancel = params.get("cancelNewClientOrderId").map_or_else(|| self.cancel_id(id), str::to_owned);
+                let cancel = params
+                    .get("cancelNewClientOrderId")
+                    .map_or_else(|| self.cancel_id(id), str::to_owned);
                 ("SUCCESS", self.canceled_shape(id, &cancel, now)?)
             }
             Err(refusal) => ("FAILURE", error(refusal)),
@@ -637,7 +715,10 @@ impl BinanceVenue {
         let params = Params::of(request, &known)?;
         let qty = quantity(params.decimal("newQty")?.ok_or_else(|| Refusal::missing("newQty"))?)?;
         let new_id = self.client_id(&params, "newClientOrderId")?;
-        let order = self.find_order(&params, "orderId", "origClientOrderId")?.order().clone();
+        let order = self
+            .find_order(&params, "orderId", "origClientOrderId")?
+            .order()
+            .clone();
         let rejected = |what: &str| Refusal::new(-2038, format!("Order amend rejected: {what}"));
         let broker_core::model::Amount::Qty(before) = order.amount else {
             return Err(rejected("the order is for money."));
@@ -646,13 +727,17 @@ impl BinanceVenue {
             return Err(rejected("the order is not open."));
         }
         if qty >= before || qty <= order.filled_qty {
-            return Err(rejected("the new quantity must be smaller than the old one, and larger than what is filled."));
+            return Err(rejected(
+                "the new quantity must be smaller than the old one, and larger than what is filled.",
+            ));
         }
         let mut rules = self.engine.rules().clone();
         let usual = rules.replace;
         rules.replace = broker_sim::ReplaceMode::InPlace;
         self.engine.set_rules(rules.clone());
-        let changed = self.engine.replace(&self.account, &order.id, &OrderChange::new().with_qty(qty), None, now);
+        let changed = self
+            .engine
+            .replace(&self.account, &order.id, &OrderChange::new().with_qty(qty), None, now);
         rules.replace = usual;
         self.engine.set_rules(rules);
         changed?;

@@ -10,11 +10,11 @@ use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::BinanceVenue;
 use super::builder::is_coin;
 use super::params::{Params, Refusal, Reply};
 use super::route::is_symbol;
 use super::shapes::{self, eight, millis};
-use super::BinanceVenue;
 
 impl BinanceVenue {
     pub(super) fn server_time(&self, request: &WireRequest, now: DateTime<Utc>) -> Reply {
@@ -42,9 +42,7 @@ impl BinanceVenue {
             }
             (None, None) => all().collect(),
         };
-        let limit = |kind: &str, interval: &str, num: u32, limit: u32| {
-            json!({"rateLimitType": kind, "interval": interval, "intervalNum": num, "limit": limit})
-        };
+        let limit = |kind: &str, interval: &str, num: u32, limit: u32| json!({"rateLimitType": kind, "interval": interval, "intervalNum": num, "limit": limit});
         let announced = self.announced;
         let body = json!({
             "timezone": "UTC",
@@ -71,11 +69,17 @@ impl BinanceVenue {
             .iter()
             .filter(|(_, total)| !omits || !total.is_zero())
             .map(|(coin, total)| {
-                let locked = locked.get(coin).copied().unwrap_or_default().min(*total).max(Decimal::ZERO);
+                let locked = locked
+                    .get(coin)
+                    .copied()
+                    .unwrap_or_default()
+                    .min(*total)
+                    .max(Decimal::ZERO);
                 json!({"asset": coin.code(), "free": eight(*total - locked), "locked": eight(locked)})
             })
             .collect();
-        let rates = json!({"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.00000000", "seller": "0.00000000"});
+        let rates =
+            json!({"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.00000000", "seller": "0.00000000"});
         let body = json!({
             "makerCommission": 10, "takerCommission": 10, "buyerCommission": 0, "sellerCommission": 0,
             "commissionRates": rates,
@@ -109,7 +113,9 @@ impl BinanceVenue {
         for order in self.engine.open_orders(&self.account)? {
             let (inner, leaves) = (order.order(), order.leaves().unwrap_or_default());
             let Some(leg) = inner.legs.first() else { continue };
-            let Some(instrument) = self.engine.instrument(&leg.instrument) else { continue };
+            let Some(instrument) = self.engine.instrument(&leg.instrument) else {
+                continue;
+            };
             // Of two exits one holds the coin, and exits that wait hold nothing.
             if inner.links.parent.is_some() {
                 continue;
@@ -127,7 +133,10 @@ impl BinanceVenue {
     }
 
     pub(super) fn trades(&self, request: &WireRequest) -> Reply {
-        let params = Params::of(request, &["symbol", "orderId", "startTime", "endTime", "fromId", "limit"])?;
+        let params = Params::of(
+            request,
+            &["symbol", "orderId", "startTime", "endTime", "fromId", "limit"],
+        )?;
         let symbol = params.needed("symbol")?;
         let instrument = self.named(symbol)?;
         let (order, from) = (params.number("orderId")?, params.number("fromId")?);
@@ -201,7 +210,11 @@ impl BinanceVenue {
         }
         spans_a_day(start, end)?;
         let limit = params.limit(500)?;
-        let orders = self.books.orders(&instrument.id).iter().filter_map(|id| self.shown(id, now));
+        let orders = self
+            .books
+            .orders(&instrument.id)
+            .iter()
+            .filter_map(|id| self.shown(id, now));
         let wanted = |order: &&SimOrder| {
             let at = order.order().created_at.map(millis);
             from.is_none_or(|from| self.books.number(&order.order().id) >= from)
@@ -228,19 +241,31 @@ impl BinanceVenue {
         match (params.number(number)?, params.get(ours)) {
             (Some(wanted), _) => {
                 let id = self.books.order(&instrument.id, wanted);
-                id.and_then(|id| self.engine.order(&self.account, id).ok()).ok_or_else(Refusal::no_such_order)
+                id.and_then(|id| self.engine.order(&self.account, id).ok())
+                    .ok_or_else(Refusal::no_such_order)
             }
             (None, Some(id)) => {
-                let direct = self.engine.order_by_client_id(&self.account, &ClientOrderId::from(id)).ok();
+                let direct = self
+                    .engine
+                    .order_by_client_id(&self.account, &ClientOrderId::from(id))
+                    .ok();
                 let of_symbol = |order: &&SimOrder| {
-                    order.order().legs.first().is_some_and(|leg| leg.instrument == instrument.id)
+                    order
+                        .order()
+                        .legs
+                        .first()
+                        .is_some_and(|leg| leg.instrument == instrument.id)
                         && shapes::client_id(order.order(), &self.books) == id
                 };
                 let other = || {
                     let ids = self.books.orders(&instrument.id).iter().rev();
-                    ids.filter_map(|id| self.engine.order(&self.account, id).ok()).find(|order| of_symbol(order))
+                    ids.filter_map(|id| self.engine.order(&self.account, id).ok())
+                        .find(|order| of_symbol(order))
                 };
-                direct.filter(of_symbol).or_else(other).ok_or_else(Refusal::no_such_order)
+                direct
+                    .filter(of_symbol)
+                    .or_else(other)
+                    .ok_or_else(Refusal::no_such_order)
             }
             (None, None) => Err(Refusal::new(
                 -1102,
@@ -272,7 +297,10 @@ impl BinanceVenue {
     }
 
     pub(super) fn list_shape(&self, list: &super::books::List) -> serde_json::Map<String, Value> {
-        let orders = list.orders.iter().filter_map(|id| self.engine.order(&self.account, id).ok());
+        let orders = list
+            .orders
+            .iter()
+            .filter_map(|id| self.engine.order(&self.account, id).ok());
         let orders: Vec<&SimOrder> = orders.collect();
         let symbol = orders.first().map(|order| self.symbol_of(order)).unwrap_or_default();
         shapes::list(list, &symbol, &orders, &self.books)
@@ -280,23 +308,40 @@ impl BinanceVenue {
 
     pub(super) fn one_list(&self, request: &WireRequest) -> Reply {
         let params = Params::of(request, &["orderListId", "origClientOrderId"])?;
-        let number = params.number("orderListId")?.ok_or_else(|| Refusal::missing("orderListId"))?;
+        let number = params
+            .number("orderListId")?
+            .ok_or_else(|| Refusal::missing("orderListId"))?;
         let found = self.books.lists().iter().find(|list| list.number == number);
         let found = found.ok_or_else(|| Refusal::new(-2018, "Order list does not exist."))?;
         Ok(Value::Object(self.list_shape(found)).to_string())
     }
 
     pub(super) fn all_lists(&self, request: &WireRequest, open: bool) -> Reply {
-        let known: &[&str] = if open { &[] } else { &["fromId", "startTime", "endTime", "limit"] };
+        let known: &[&str] = if open {
+            &[]
+        } else {
+            &["fromId", "startTime", "endTime", "limit"]
+        };
         let params = Params::of(request, known)?;
         let from = params.number("fromId")?.unwrap_or_default();
         let limit = if open { usize::MAX } else { params.limit(500)? };
         let at_work = |list: &&super::books::List| {
-            let mut orders = list.orders.iter().filter_map(|id| self.engine.order(&self.account, id).ok());
+            let mut orders = list
+                .orders
+                .iter()
+                .filter_map(|id| self.engine.order(&self.account, id).ok());
             !open || orders.any(|order| !order.order().status.is_final())
         };
-        let lists = self.books.lists().iter().filter(|list| list.number >= from).filter(at_work);
-        let rows: Vec<Value> = lists.take(limit).map(|list| Value::Object(self.list_shape(list))).collect();
+        let lists = self
+            .books
+            .lists()
+            .iter()
+            .filter(|list| list.number >= from)
+            .filter(at_work);
+        let rows: Vec<Value> = lists
+            .take(limit)
+            .map(|list| Value::Object(self.list_shape(list)))
+            .collect();
         Ok(Value::from(rows).to_string())
     }
 
@@ -317,9 +362,7 @@ impl BinanceVenue {
 
     pub(super) fn order_counts(&self, request: &WireRequest, now: DateTime<Utc>) -> Reply {
         Params::of(request, &[])?;
-        let row = |interval: &str, num: u32, limit: u32, count: u32| {
-            json!({"rateLimitType": "ORDERS", "interval": interval, "intervalNum": num, "limit": limit, "count": count})
-        };
+        let row = |interval: &str, num: u32, limit: u32, count: u32| json!({"rateLimitType": "ORDERS", "interval": interval, "intervalNum": num, "limit": limit, "count": count});
         let used = |limiter: &broker_sim::wire::WireLimiter| limiter.standing("account", now).used;
         let rows = vec![
             row("SECOND", 10, self.announced.orders, used(&self.orders)),
@@ -328,17 +371,20 @@ impl BinanceVenue {
         Ok(Value::from(rows).to_string())
     }
 
-    fn tickers(
-        &self,
-        request: &WireRequest,
-        shape: impl Fn(&Instrument) -> Option<Value>,
-    ) -> Reply {
+    fn tickers(&self, request: &WireRequest, shape: impl Fn(&Instrument) -> Option<Value>) -> Reply {
         let params = Params::of(request, &["symbol", "symbols"])?;
         if let Some(symbol) = params.get("symbol") {
             let one = self.named(symbol)?;
-            return shape(one).map(|one| one.to_string()).ok_or_else(|| Refusal::new(-1121, "Invalid symbol."));
+            return shape(one)
+                .map(|one| one.to_string())
+                .ok_or_else(|| Refusal::new(-1121, "Invalid symbol."));
         }
-        let rows: Vec<Value> = self.engine.instruments().filter(|one| is_coin(one)).filter_map(shape).collect();
+        let rows: Vec<Value> = self
+            .engine
+            .instruments()
+            .filter(|one| is_coin(one))
+            .filter_map(shape)
+            .collect();
         Ok(Value::from(rows).to_string())
     }
 
@@ -363,7 +409,10 @@ impl BinanceVenue {
     }
 
     pub(super) fn klines(&self, request: &WireRequest, now: DateTime<Utc>) -> Reply {
-        let params = Params::of(request, &["symbol", "interval", "startTime", "endTime", "timeZone", "limit"])?;
+        let params = Params::of(
+            request,
+            &["symbol", "interval", "startTime", "endTime", "timeZone", "limit"],
+        )?;
         let instrument = self.named(params.needed("symbol")?)?;
         let (interval, length) = interval(params.needed("interval")?)?;
         let limit = params.limit(500)?;
@@ -371,7 +420,10 @@ impl BinanceVenue {
         let end = params.time("endTime")?.unwrap_or(now) + Duration::milliseconds(1);
         let newest = end - length * i32::try_from(limit).unwrap_or(1000);
         let start = params.time("startTime")?.unwrap_or(newest);
-        let candles = self.engine.candles(&instrument.id, interval, start, end).unwrap_or_default();
+        let candles = self
+            .engine
+            .candles(&instrument.id, interval, start, end)
+            .unwrap_or_default();
         let rows: Vec<Value> = candles
             .iter()
             .take(limit)
@@ -385,7 +437,11 @@ impl BinanceVenue {
                     eight(candle.close.get()),
                     eight(candle.volume.unwrap_or_default()),
                     closes,
-                    "0.00000000", 0, "0.00000000", "0.00000000", "0"
+                    "0.00000000",
+                    0,
+                    "0.00000000",
+                    "0.00000000",
+                    "0"
                 ])
             })
             .collect();

@@ -46,8 +46,8 @@ pub(super) fn kind(order: &Order, makes: bool) -> &'static str {
 
 /// What an order could not fill at once has expired; what was canceled was canceled by somebody.
 pub(super) fn status(order: &Order) -> &'static str {
-    let at_once = order.kind == OrderKind::Market
-        || matches!(order.time_in_force, Some(TimeInForce::Ioc | TimeInForce::Fok));
+    let at_once =
+        order.kind == OrderKind::Market || matches!(order.time_in_force, Some(TimeInForce::Ioc | TimeInForce::Fok));
     match &order.status {
         OrderStatus::Held => "PENDING_NEW",
         OrderStatus::PartiallyFilled => "PARTIALLY_FILLED",
@@ -113,7 +113,11 @@ fn common(order: &SimOrder, wire_symbol: &str, books: &Books, makes: bool) -> Ma
     map.insert("side".into(), side(leg_side).into());
     map.insert("selfTradePreventionMode".into(), "NONE".into());
     if let Some(Trail::Percent(percent)) = order.trail {
-        let units: u64 = (percent * Decimal::ONE_HUNDRED).normalize().to_string().parse().unwrap_or_default();
+        let units: u64 = (percent * Decimal::ONE_HUNDRED)
+            .normalize()
+            .to_string()
+            .parse()
+            .unwrap_or_default();
         map.insert("trailingDelta".into(), units.into());
     }
     map
@@ -144,10 +148,15 @@ pub(super) fn placed(order: &SimOrder, wire_symbol: &str, books: &Books, makes: 
     }
     map.insert("transactTime".into(), inner.created_at.map_or(-1, millis).into());
     let works = inner.status != OrderStatus::Held;
-    map.insert("workingTime".into(), if works { inner.created_at.map_or(-1, millis) } else { -1 }.into());
+    map.insert(
+        "workingTime".into(),
+        if works { inner.created_at.map_or(-1, millis) } else { -1 }.into(),
+    );
     let symbol = inner.legs.first().map(|leg| &leg.instrument);
     let trades = symbol.map_or(&[][..], |symbol| books.trades(symbol));
-    let own = trades.iter().filter(|trade| trade.fill.order.as_ref() == Some(&inner.id));
+    let own = trades
+        .iter()
+        .filter(|trade| trade.fill.order.as_ref() == Some(&inner.id));
     let fills: Vec<Value> = own
         .map(|trade| {
             let (commission, asset) = commission(trade);
@@ -165,7 +174,14 @@ pub(super) fn placed(order: &SimOrder, wire_symbol: &str, books: &Books, makes: 
 }
 
 /// As the answer to its cancel tells it: the id is the cancel's, and the order's own stands beside it.
-pub(super) fn canceled(order: &SimOrder, wire_symbol: &str, books: &Books, makes: bool, cancel: &str, now: i64) -> Value {
+pub(super) fn canceled(
+    order: &SimOrder,
+    wire_symbol: &str,
+    books: &Books,
+    makes: bool,
+    cancel: &str,
+    now: i64,
+) -> Value {
     let mut map = common(order, wire_symbol, books, makes);
     let own = map.insert("clientOrderId".into(), cancel.into());
     map.insert("origClientOrderId".into(), own.unwrap_or_default());
@@ -241,7 +257,8 @@ pub(super) fn exchange_symbol(instrument: &Instrument) -> Option<Value> {
         _ => "BREAK",
     };
     let tick = instrument.ticks.first().map_or(Decimal::ZERO, |band| band.tick);
-    let qty = |qty: Option<broker_core::Qty>, usual: i64| eight(qty.map_or(Decimal::new(usual, 0), broker_core::Qty::get));
+    let qty =
+        |qty: Option<broker_core::Qty>, usual: i64| eight(qty.map_or(Decimal::new(usual, 0), broker_core::Qty::get));
     let lot = instrument.lot.unwrap_or_default();
     let least = instrument.min_notional.map_or(Decimal::ZERO, |least| least.amount);
     Some(json!({

@@ -25,7 +25,10 @@ impl BinanceVenue {
             _ => 90,
         };
         if end - start > Duration::days(longest) {
-            return Err(Refusal::new(-1127, format!("More than {longest} days between startTime and endTime.")));
+            return Err(Refusal::new(
+                -1127,
+                format!("More than {longest} days between startTime and endTime."),
+            ));
         }
         let limit = params.limit(100)?;
         let inside = |flow: &&Flow| (millis(start)..=millis(end)).contains(&millis(flow.at));
@@ -66,7 +69,12 @@ impl BinanceVenue {
                 // Two rows of one conversion stand behind each other: what left, and what came.
                 let rows: Vec<&Flow> = of(FlowKind::Conversion).collect();
                 let pairs = rows.chunks_exact(2).map(|pair| {
-                    let order: u64 = pair[0].id.get().trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
+                    let order: u64 = pair[0]
+                        .id
+                        .get()
+                        .trim_start_matches(|c: char| !c.is_ascii_digit())
+                        .parse()
+                        .unwrap_or_default();
                     json!({
                         "quoteId": pair[0].id.get(), "orderId": order, "orderStatus": "SUCCESS",
                         "fromAsset": coin(pair[0]), "fromAmount": plain(pair[0]),

@@ -102,9 +102,22 @@ impl Stage {
             assert_eq!(line, exchange.line);
             assert!(request.body().is_empty(), "{line} has a body");
             let whole = request.uri().query().unwrap_or_default().to_owned();
-            let query = whole.split("recvWindow=").next().unwrap().trim_end_matches('&').to_owned();
-            let key = request.headers().get("x-mbx-apikey").map(|key| key.to_str().unwrap().to_owned());
-            log.lock().unwrap().push(Sent { line, query, whole, key });
+            let query = whole
+                .split("recvWindow=")
+                .next()
+                .unwrap()
+                .trim_end_matches('&')
+                .to_owned();
+            let key = request
+                .headers()
+                .get("x-mbx-apikey")
+                .map(|key| key.to_str().unwrap().to_owned());
+            log.lock().unwrap().push(Sent {
+                line,
+                query,
+                whole,
+                key,
+            });
             let mut answer = http::Response::builder().status(exchange.status);
             for (name, value) in exchange.headers {
                 answer = answer.header(name, value);
@@ -135,7 +148,12 @@ impl Stage {
 
     /// The queries that were sent, in order, without what proves who asks.
     pub(crate) fn queries(&self) -> Vec<String> {
-        self.sent.lock().unwrap().iter().map(|sent| sent.query.clone()).collect()
+        self.sent
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|sent| sent.query.clone())
+            .collect()
     }
 }
 

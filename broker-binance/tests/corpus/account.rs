@@ -10,17 +10,21 @@ use crate::recorded;
 #[test]
 fn an_account_and_its_balances() {
     let body = recorded!("account.json");
-    let stage = Stage::new(vec![
-        get("/api/v3/account", body.clone()),
-        get("/api/v3/account", body),
-    ]);
+    let stage = Stage::new(vec![get("/api/v3/account", body.clone()), get("/api/v3/account", body)]);
     let (accounts, balances) = stage.run(|broker| async move {
-        (broker.accounts().await.unwrap(), broker.balances(&account()).await.unwrap())
+        (
+            broker.accounts().await.unwrap(),
+            broker.balances(&account()).await.unwrap(),
+        )
     });
-    let [one] = accounts.as_slice() else { panic!("{accounts:?}") };
+    let [one] = accounts.as_slice() else {
+        panic!("{accounts:?}")
+    };
     assert_eq!((one.id.get(), &one.status), ("354937868", &AccountStatus::Active));
     assert_eq!(one.access.trade, Some(true));
-    let [btc, ltc] = balances.balances.as_slice() else { panic!("{balances:?}") };
+    let [btc, ltc] = balances.balances.as_slice() else {
+        panic!("{balances:?}")
+    };
     assert_eq!((btc.currency.code(), btc.total), ("BTC", dec("4723846.89208129")));
     assert_eq!(
         (ltc.currency.code(), ltc.available, ltc.held),
@@ -39,7 +43,12 @@ fn commission() {
     let found = stage.run(|broker| async move { broker.commission(&"BTCUSDT".into()).await.unwrap() });
     let rates = |texts: [&str; 4]| {
         let [maker, taker, buyer, seller] = texts.map(dec);
-        Rates { maker, taker, buyer, seller }
+        Rates {
+            maker,
+            taker,
+            buyer,
+            seller,
+        }
     };
     assert_eq!(
         found,
@@ -55,13 +64,19 @@ fn commission() {
 
 #[test]
 fn symbols() {
-    for body in [recorded!("exchange_info_minimal.json"), recorded!("exchange_info_symbol_shape.json")] {
+    for body in [
+        recorded!("exchange_info_minimal.json"),
+        recorded!("exchange_info_symbol_shape.json"),
+    ] {
         let stage = Stage::new(vec![get("/api/v3/exchangeInfo", body)]);
         let query = InstrumentQuery::Symbols(vec!["ETH/BTC".into()]);
         let found = stage.run(|broker| async move { broker.instruments(&query).await.unwrap() });
         let [one] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((one.id.get(), one.symbol.get()), ("ETHBTC", "ETH/BTC"));
-        assert_eq!((&one.asset_class, &one.status, one.payoff), (&AssetClass::Crypto, &InstrumentStatus::Tradable, Payoff::Cash));
+        assert_eq!(
+            (&one.asset_class, &one.status, one.payoff),
+            (&AssetClass::Crypto, &InstrumentStatus::Tradable, Payoff::Cash)
+        );
         assert_eq!((one.currency.code(), one.base.unwrap().code()), ("BTC", "ETH"));
         assert_eq!((one.multiplier, one.lot, one.ticks.len()), (Some(dec("1")), None, 0));
         assert_eq!(stage.queries(), ["symbol=ETHBTC"]);
@@ -83,7 +98,10 @@ fn filters() {
     assert_eq!(one.tick_at(price("5")), Some(dec("0.00000100")));
     assert_eq!((one.lot, one.min_qty), (Some(dec("0.00100000")), Some(qty("0.001"))));
     assert_eq!(one.max_qty, Some(qty("100000")));
-    assert_eq!(one.min_notional, Some(Money::new(dec("10.00000000"), "B".parse().unwrap())));
+    assert_eq!(
+        one.min_notional,
+        Some(Money::new(dec("10.00000000"), "B".parse().unwrap()))
+    );
     assert_eq!(one.status.as_str(), "CANCEL_ONLY");
 }
 
@@ -94,7 +112,13 @@ fn filters_of_the_account() {
     let found = stage.run(|broker| async move { broker.filters(&"BTCUSDT".into()).await.unwrap() });
     let named: Vec<_> = found
         .iter()
-        .map(|filter| (filter.name.as_str(), filter.asset.map(|asset| asset.to_string()), filter.most.unwrap()))
+        .map(|filter| {
+            (
+                filter.name.as_str(),
+                filter.asset.map(|asset| asset.to_string()),
+                filter.most.unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         named,
@@ -141,7 +165,10 @@ fn counted_orders() {
 #[test]
 fn server_time() {
     let body = recorded!("server_time.json");
-    let stage = Stage::new(vec![get("/api/v3/time", body), get("/api/v3/account", crate::common::account_body())]);
+    let stage = Stage::new(vec![
+        get("/api/v3/time", body),
+        get("/api/v3/account", crate::common::account_body()),
+    ]);
     let probe = stage.run(|broker| async move { broker.probe().await.unwrap() });
     assert_eq!(probe.server_time, Some(at("2017-07-12T02:41:59.559Z")));
     assert_eq!(probe.local_time, at("2026-01-01T00:00:00Z"));

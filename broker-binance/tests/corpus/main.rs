@@ -23,7 +23,10 @@ fn folder() -> Option<PathBuf> {
         )
         .join("binance");
     if !folder.is_dir() {
-        println!("SKIPPED: no recorded answers at {} (set BROKER_CORPUS)", folder.display());
+        println!(
+            "SKIPPED: no recorded answers at {} (set BROKER_CORPUS)",
+            folder.display()
+        );
         return None;
     }
     Some(folder)
@@ -63,10 +66,17 @@ fn every_answer_has_its_test() {
             other if other.starts_with("uds_") || other.starts_with("wsapi_") => streams += 1,
             other => {
                 let quoted = format!("\"{other}\"");
-                assert!(sources.iter().any(|source| source.contains(&quoted)), "{other} is not read");
+                assert!(
+                    sources.iter().any(|source| source.contains(&quoted)),
+                    "{other} is not read"
+                );
                 read += 1;
             }
         }
     }
-    assert_eq!((read, streams, futures), (31, 14, 22), "answers, messages, and what is left to the futures");
+    assert_eq!(
+        (read, streams, futures),
+        (31, 14, 22),
+        "answers, messages, and what is left to the futures"
+    );
 }

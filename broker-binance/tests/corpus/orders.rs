@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use broker_core::model::{Amount, Group, Instrument, OrderKind};
 use broker_core::{
-    Broker, Delivery, ErrorKind, Gate, Intent, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Side, TimeInForce,
-    Trading,
+    Broker, Delivery, ErrorKind, Gate, Intent, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Side,
+    TimeInForce, Trading,
 };
 
 use crate::common::{Stage, account, at, get, lists, price, qty, send};
@@ -25,7 +25,10 @@ fn an_order_that_is_read() {
 }
 
 fn assert_first(order: &Order) {
-    assert_eq!((order.id.get(), order.client_id.as_ref().unwrap().get()), ("LTCBTC:1", "myOrder1"));
+    assert_eq!(
+        (order.id.get(), order.client_id.as_ref().unwrap().get()),
+        ("LTCBTC:1", "myOrder1")
+    );
     assert_eq!((&order.kind, &order.status), (&OrderKind::Limit, &OrderStatus::New));
     assert_eq!((order.limit_price, order.stop_price), (Some(price("0.1")), None));
     assert_eq!((order.amount, order.filled_qty), (Amount::Qty(qty("1.0")), qty("0")));
@@ -42,7 +45,9 @@ fn open_orders() {
     let body = recorded!("open_orders.json");
     let stage = Stage::signed_in(vec![get("/api/v3/openOrders", body), lists("LTCBTC", "LTC", "BTC")]);
     let page = stage.run(|broker| async move { broker.orders(&OrderQuery::open(&account()), None).await.unwrap() });
-    let [order] = page.rows.as_slice() else { panic!("{page:?}") };
+    let [order] = page.rows.as_slice() else {
+        panic!("{page:?}")
+    };
     assert_first(order);
     assert_eq!(stage.queries()[0], "");
 }
@@ -51,7 +56,9 @@ fn open_orders() {
 #[test]
 fn a_list_that_is_read() {
     let (order, list) = (recorded!("order_get.json"), recorded!("order_list_get.json"));
-    let order = order.replace(r#""orderListId": -1"#, r#""orderListId": 27"#).replace(r#""orderId": 1,"#, r#""orderId": 4,"#);
+    let order = order
+        .replace(r#""orderListId": -1"#, r#""orderListId": 27"#)
+        .replace(r#""orderId": 1,"#, r#""orderId": 4,"#);
     let stage = Stage::signed_in(vec![
         lists("LTCBTC", "LTC", "BTC"),
         get("/api/v3/order", order),
@@ -77,11 +84,17 @@ fn all_lists() {
     ]);
     let query = OrderQuery::placed(&account(), broker_core::model::Window::All).with_instrument("LTCBTC".into());
     let page = stage.run(|broker| async move { broker.orders(&query, None).await.unwrap() });
-    let [order] = page.rows.as_slice() else { panic!("{page:?}") };
+    let [order] = page.rows.as_slice() else {
+        panic!("{page:?}")
+    };
     assert_eq!(order.links.siblings, ["LTCBTC:4".into()]);
     assert_eq!(
         stage.queries(),
-        ["symbol=LTCBTC&orderId=0&limit=1000", "symbol=LTCBTC", "fromId=29&limit=1000"]
+        [
+            "symbol=LTCBTC&orderId=0&limit=1000",
+            "symbol=LTCBTC",
+            "fromId=29&limit=1000"
+        ]
     );
 }
 
@@ -122,7 +135,9 @@ fn a_market_order_that_filled_in_five_parts() {
     assert_eq!(order.created_at, Some(at("2017-10-11T12:32:56.595Z")));
     assert_eq!(
         stage.queries(),
-        ["symbol=BTCUSDT&side=SELL&type=MARKET&quantity=10&newClientOrderId=6gCrw2kRUAF9CvJDGP16IP&newOrderRespType=FULL"]
+        [
+            "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=10&newClientOrderId=6gCrw2kRUAF9CvJDGP16IP&newOrderRespType=FULL"
+        ]
     );
 }
 
@@ -215,7 +230,10 @@ fn all_orders_of_a_symbol_canceled() {
         send("DELETE", "/api/v3/openOrders", body),
     ]);
     let outcomes = stage.run(|broker| async move { broker.cancel_all(&account()).await.unwrap() });
-    let told: Vec<_> = outcomes.iter().map(|one| (one.order.get(), one.result.is_ok())).collect();
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|one| (one.order.get(), one.result.is_ok()))
+        .collect();
     assert_eq!(
         told,
         [
@@ -232,18 +250,26 @@ fn all_orders_of_a_symbol_canceled() {
 #[test]
 fn an_order_made_smaller() {
     let (amended, old) = (recorded!("amend_keep_priority.json"), recorded!("order_get.json"));
-    let old = old.replace("LTCBTC", "BTCUSDT").replace(r#""orderId": 1,"#, r#""orderId": 33,"#);
+    let old = old
+        .replace("LTCBTC", "BTCUSDT")
+        .replace(r#""orderId": 1,"#, r#""orderId": 33,"#);
     let stage = Stage::signed_in(vec![
         lists("BTCUSDT", "BTC", "USDT"),
         get("/api/v3/order", old),
         send("PUT", "/api/v3/order/amend/keepPriority", amended),
     ]);
     let order = stage.run(|broker| async move { broker.reduce(&by_id("BTCUSDT:33"), qty("5")).await.unwrap() });
-    assert_eq!((order.id.get(), order.amount), ("BTCUSDT:33", Amount::Qty(qty("5.00000000"))));
+    assert_eq!(
+        (order.id.get(), order.amount),
+        ("BTCUSDT:33", Amount::Qty(qty("5.00000000")))
+    );
     assert_eq!((order.limit_price, order.legs[0].side), (Some(price("6")), Side::Sell));
     assert_eq!(order.updated_at, Some(at("2025-03-14T04:26:50.255Z")));
     // Without the id that it has, a new one would be drawn.
-    assert_eq!(stage.queries()[2], "symbol=BTCUSDT&orderId=33&newQty=5&newClientOrderId=myOrder1");
+    assert_eq!(
+        stage.queries()[2],
+        "symbol=BTCUSDT&orderId=33&newQty=5&newClientOrderId=myOrder1"
+    );
 }
 
 #[test]
@@ -251,9 +277,14 @@ fn amendments() {
     let body = recorded!("order_amendments.json");
     let stage = Stage::new(vec![get("/api/v3/order/amendments", body)]);
     let found = stage.run(|broker| async move { broker.amendments(&by_id("BTCUSDT:9")).await.unwrap() });
-    let [first, second] = found.as_slice() else { panic!("{found:?}") };
+    let [first, second] = found.as_slice() else {
+        panic!("{found:?}")
+    };
     assert_eq!((first.qty_before, first.qty), (qty("5"), qty("4")));
-    assert_eq!((second.before.get(), second.since.get()), ("UQ1Np3bmQ71jJzsSDW9Vpi", "5uS0r35ohuQyDlCzZuYXq2"));
+    assert_eq!(
+        (second.before.get(), second.since.get()),
+        ("UQ1Np3bmQ71jJzsSDW9Vpi", "5uS0r35ohuQyDlCzZuYXq2")
+    );
     assert_eq!(second.at, at("2025-03-11T06:02:04.895Z"));
 }
 
@@ -269,13 +300,22 @@ fn cancel_and_place_both_done() {
         send("POST", "/api/v3/order/cancelReplace", body),
     ]);
     let done = stage.run(|broker| async move {
-        broker.cancel_replace(&by_id("BTCUSDT:9"), other_order("wOceeeOzNORyLiQfw7jd8S")).await.unwrap()
+        broker
+            .cancel_replace(&by_id("BTCUSDT:9"), other_order("wOceeeOzNORyLiQfw7jd8S"))
+            .await
+            .unwrap()
     });
     let placed = done.placed.unwrap();
-    assert_eq!((done.canceled.id.get(), &done.canceled.status), ("BTCUSDT:9", &OrderStatus::Canceled));
+    assert_eq!(
+        (done.canceled.id.get(), &done.canceled.status),
+        ("BTCUSDT:9", &OrderStatus::Canceled)
+    );
     // The cancel has an id of its own; ours is the one that the order had.
     assert_eq!(done.canceled.client_id.unwrap().get(), "DnLo3vTAQcjha43lAZhZ0y");
-    assert_eq!((placed.id.get(), placed.limit_price), ("BTCUSDT:10", Some(price("0.02"))));
+    assert_eq!(
+        (placed.id.get(), placed.limit_price),
+        ("BTCUSDT:10", Some(price("0.02")))
+    );
     assert_eq!(placed.amount, Amount::Qty(qty("0.040000")));
     assert_eq!(
         stage.queries()[1],
@@ -293,17 +333,30 @@ fn canceled_and_not_placed() {
         recorded!("cancel_replace_partial_cancel_ok_new_rejected_409.json"),
         recorded!("order_get.json"),
     );
-    let old = old.replace("LTCBTC", "BTCUSDT").replace("NEW", "CANCELED").replace(r#""orderId": 1,"#, r#""orderId": 3,"#);
+    let old = old
+        .replace("LTCBTC", "BTCUSDT")
+        .replace("NEW", "CANCELED")
+        .replace(r#""orderId": 1,"#, r#""orderId": 3,"#);
     let stage = Stage::signed_in(vec![
         lists("BTCUSDT", "BTC", "USDT"),
         send("POST", "/api/v3/order/cancelReplace", half).status(409),
         get("/api/v3/order", old),
     ]);
-    let done = stage
-        .run(|broker| async move { broker.cancel_replace(&by_id("BTCUSDT:3"), other_order("new-1")).await.unwrap() });
-    assert_eq!((done.canceled.id.get(), &done.canceled.status), ("BTCUSDT:3", &OrderStatus::Canceled));
+    let done = stage.run(|broker| async move {
+        broker
+            .cancel_replace(&by_id("BTCUSDT:3"), other_order("new-1"))
+            .await
+            .unwrap()
+    });
+    assert_eq!(
+        (done.canceled.id.get(), &done.canceled.status),
+        ("BTCUSDT:3", &OrderStatus::Canceled)
+    );
     let error = done.placed.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::OrderRejected, Delivery::Answered));
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::OrderRejected, Delivery::Answered)
+    );
     assert_eq!(error.code(), Some("-2021"));
     assert_eq!(
         error.message(),
@@ -318,9 +371,16 @@ fn neither_canceled_nor_placed() {
         lists("BTCUSDT", "BTC", "USDT"),
         send("POST", "/api/v3/order/cancelReplace", body).status(400),
     ]);
-    let error = stage
-        .run(|broker| async move { broker.cancel_replace(&by_id("BTCUSDT:9"), other_order("new-1")).await.unwrap_err() });
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::NotFound, Delivery::Answered));
+    let error = stage.run(|broker| async move {
+        broker
+            .cancel_replace(&by_id("BTCUSDT:9"), other_order("new-1"))
+            .await
+            .unwrap_err()
+    });
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::NotFound, Delivery::Answered)
+    );
     assert_eq!(
         (error.code(), error.message()),
         (

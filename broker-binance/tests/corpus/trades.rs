@@ -47,7 +47,10 @@ fn a_trade_whose_fee_is_in_a_third_coin() {
     let [first, second, third] = pages;
     assert_eq!((first.rows, first.proof), (vec![fill.clone()], Proof::Contiguous));
     // An empty page, and then the last one once more, a second later.
-    assert_eq!((second.rows.len(), second.wait), (0, Some(std::time::Duration::from_secs(1))));
+    assert_eq!(
+        (second.rows.len(), second.wait),
+        (0, Some(std::time::Duration::from_secs(1)))
+    );
     assert_eq!((third.rows, third.proof, third.next), (vec![fill], Proof::Short, None));
     assert_eq!(
         stage.queries(),
@@ -81,8 +84,13 @@ fn an_allocation_is_a_fill_without_a_trade() {
         (trades, allocations)
     });
     assert!(trades.rows.is_empty());
-    let [Record::Fill(fill)] = allocations.rows.as_slice() else { panic!("{allocations:?}") };
-    assert_eq!((fill.id.get(), fill.order.as_ref().unwrap().get()), ("BTCUSDT:A0", "BTCUSDT:1"));
+    let [Record::Fill(fill)] = allocations.rows.as_slice() else {
+        panic!("{allocations:?}")
+    };
+    assert_eq!(
+        (fill.id.get(), fill.order.as_ref().unwrap().get()),
+        ("BTCUSDT:A0", "BTCUSDT:1")
+    );
     assert_eq!((fill.qty, fill.price, fill.side), (qty("5"), price("1"), Side::Buy));
     assert_eq!(fill.at, at("2023-06-23T07:54:38.118Z"));
     assert!(fill.fees.is_empty(), "nothing was charged");
@@ -97,7 +105,10 @@ fn prevented_matches() {
     let order = OrderRef::by_id(&account(), "BTCUSDT:5".into());
     let found = stage.run(|broker| async move { broker.prevented_matches(&order).await.unwrap() });
     let [one] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((one.id, one.taker.get(), one.maker.get()), (1, "BTCUSDT:5", "BTCUSDT:3"));
+    assert_eq!(
+        (one.id, one.taker.get(), one.maker.get()),
+        (1, "BTCUSDT:5", "BTCUSDT:3")
+    );
     assert_eq!((one.price, one.maker_qty), (price("1.1"), Some(qty("1.3"))));
     assert_eq!(one.at, at("2022-11-22T07:21:27.094Z"));
 }

@@ -4,8 +4,8 @@ use broker_core::{Broker, ErrorKind};
 use chrono::Duration;
 
 use super::{House, lived};
-use broker_binance::venue::BinanceVenue;
 use broker_binance::BinanceConfig;
+use broker_binance::venue::BinanceVenue;
 
 /// How many calls it takes to read the account three times, and the balances once.
 fn calls(ahead: Duration, config: BinanceConfig) -> (usize, u64) {
@@ -58,7 +58,12 @@ fn sixty_four_callers_measure_once() {
             assert_eq!(accounts.unwrap().len(), 1);
         }
     });
-    let times = house.recorder.requests().iter().filter(|one| one.path == "/api/v3/time").count();
+    let times = house
+        .recorder
+        .requests()
+        .iter()
+        .filter(|one| one.path == "/api/v3/time")
+        .count();
     assert_eq!(times, 1);
     assert_eq!(house.recorder.sent(), 64 + 64 + 1);
 }

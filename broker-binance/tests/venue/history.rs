@@ -81,7 +81,10 @@ fn ninety_days_are_certified() {
     // Eleven pairs, and the account's own records.
     assert_eq!(plan.instruments.len(), 12);
     let spent = house.venue.lock().unwrap().weighed();
-    println!("planned {} and spent {spent} in all, making the plan {}", plan.weight, plan.spent);
+    println!(
+        "planned {} and spent {spent} in all, making the plan {}",
+        plan.weight, plan.spent
+    );
     assert_eq!(house.venue.lock().unwrap().refused(), 0);
 
     // Once more: nothing new, and now the balances are compared.
@@ -123,7 +126,9 @@ fn conversions_deposits_and_rewards_are_flows() {
         let engine = venue.engine_mut();
         let mut pay = |kind, amount: &str, currency| {
             let money = Money::new(amount.parse().unwrap(), currency);
-            engine.pay(&account, kind, money, None, Some("BHFT distribution".into()), at).unwrap();
+            engine
+                .pay(&account, kind, money, None, Some("BHFT distribution".into()), at)
+                .unwrap();
         };
         pay(FlowKind::Conversion, "-20", Currency::USD);
         pay(FlowKind::Conversion, "19.98", usdt);
@@ -140,8 +145,14 @@ fn conversions_deposits_and_rewards_are_flows() {
         .iter()
         .map(|record| match record {
             Record::Flow(flow) => {
-                let Asset::Currency(coin) = &flow.asset else { panic!("{flow:?}") };
-                (flow.kind.as_str(), coin.code().to_owned(), flow.amount.normalize().to_string())
+                let Asset::Currency(coin) = &flow.asset else {
+                    panic!("{flow:?}")
+                };
+                (
+                    flow.kind.as_str(),
+                    coin.code().to_owned(),
+                    flow.amount.normalize().to_string(),
+                )
             }
             other => panic!("{other:?}"),
         })

@@ -32,37 +32,27 @@ fn the_published_vectors_of_requests() {
     for (payload, signature) in table {
         assert_eq!(hmac().sign(&payload).unwrap(), signature, "{payload}");
     }
-    assert_eq!(encoded("１２３４５６"), "%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96");
+    assert_eq!(
+        encoded("１２３４５６"),
+        "%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96"
+    );
 }
 
 #[test]
 fn the_published_vectors_of_messages() {
-    let payload = |symbol, side, price, quantity, window| {
-        message_payload(&[
-            ("timestamp", "1645423376532"),
-            ("type", "LIMIT"),
-            ("symbol", symbol),
-            ("side", side),
-            ("timeInForce", "GTC"),
-            ("price", price),
-            ("quantity", quantity),
-            ("recvWindow", window),
-            ("apiKey", KEY),
-        ])
-    };
-    let ascii = payload("BTCUSDT", "SELL", "52000.00", "0.01000000", "100");
-    assert_eq!(
-        ascii,
-        format!(
-            "apiKey={KEY}&price=52000.00&quantity=0.01000000&recvWindow=100&side=SELL&symbol=BTCUSDT&timeInForce=GTC\
-             &timestamp=1645423376532&type=LIMIT"
-        )
+    // Parameters by name, raw: that is what is signed of a message.
+    let ascii = format!(
+        "apiKey={KEY}&price=52000.00&quantity=0.01000000&recvWindow=100&side=SELL&symbol=BTCUSDT&timeInForce=GTC\
+         &timestamp=1645423376532&type=LIMIT"
     );
     assert_eq!(
         hmac().sign(&ascii).unwrap(),
         "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"
     );
-    let wide = payload("１２３４５６", "BUY", "0.10000000", "1.00000000", "5000");
+    let wide = format!(
+        "apiKey={KEY}&price=0.10000000&quantity=1.00000000&recvWindow=5000&side=BUY&symbol=１２３４５６&timeInForce=GTC\
+         &timestamp=1645423376532&type=LIMIT"
+    );
     assert_eq!(
         hmac().sign(&wide).unwrap(),
         "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd"
@@ -117,7 +107,12 @@ fn keys_that_cannot_be_used_are_refused_and_not_quoted() {
 /// -sign`.
 fn rsa_key() -> String {
     let label = |word: &str| ["-----", word, " PRIVATE KEY-----"].concat();
-    [label("BEGIN"), include_str!("rsa_test_key.b64").to_owned(), label("END")].join("\n")
+    [
+        label("BEGIN"),
+        include_str!("rsa_test_key.b64").to_owned(),
+        label("END"),
+    ]
+    .join("\n")
 }
 
 #[cfg(feature = "rsa")]
@@ -127,7 +122,10 @@ fn an_rsa_key_signs_as_openssl_does() {
     assert_eq!(signer.kind(), "an RSA key");
     let payload = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000\
                    &timestamp=1499827319559";
-    assert_eq!(signer.sign(payload).unwrap(), include_str!("rsa_test_signature.txt").trim());
+    assert_eq!(
+        signer.sign(payload).unwrap(),
+        include_str!("rsa_test_signature.txt").trim()
+    );
 }
 
 #[cfg(not(feature = "rsa"))]
