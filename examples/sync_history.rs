@@ -1,8 +1,9 @@
-//! 90 days of an Alpaca account into SQLite: trades, PnL by symbol, a certificate, an equity curve.
+//! 90 days of an account into SQLite: trades, PnL by symbol, a certificate, an equity curve.
 //!
 //! `cargo run --example sync_history` needs no account and no network: it starts Alpaca's wire venue on loopback
-//! with 90 days of seeded history. With `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY` set it asks the real paper host.
-//! A second run finds nothing new and says so.
+//! with 90 days of seeded history; with a broker's name behind `--` it starts that one's. With the broker's variables
+//! set (`APCA_API_KEY_ID` and `APCA_API_SECRET_KEY`) it asks the real paper host. A second run finds nothing new and
+//! says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -10,14 +11,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::Trade;
 use broker_core::pnl::{Books, TradeBook};
-use broker_core::{Broker, History, InstrumentId, Record};
+use broker_core::{History, InstrumentId, Record};
 use broker_sync::{Progress, ProgressSink, SqliteStore, SyncReport, Syncer};
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
-use examples::venue::LocalVenue;
+use examples::brokers::Local;
 use indicatif::{ProgressBar, ProgressStyle};
 use rust_decimal::Decimal;
 
@@ -34,17 +34,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let named = |name| std::env::var_os(name).is_some();
-    let (venue, config) = if named("APCA_API_KEY_ID") || named("APCA_API_SECRET_KEY") {
-        println!("asking Alpaca's paper host with the key of the environment");
-        (None, AlpacaConfig::from_env()?)
+    let known = examples::brokers::named()?;
+    let (venue, broker) = if known.has_credentials() {
+        println!("asking {}'s paper host with the key of the environment", known.title);
+        (None, (known.from_env)()?)
     } else {
-        let venue = LocalVenue::start().await?;
-        println!("Alpaca's wire venue speaks on {}", venue.url());
-        let config = venue.config()?;
-        (Some(venue), config)
+        let venue = (known.lived)().await?;
+        println!("{}'s wire venue speaks on {}", known.title, venue.url());
+        let broker = Arc::clone(&venue.broker);
+        (Some(venue), broker)
     };
-    let broker = AlpacaBroker::new(config)?;
     let account = broker.accounts().await?.remove(0).id;
 
     let folder = std::env::var_os("BROKER_EXAMPLE_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
@@ -52,13 +51,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(SqliteStore::open(folder.join("sync_history.sqlite"))?);
     let bar = Arc::new(Bar::new());
     let sink: Arc<dyn ProgressSink> = Arc::clone(&bar) as _;
-    let syncer = Syncer::new(Arc::new(broker), store).with_days(90).with_progress(sink);
+    let syncer = Syncer::new(broker, store).with_days(90).with_progress(sink);
     let report = syncer.sync(&account).await?;
     bar.0.finish_and_clear();
 
     let history = syncer.history(&account).await?;
     let books = TradeBook::fifo().fold(&history)?;
-    let stated = venue.as_ref().map(LocalVenue::realized).transpose()?;
+    let stated = venue.as_ref().map(Local::realized);
     println!("{}", by_symbol(&books, stated.as_ref()));
     let open = books.trades.iter().filter(|trade| trade.is_open()).count();
     println!(

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts, TrailKind,
 };
 use broker_core::http::Http;
+use broker_core::limit::BucketKey;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind, OrderState, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
@@ -24,13 +26,13 @@ use crate::map;
 use crate::rest::{Rest, bucket};
 #[cfg(feature = "streaming")]
 use crate::stream::Slots;
-use crate::walk::{ActivityWalk, OrderWalk};
+use crate::walk::{ActivityWalk, ORDER_PAGE_SIZE, OTHERS_YIELD, OrderWalk, PAGE_SIZE, TRADES_YIELD};
 
 /// Name of the broker.
 const NAME: &str = "alpaca";
 
 /// More symbols than this are looked up in the whole list, which is one call.
-const FEW_SYMBOLS: usize = 20;
+const FEW_SYMBOLS: u32 = 20;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -74,7 +76,6 @@ impl AlpacaBroker {
         let http = config.hosts.iter().fold(http, |http, host| http.allowing(host));
         http.check_url(&trading)?;
         http.check_url(&data)?;
-        let capabilities = capabilities(&config);
         let key = fingerprint(&config.credentials);
         let rest = Rest {
             http,
@@ -83,11 +84,9 @@ impl AlpacaBroker {
             trading_bucket: bucket(config.environment, &key, "trading"),
             data_bucket: bucket(config.environment, &key, "data"),
         };
-        for (key, limit) in [&rest.trading_bucket, &rest.data_bucket]
-            .into_iter()
-            .zip(&capabilities.limits)
-        {
-            context.limiter().define(key, limit.rule);
+        let capabilities = capabilities(&config, &rest);
+        for limit in &capabilities.limits {
+            context.limiter().define(&limit.key, limit.rule);
         }
         Ok(Self(Arc::new(Inner {
             rest,
@@ -180,7 +179,7 @@ impl AlpacaBroker {
         for symbol in options {
             found.extend(self.rest().option_contract(symbol).await?);
         }
-        if assets.len() > FEW_SYMBOLS {
+        if assets.len() > FEW_SYMBOLS as usize {
             let all = self.list(None).await?;
             found.extend(
                 all.into_iter()
@@ -212,11 +211,28 @@ fn spelled<'a>(symbols: impl Iterator<Item = &'a str>) -> Vec<String> {
     out
 }
 
-fn capabilities(config: &AlpacaConfig) -> Capabilities {
-    let per_minute = |bucket, scope, limit| Limit {
+/// Every call of the Trading API pays this.
+const TRADING_COST: (&str, u32) = ("trading", 1);
+
+fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
+    let per_minute = |bucket, key: &BucketKey, scope, limit| Limit {
         bucket,
+        key: Arc::clone(key),
         scope,
         rule: LimitRule::Window { limit, per: MINUTE },
+    };
+    let pages = |rows, page_size, page_yield| ListFacts {
+        rows,
+        page_size: u32::try_from(page_size).ok(),
+        page_yield,
+        page_span: None,
+        page_cost: TRADING_COST,
+    };
+    let lookup = |classes, whole_list| LookupFacts {
+        classes,
+        per_request: Some(1),
+        whole_list,
+        cost: TRADING_COST,
     };
     Capabilities {
         environments: vec![Environment::Paper, Environment::Live],
@@ -244,9 +260,9 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
                 TimeInForce::AtClose,
             ],
             kind_times: vec![
-                (OrderKind::TrailingStop, vec![TimeInForce::Day, TimeInForce::Gtc]),
-                (OrderKind::Stop, unauctioned()),
-                (OrderKind::StopLimit, unauctioned()),
+                (OrderKind::TrailingStop, waiting()),
+                (OrderKind::Stop, waiting()),
+                (OrderKind::StopLimit, waiting()),
             ],
             fractional_qty: true,
             notional: true,
@@ -267,24 +283,42 @@ fn capabilities(config: &AlpacaConfig) -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: Some(100),
             by_instrument: false,
             // Fees are booked the day after or later, over a weekend too.
             settles_within: Duration::from_secs(5 * 86_400),
             positions_cover_fills: true,
             states_pnl: false,
-            page_cost: ("trading", 1),
+            lists: vec![
+                pages(ListRows::Fills, PAGE_SIZE, TRADES_YIELD),
+                pages(ListRows::Others, PAGE_SIZE, OTHERS_YIELD),
+            ],
+            orders: Some(pages(ListRows::Orders, ORDER_PAGE_SIZE, 100)),
+            lookups: vec![
+                lookup(vec![AssetClass::Option], None),
+                lookup(Vec::new(), Some((FEW_SYMBOLS, 2))),
+            ],
+            read_cost: TRADING_COST,
         },
         limits: vec![
-            per_minute("trading", LimitScope::Account, config.requests_per_minute),
-            per_minute("data", LimitScope::Key, config.data_requests_per_minute),
+            per_minute(
+                "trading",
+                &rest.trading_bucket,
+                LimitScope::Account,
+                config.requests_per_minute,
+            ),
+            per_minute(
+                "data",
+                &rest.data_bucket,
+                LimitScope::Key,
+                config.data_requests_per_minute,
+            ),
         ],
     }
 }
 
-/// What orders take that have no auction.
-fn unauctioned() -> Vec<TimeInForce> {
-    vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
+/// What orders take that wait for a price.
+fn waiting() -> Vec<TimeInForce> {
+    vec![TimeInForce::Day, TimeInForce::Gtc]
 }
 
 #[async_trait]

@@ -32,10 +32,16 @@ use crate::map::activity::Activities;
 pub(crate) const PAGE_SIZE: usize = 100;
 
 /// Orders of a full page, the most that Alpaca gives. Legs stand inside their order and do not count.
-const ORDER_PAGE_SIZE: usize = 500;
+pub(crate) const ORDER_PAGE_SIZE: usize = 500;
 
 /// Longest time between an order's creation and its submission: a queue over a long weekend.
 const LONGEST_QUEUE: Duration = Duration::days(5);
+
+/// How much of a page of trades is new, in percent: each reads the last second of the one before again.
+pub(crate) const TRADES_YIELD: u32 = 98;
+
+/// The same of all other rows: windows that were too full are set aside, and days end with a page that is not full.
+pub(crate) const OTHERS_YIELD: u32 = 52;
 
 /// Versions of the cursors.
 const ACTIVITY_VERSION: u32 = 2;

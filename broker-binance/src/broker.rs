@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts, TrailKind,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts, TrailKind,
 };
 use broker_core::http::Http;
+use broker_core::limit::BucketKey;
 use broker_core::model::{AssetClass, Environment, Group, InstrumentStatus, OrderKind, OrderState, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, ErrorKind, HistoryQuery,
@@ -22,7 +24,7 @@ use crate::config::{BinanceConfig, DOMAINS};
 use crate::error::{ILLEGAL_CHARACTERS, NO_SUCH_SYMBOL};
 use crate::flows::FlowWalk;
 use crate::map::{self, Pair, order::List};
-use crate::rest::{Buckets, Came, Exchange, Rest, weight};
+use crate::rest::{Buckets, Came, Exchange, PAGE, Rest, weight};
 use crate::walk::{self, Behind, HistoryWalk, OrderWalk, Source, SymbolWalk};
 use crate::wire::{self, OrderJson};
 
@@ -33,7 +35,7 @@ pub(crate) const NAME: &str = "binance";
 const ACCOUNT_RECORDS: &str = "account";
 
 /// More symbols than this are looked up in the whole list, which is one call.
-const FEW_SYMBOLS: usize = 3;
+const FEW_SYMBOLS: u32 = 3;
 
 /// How long the list of all symbols is good for.
 const LIST_LIFE: Duration = Duration::from_secs(3_600);
@@ -87,11 +89,11 @@ impl BinanceBroker {
         let window = config.checked_window()?;
         let signer = Arc::new(Signer::new(&config.secret)?);
         let context = config.context.clone().map_or_else(broker_core::net::network, Ok)?;
-        let capabilities = capabilities(&config);
         let host = base.host_str().unwrap_or_default();
         let buckets = Buckets::new(host, config.environment, &fingerprint(&config.key));
-        for (bucket, limit) in buckets.all().into_iter().zip(&capabilities.limits) {
-            context.limiter().define(bucket, limit.rule);
+        let capabilities = capabilities(&config, &buckets);
+        for limit in &capabilities.limits {
+            context.limiter().define(&limit.key, limit.rule);
         }
         let allowing = |http: Http| config.hosts.iter().fold(http, |http, host| http.allowing(host));
         let plain = ServerTime::pipeline(context.clone(), BrokerId::from(NAME), buckets.clone(), &DOMAINS);
@@ -192,7 +194,7 @@ impl BinanceBroker {
             let known = self.pairs();
             symbols.iter().filter(|symbol| !known.contains_key(*symbol)).count()
         };
-        if unknown > FEW_SYMBOLS {
+        if unknown > FEW_SYMBOLS as usize {
             self.list().await?;
         }
         let mut found = BTreeMap::new();
@@ -278,7 +280,7 @@ impl BinanceBroker {
     }
 
     async fn look_up(&self, symbols: BTreeSet<String>) -> Result<Vec<Instrument>> {
-        if symbols.len() > FEW_SYMBOLS {
+        if symbols.len() > FEW_SYMBOLS as usize {
             let mut all = self.list().await?;
             all.retain(|one| symbols.contains(one.id.get()));
             return Ok(all);
@@ -527,11 +529,19 @@ fn joined(symbol: &Symbol) -> String {
     symbol.get().replace('/', "")
 }
 
-fn capabilities(config: &BinanceConfig) -> Capabilities {
-    let window = |bucket, scope, limit, per| Limit {
+fn capabilities(config: &BinanceConfig, buckets: &Buckets) -> Capabilities {
+    let window = |bucket, key: &BucketKey, scope, limit, per| Limit {
         bucket,
+        key: BucketKey::clone(key),
         scope,
         rule: LimitRule::Window { limit, per },
+    };
+    let pages = |rows, cost| ListFacts {
+        rows,
+        page_size: Some(PAGE),
+        page_yield: 100,
+        page_span: None,
+        page_cost: ("weight", cost),
     };
     let (in_ten_seconds, in_a_day) = config.order_counts();
     Capabilities {
@@ -585,20 +595,27 @@ fn capabilities(config: &BinanceConfig) -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: Some(1000),
             by_instrument: true,
             // Deposits are booked when they are seen first, and told once they are confirmed.
             settles_within: DAY,
             positions_cover_fills: false,
             states_pnl: false,
-            page_cost: ("weight", weight::TRADES),
+            lists: vec![pages(ListRows::Records, weight::TRADES)],
+            orders: Some(pages(ListRows::Orders, weight::ALL_ORDERS)),
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: Some(1),
+                whole_list: Some((FEW_SYMBOLS, 1)),
+                cost: ("weight", weight::EXCHANGE),
+            }],
+            read_cost: ("weight", weight::ACCOUNT),
         },
         limits: vec![
-            window("weight", LimitScope::Address, config.weight(), MINUTE),
-            window("orders", LimitScope::Account, in_ten_seconds, TEN_SECONDS),
-            window("orders_a_day", LimitScope::Account, in_a_day, DAY),
-            window("sapi", LimitScope::Address, 12_000, MINUTE),
-            window("sapi_account", LimitScope::Account, 180_000, MINUTE),
+            window("weight", &buckets.weight, LimitScope::Address, config.weight(), MINUTE),
+            window("orders", &buckets.orders, LimitScope::Account, in_ten_seconds, TEN_SECONDS),
+            window("orders_a_day", &buckets.orders_a_day, LimitScope::Account, in_a_day, DAY),
+            window("sapi", &buckets.sapi, LimitScope::Address, 12_000, MINUTE),
+            window("sapi_account", &buckets.sapi_account, LimitScope::Account, 180_000, MINUTE),
         ],
     }
 }

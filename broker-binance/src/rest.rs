@@ -35,17 +35,6 @@ impl Buckets {
             sapi_account: name(fingerprint, "sapi_account"),
         }
     }
-
-    /// In the order of the capabilities' limits.
-    pub(crate) fn all(&self) -> [&BucketKey; 5] {
-        [
-            &self.weight,
-            &self.orders,
-            &self.orders_a_day,
-            &self.sapi,
-            &self.sapi_account,
-        ]
-    }
 }
 
 /// Where calls go, and what they pay to.
@@ -79,7 +68,8 @@ pub(crate) mod weight {
 }
 
 /// Rows of a full page, the most that Binance gives.
-pub(crate) const PAGE_SIZE: usize = 1000;
+pub(crate) const PAGE: u32 = 1000;
+pub(crate) const PAGE_SIZE: usize = PAGE as usize;
 
 /// What an exchange's own list told: instruments, which of them are routed, and the limits that it announces.
 #[derive(Debug)]

@@ -80,6 +80,8 @@ pub enum Proof {
     Capped,
     /// Nothing.
     Nothing,
+    /// That rows are missing: ids that are counted without a hole have one. No other check can make up for it.
+    Torn,
 }
 
 /// One page of rows.

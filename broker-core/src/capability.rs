@@ -1,6 +1,7 @@
 //! What a broker can do, and its limits, as data. Effective values only; nothing that an accessor of
 //! [`Broker`](crate::Broker) already says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{AssetClass, Environment, Group, OrderKind, TimeInForce};
@@ -122,9 +123,7 @@ pub struct HistoryFacts {
     pub depth: Option<Duration>,
     /// How far back orders reach; `None` where no limit is documented.
     pub order_depth: Option<Duration>,
-    /// Rows a page holds at most; `None` where there are no pages.
-    pub page_size: Option<u32>,
-    /// History must be asked instrument by instrument.
+    /// History must be asked instrument by instrument, and orders with it.
     pub by_instrument: bool,
     /// Rows can still be booked or corrected this long after they happened: what each sync reads again.
     pub settles_within: Duration,
@@ -132,8 +131,81 @@ pub struct HistoryFacts {
     pub positions_cover_fills: bool,
     /// Fills state their realized profit or loss.
     pub states_pnl: bool,
-    /// The bucket that a page costs, and its weight.
+    /// The lists in which history is told: each is read to its end, one behind the other.
+    pub lists: Vec<ListFacts>,
+    /// The list of orders; `None` where the broker has none.
+    pub orders: Option<ListFacts>,
+    /// What it takes to look instruments up by their ids. The first that names the asset class counts, or that names
+    /// none.
+    pub lookups: Vec<LookupFacts>,
+    /// What any other read pays: accounts, balances, positions.
+    pub read_cost: (&'static str, u32),
+}
+
+/// What it takes to read a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListFacts {
+    /// What is in it.
+    pub rows: ListRows,
+    /// Rows a page holds at most; `None` where there are no pages.
+    pub page_size: Option<u32>,
+    /// How much of a page is new as a rule, in percent of its size, where a list is longer than a page: pages overlap,
+    /// and a page that ends with its span is not full.
+    pub page_yield: u32,
+    /// Longest span of time that one page can be asked for; `None` without a limit.
+    pub page_span: Option<Duration>,
+    /// The bucket that a page pays to, and its weight.
     pub page_cost: (&'static str, u32),
+}
+
+impl ListFacts {
+    /// A list that one answer brings whole.
+    pub const fn whole(rows: ListRows, cost: (&'static str, u32)) -> Self {
+        Self {
+            rows,
+            page_size: None,
+            page_yield: 100,
+            page_span: None,
+            page_cost: cost,
+        }
+    }
+}
+
+/// What is in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListRows {
+    /// Fills and voids.
+    Fills,
+    /// Fees and flows.
+    Others,
+    /// All records of the account.
+    Records,
+    /// Orders.
+    Orders,
+}
+
+/// What it takes to look instruments up by their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupFacts {
+    /// Which ones; empty for all.
+    pub classes: Vec<AssetClass>,
+    /// How many a request names at most; `None` where one request brings any number.
+    pub per_request: Option<u32>,
+    /// More than so many are looked up in the whole list, which takes so many requests.
+    pub whole_list: Option<(u32, u32)>,
+    /// The bucket that a request pays to, and its weight.
+    pub cost: (&'static str, u32),
+}
+
+impl LookupFacts {
+    /// Requests that so many instruments take.
+    pub fn requests(&self, instruments: u64) -> u64 {
+        match (self.whole_list, self.per_request) {
+            (Some((above, requests)), _) if instruments > above.into() => requests.into(),
+            (_, Some(size)) => instruments.div_ceil(u64::from(size.max(1))),
+            (_, None) => instruments.min(1),
+        }
+    }
 }
 
 /// A limit of one bucket.
@@ -141,6 +213,8 @@ pub struct HistoryFacts {
 pub struct Limit {
     /// Name of the bucket; calls name it in their cost.
     pub bucket: &'static str,
+    /// Its key at the limiter, made whole by its scope. Two brokers whose keys are equal use up the same limit.
+    pub key: Arc<str>,
     /// Who shares it.
     pub scope: LimitScope,
     /// The rule.
@@ -183,4 +257,70 @@ pub enum LimitRule {
         /// How many.
         limit: u32,
     },
+}
+
+impl LimitRule {
+    /// How long so much weight takes at least where nobody else uses the bucket: from an empty bucket to the moment at
+    /// which the last of it is permitted.
+    pub fn least_time(self, weight: u64) -> Duration {
+        match self {
+            Self::Window { limit, per } => {
+                let turns = weight.saturating_sub(1) / u64::from(limit.max(1));
+                per.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
+            }
+            Self::Decay { limit, falls, per } => {
+                let excess = u128::from(weight.saturating_sub(limit.into()));
+                let nanos = excess.saturating_mul(per.as_nanos()) / u128::from(falls.max(1));
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+            }
+            // What is open is closed again: how fast is not a matter of the limit.
+            Self::Open { .. } => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weight_above_a_limit_takes_whole_spans() {
+        let rule = LimitRule::Window {
+            limit: 200,
+            per: Duration::from_secs(60),
+        };
+        for (weight, seconds) in [(0, 0), (200, 0), (201, 60), (400, 60), (401, 120), (1_600, 420)] {
+            assert_eq!(rule.least_time(weight), Duration::from_secs(seconds), "{weight}");
+        }
+        assert_eq!(LimitRule::Open { limit: 1 }.least_time(9), Duration::ZERO);
+    }
+
+    #[test]
+    fn weight_above_a_counter_waits_until_it_has_fallen() {
+        let rule = LimitRule::Decay {
+            limit: 15,
+            falls: 33,
+            per: Duration::from_secs(100),
+        };
+        // 1,400 points of which 15 are free: 1,385 at 0.33 a second.
+        for (weight, millis) in [(0, 0), (15, 0), (16, 3_030), (1_400, 4_196_969)] {
+            let took = rule.least_time(weight);
+            assert_eq!(took.as_millis(), millis, "{weight}");
+        }
+    }
+
+    #[test]
+    fn many_instruments_are_looked_up_in_the_whole_list() {
+        let lookup = |per_request, whole_list| LookupFacts {
+            classes: Vec::new(),
+            per_request,
+            whole_list,
+            cost: ("reads", 1),
+        };
+        let singly = lookup(Some(1), Some((20, 2)));
+        assert_eq!([0, 1, 20, 21, 500].map(|n| singly.requests(n)), [0, 1, 20, 2, 2]);
+        let batches = lookup(Some(50), None);
+        assert_eq!([0, 1, 50, 51].map(|n| batches.requests(n)), [0, 1, 1, 2]);
+        assert_eq!([0, 1, 500].map(|n| lookup(None, None).requests(n)), [0, 1, 1]);
+    }
 }

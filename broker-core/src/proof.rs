@@ -18,6 +18,9 @@ pub struct ProofChain {
     covered: Vec<Span>,
     /// Spans of which the broker proves nothing.
     silent: Vec<Span>,
+    /// Spans of which pages show themselves that rows are missing.
+    #[serde(default)]
+    torn: Vec<Span>,
     /// A page was full to the venue's limit.
     capped: bool,
     /// Time of the last row of the last page: where the next one has to join.
@@ -51,6 +54,7 @@ impl ProofChain {
             stated: None,
             covered: Vec::new(),
             silent: Vec::new(),
+            torn: Vec::new(),
             capped: false,
             border: None,
         }
@@ -80,11 +84,15 @@ impl ProofChain {
                 self.border = Some(until);
             }
             Proof::Capped => self.capped = true,
-            Proof::Nothing => {
+            Proof::Nothing | Proof::Torn => {
                 let since = begin.min(times().min().unwrap_or(begin));
                 // A page of one moment is unproven too.
                 let moment = since.checked_add_signed(Duration::nanoseconds(1)).unwrap_or(since);
-                add(&mut self.silent, Span::new(since, end.max(last_row).max(moment)));
+                let span = Span::new(since, end.max(last_row).max(moment));
+                match page.proof {
+                    Proof::Torn => add(&mut self.torn, span),
+                    _ => add(&mut self.silent, span),
+                }
             }
         }
     }
@@ -117,9 +125,12 @@ impl ProofChain {
             let reason = format!("the venue states {stated} rows, {different_rows} were read");
             return vec![Hole::new(self.whole, reason)];
         }
-        let known = [self.covered.as_slice(), self.silent.as_slice()].concat();
+        let known = [&self.covered, &self.silent, &self.torn].map(Vec::as_slice).concat();
         let open = self.whole.uncovered(known).into_iter();
-        open.map(|span| Hole::new(span, "no page covers it")).collect()
+        let open = open.map(|span| Hole::new(span, "no page covers it"));
+        let torn = self.torn.iter();
+        let torn = torn.map(|span| Hole::new(*span, "the venue left rows out whose numbers it skipped"));
+        open.chain(torn).collect()
     }
 
     /// The same where nothing else decides on silent spans: they are holes too.
@@ -222,6 +233,18 @@ mod tests {
         ];
         assert_eq!(unproven(&pages, 6), [span(5, 9), span(12, 100)]);
         assert_eq!(chain(&pages).holes(6), [], "for something else to decide");
+    }
+
+    #[test]
+    fn a_page_that_shows_a_hole_is_one_whatever_else_is_checked() {
+        let pages = [
+            page(&[1, 5], Proof::Contiguous, false),
+            page(&[7, 9], Proof::Torn, false),
+            page(&[9, 12], Proof::Short, true),
+        ];
+        let holes = chain(&pages).holes(5);
+        let expected = "the venue left rows out whose numbers it skipped";
+        assert_eq!(holes, [Hole::new(span(5, 9), expected)]);
     }
 
     #[test]

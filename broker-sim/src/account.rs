@@ -7,6 +7,7 @@ use broker_core::{Account, AccountId, BrokerId, ClientOrderId, Currency, Money, 
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
+use crate::dealing::Dealing;
 use crate::fees::FeeSchedule;
 use crate::ledger::Ledger;
 
@@ -28,6 +29,8 @@ pub struct AccountSpec {
     pub states_pnl: bool,
     /// What trading costs.
     pub fees: FeeSchedule,
+    /// Fills name their lots and settle in the home currency, as at a dealer; `None` for accounts elsewhere.
+    pub dealing: Option<Dealing>,
 }
 
 impl AccountSpec {
@@ -41,6 +44,7 @@ impl AccountSpec {
             flips: true,
             states_pnl: false,
             fees: FeeSchedule::free(),
+            dealing: None,
         }
     }
 
@@ -70,6 +74,13 @@ impl AccountSpec {
     #[must_use]
     pub fn with_stated_pnl(mut self) -> Self {
         self.states_pnl = true;
+        self
+    }
+
+    /// At a dealer: fills name the lots that they open and close, and settle in the home currency.
+    #[must_use]
+    pub fn with_dealing(mut self, dealing: Dealing) -> Self {
+        self.dealing = Some(dealing);
         self
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::model::{Asset, FlowKind, Payoff, PositionLeg, Side};
-use broker_core::{AccountId, Currency, Fill, Flow, Instrument, InstrumentId, Price, Record, Symbol};
+use broker_core::model::{Asset, Conversion, FlowKind, LotRole, Payoff, PositionLeg, Side};
+use broker_core::{AccountId, Currency, Fill, Flow, Instrument, InstrumentId, Price, Record, RecordId, Symbol};
 use rust_decimal::Decimal;
 
 use crate::account::Entry;
@@ -54,9 +54,18 @@ pub struct Books {
 /// One open part: signed quantity and price.
 type Part = (Decimal, Decimal);
 
+/// What a row of a dealer did: realized in the instrument's currency, and brought in the account's.
+struct Dealt {
+    gross: Decimal,
+    brought: Decimal,
+    financing: Decimal,
+}
+
 #[derive(Default)]
 struct Shelf {
     parts: Vec<Part>,
+    /// The lots that parts are, where the rows name them: their places.
+    lots: BTreeMap<RecordId, usize>,
     /// Parts before this one are used up.
     first: usize,
 }
@@ -188,6 +197,21 @@ impl Fold<'_> {
             Side::Sell => -fill.qty.get(),
         };
         let price = fill.price.get();
+        if let Some(conversion) = &fill.conversion {
+            let dealt = self.deal(instrument, fill, conversion);
+            *self.books.traded.entry(conversion.to).or_default() += dealt.brought;
+            *self.books.flows.entry(conversion.to).or_default() += dealt.financing;
+            *self.books.cash.entry(conversion.to).or_default() += dealt.brought + dealt.financing;
+            if let Some(book) = self.books.instruments.get_mut(&(fill.instrument.clone(), fill.leg)) {
+                book.gross += dealt.gross;
+                book.fills += 1;
+                book.filled += delta;
+            }
+            for fee in &fill.fees {
+                self.fee(fee.currency, fee.amount);
+            }
+            return;
+        }
         let gross = self.put(instrument, fill.leg, delta, price);
         let brought = match instrument.payoff {
             Payoff::Cash => -(delta * price * instrument.multiplier.unwrap_or(Decimal::ONE)),
@@ -206,6 +230,53 @@ impl Fold<'_> {
                 self.fee(fee.currency, fee.amount);
             }
         }
+    }
+
+    /// Lot by lot: what each realized, converted by the rate of gains or of losses, and rounded.
+    fn deal(&mut self, instrument: &Instrument, fill: &Fill, conversion: &Conversion) -> Dealt {
+        let multiplier = instrument.multiplier.unwrap_or(Decimal::ONE);
+        let shelf = self.shelf(instrument, fill.leg);
+        let mut dealt = Dealt {
+            gross: Decimal::ZERO,
+            brought: Decimal::ZERO,
+            financing: Decimal::ZERO,
+        };
+        for lot in &fill.lots {
+            dealt.financing += lot.financing.map_or(Decimal::ZERO, |money| money.amount);
+            if lot.role == LotRole::Opened {
+                let signed = match fill.side {
+                    Side::Buy => lot.qty.get(),
+                    Side::Sell => -lot.qty.get(),
+                };
+                shelf.lots.insert(lot.lot.clone(), shelf.parts.len());
+                shelf.parts.push((signed, lot.price.get()));
+                continue;
+            }
+            let Some(part) = shelf.lots.get(&lot.lot).and_then(|place| shelf.parts.get_mut(*place)) else {
+                continue;
+            };
+            let direction = if part.0 < Decimal::ZERO {
+                -Decimal::ONE
+            } else {
+                Decimal::ONE
+            };
+            part.0 -= direction * lot.qty.get();
+            let gross = direction * lot.qty.get() * (lot.price.get() - part.1) * multiplier;
+            let rate = if gross > Decimal::ZERO {
+                conversion.gain
+            } else {
+                conversion.loss
+            };
+            let home = gross * rate;
+            dealt.gross += gross;
+            dealt.brought += match conversion.places {
+                Some(places) => {
+                    home.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+                }
+                None => home,
+            };
+        }
+        dealt
     }
 
     fn fee(&mut self, currency: Currency, amount: Decimal) {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::broker::{Cursor, Page, Probe, Proof};
-use broker_core::capability::{Capabilities, ClientIdRule, ExitFacts, HistoryFacts, LevelKind, OrderFacts, TrailKind};
+use broker_core::capability::{
+    Capabilities, ClientIdRule, ExitFacts, HistoryFacts, LevelKind, ListFacts, ListRows, LookupFacts, OrderFacts,
+    TrailKind,
+};
 use broker_core::model::{Asset, AssetClass, Candle, CandleQuery, Environment, Group, Hours, OrderKind, OrderState};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Context, Error, HistoryQuery, Instrument, InstrumentId,
@@ -95,6 +98,14 @@ pub(crate) fn refused(operation: &'static str) -> impl Fn(SimReject) -> Error {
     }
 }
 
+/// Pages of a list. None overlaps another.
+fn pages(rows: ListRows) -> ListFacts {
+    ListFacts {
+        page_size: u32::try_from(PAGE).ok(),
+        ..ListFacts::whole(rows, ("sim", 1))
+    }
+}
+
 fn capabilities() -> Capabilities {
     Capabilities {
         environments: vec![Environment::Paper],
@@ -156,12 +167,19 @@ fn capabilities() -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: u32::try_from(PAGE).ok(),
             by_instrument: false,
             settles_within: Duration::from_secs(2 * 86_400),
             positions_cover_fills: true,
             states_pnl: false,
-            page_cost: ("sim", 1),
+            lists: vec![pages(ListRows::Records)],
+            orders: Some(pages(ListRows::Orders)),
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: None,
+                whole_list: None,
+                cost: ("sim", 1),
+            }],
+            read_cost: ("sim", 1),
         },
         limits: Vec::new(),
     }

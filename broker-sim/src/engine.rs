@@ -40,6 +40,8 @@ pub(crate) enum Timer {
     PostFees(usize),
     /// An instrument expires.
     Maturity(usize),
+    /// Open lots of an account at a dealer are financed.
+    Rollover(usize),
 }
 
 /// Something that streams tell.
@@ -201,6 +203,7 @@ impl Engine {
         }
         self.account_ids.insert(spec.id.clone(), self.accounts.len());
         self.accounts.push(SimAccount::new(spec, self.now));
+        self.schedule_rollover(self.accounts.len() - 1);
         Ok(())
     }
 
@@ -304,6 +307,7 @@ impl Engine {
             Timer::Open(market) => self.work(market),
             Timer::PostFees(account) => self.post_fees(account),
             Timer::Maturity(market) => self.mature(market),
+            Timer::Rollover(account) => self.roll_over(account),
         }
     }
 

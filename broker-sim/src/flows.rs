@@ -321,7 +321,7 @@ impl Engine {
         RecordId::from(format!("r{:08}", state.next_record - 1))
     }
 
-    fn flow(&mut self, account: usize, kind: FlowKind, asset: Asset, amount: Decimal) -> Flow {
+    pub(crate) fn flow(&mut self, account: usize, kind: FlowKind, asset: Asset, amount: Decimal) -> Flow {
         Flow {
             id: self.record_id(account),
             account: self.accounts[account].spec.id.clone(),

@@ -63,8 +63,21 @@ impl Engine {
         let filled = self.orders[entry].order.filled_qty;
         let average = self.orders[entry].order.average_price.map_or(Decimal::ZERO, Price::get);
         let children = self.orders[entry].children.clone();
+        let (account, opened) = (self.orders[entry].account, self.orders[entry].opened.clone());
+        let is_dealt = self.accounts[account].spec.dealing.is_some();
+        let filled = match opened.as_ref().and_then(|lot| self.lot_of(account, lot)) {
+            Some((_, _, qty)) => Qty::new(qty).unwrap_or(filled),
+            None if is_dealt => {
+                for child in children {
+                    self.end_with(child, OrderStatus::Canceled, "nothing was opened");
+                }
+                return;
+            }
+            None => filled,
+        };
         for child in &children {
             self.set_exit_prices(*child, average);
+            self.orders[*child].lot.clone_from(&opened);
             let at = self.now;
             let order = &mut self.orders[*child];
             order.qty = Some(filled.get());

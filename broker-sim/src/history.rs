@@ -148,6 +148,8 @@ pub struct HistoryPlan {
     pub cash: Decimal,
     /// The account that trades.
     pub account: AccountSpec,
+    /// Every order fills at once or not at all.
+    pub whole: bool,
 }
 
 impl HistoryPlan {
@@ -163,6 +165,7 @@ impl HistoryPlan {
             tie: 0,
             cash: Decimal::new(1_000_000, 0),
             account: AccountSpec::margin("SIM-0001", Currency::USD).with_fees(FeeSchedule::us_retail()),
+            whole: false,
         }
     }
 
@@ -205,6 +208,13 @@ impl HistoryPlan {
     #[must_use]
     pub fn with_account(mut self, account: AccountSpec) -> Self {
         self.account = account;
+        self
+    }
+
+    /// With one fill an order, as at a dealer.
+    #[must_use]
+    pub fn with_whole_fills(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -253,7 +263,7 @@ impl HistoryPlan {
             let mut tied = self.tie.min(left);
             left -= tied;
             while tied > 0 {
-                let parts = draw_parts(&rng).min(tied);
+                let parts = self.parts(&rng).min(tied);
                 tied -= parts;
                 steps.push(Step {
                     at,
@@ -269,7 +279,7 @@ impl HistoryPlan {
                 let kind = self.draw_kind(&rng);
                 (sessions.draw(kind, &rng), kind)
             });
-            let parts = draw_parts(&rng).min(left);
+            let parts = self.parts(&rng).min(left);
             left -= parts;
             let tied = rng.below(100) < 6;
             if tied {
@@ -279,6 +289,10 @@ impl HistoryPlan {
         }
         steps.sort_by_key(|step| step.at);
         steps
+    }
+
+    fn parts(&self, rng: &SeededRng) -> usize {
+        if self.whole { 1 } else { draw_parts(rng) }
     }
 
     fn draw_kind(&self, rng: &SeededRng) -> Kind {

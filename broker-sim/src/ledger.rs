@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use broker_core::model::{Asset, FlowKind, Payoff, PositionLeg};
-use broker_core::{Currency, FillId, Instrument, InstrumentId, Record};
+use broker_core::model::{Asset, FlowKind, LotRole, Payoff, PositionLeg};
+use broker_core::{Currency, Fill, FillId, Instrument, InstrumentId, Record};
 use chrono::{DateTime, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::account::Entry;
+use crate::dealing::is;
 
 /// What one opening left open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Lot {
     pub at: DateTime<Utc>,
     /// The fill that opened it; `None` for a flow.
     pub fill: Option<FillId>,
+    /// Up to when it paid its financing.
+    pub financed_at: DateTime<Utc>,
 }
 
 /// A position and its lots, oldest first.
@@ -68,10 +71,46 @@ impl Holding {
                 price,
                 at,
                 fill: fill.cloned(),
+                financed_at: at,
             });
         }
         self.qty += delta;
         self.at = at;
+        if self.qty.is_zero() {
+            self.cost = Decimal::ZERO;
+        }
+        closed
+    }
+
+    /// Moves the position as the fill names its lots. Gives the closed parts as quantity and opening price.
+    fn shift_lots(&mut self, fill: &Fill) -> Vec<(Decimal, Decimal)> {
+        let mut closed = Vec::new();
+        for part in &fill.lots {
+            match part.role {
+                LotRole::Closed => {
+                    let Some(lot) = self.lots.iter_mut().find(|lot| is(lot, &part.lot)) else {
+                        continue;
+                    };
+                    let qty = part.qty.get().min(lot.qty);
+                    closed.push((qty, lot.price));
+                    self.cost -= qty * lot.price;
+                    lot.qty -= qty;
+                }
+                LotRole::Opened => {
+                    self.cost += part.qty.get() * part.price.get();
+                    self.lots.push_back(Lot {
+                        qty: part.qty.get(),
+                        price: part.price.get(),
+                        at: fill.at,
+                        fill: Some(fill.id.clone()),
+                        financed_at: fill.at,
+                    });
+                }
+            }
+        }
+        self.lots.retain(|lot| !lot.qty.is_zero());
+        self.qty += fill.qty.signed(fill.side);
+        self.at = fill.at;
         if self.qty.is_zero() {
             self.cost = Decimal::ZERO;
         }
@@ -173,9 +212,23 @@ impl Ledger {
                 let price = fill.price.get();
                 let direction = self.direction(market, fill.leg);
                 let holding = self.holdings.entry((market, fill.leg)).or_default();
-                let closed = holding.shift(delta, price, fill.at, Some(&fill.id));
+                let closed = match fill.lots.is_empty() {
+                    true => holding.shift(delta, price, fill.at, Some(&fill.id)),
+                    false => holding.shift_lots(fill),
+                };
                 let realized = realized(instrument, direction, &closed, price);
                 holding.realized += realized.unwrap_or_default();
+                if fill.conversion.is_some() {
+                    // The lots say what was paid, and in which currency.
+                    for money in fill.lots.iter().flat_map(|lot| [lot.pnl, lot.financing]).flatten() {
+                        self.pay(money.currency, money.amount);
+                    }
+                    for fee in &fill.fees {
+                        self.pay(fee.currency, -fee.amount);
+                    }
+                    self.prune(market, fill.leg);
+                    return realized;
+                }
                 let moved = match instrument.payoff {
                     Payoff::Cash => -delta * price * instrument.multiplier.unwrap_or(Decimal::ONE),
                     Payoff::Margined | Payoff::Inverse => realized.unwrap_or_default(),
@@ -209,6 +262,12 @@ impl Ledger {
                 match &flow.asset {
                     Asset::Currency(currency) => {
                         self.pay(*currency, flow.amount);
+                        if let Some(id) = flow.lot.as_ref().filter(|_| flow.kind == FlowKind::Financing) {
+                            let lots = self.holdings.values_mut().flat_map(|holding| &mut holding.lots);
+                            for lot in lots.filter(|lot| is(lot, id)) {
+                                lot.financed_at = flow.at;
+                            }
+                        }
                         None
                     }
                     Asset::Instrument { id, .. } => {

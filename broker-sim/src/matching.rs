@@ -1,6 +1,6 @@
 //! Matching: orders against the quote.
 
-use broker_core::model::{Amount, Liquidity, OrderKind, Trail};
+use broker_core::model::{Amount, Liquidity, LotRole, OrderKind, Trail};
 use broker_core::seam::Rng;
 use broker_core::{Fill, FillId, OrderStatus, Price, Qty, Record, Side, TimeInForce};
 use rust_decimal::Decimal;
@@ -192,6 +192,12 @@ impl Engine {
             }
             wanted = wanted.min(held);
         }
+        if let Some(lot) = &order.lot {
+            let left = self
+                .lot_of(order.account, lot)
+                .map_or(Decimal::ZERO, |(_, _, left)| left);
+            wanted = wanted.min(left);
+        }
         let displayed = match self.rules.depth {
             Depth::Displayed => self.markets[order.market].size_for(side),
             Depth::Unlimited => wanted,
@@ -272,7 +278,13 @@ impl Engine {
         order.become_status(next, at);
         self.markets[market].take(side, qty, price, at);
         let fees = self.charge(account, market, side, qty, price, liquidity);
-        let pnl = self.stated_pnl(account, market, index, qty, price);
+        let dealt = self.deal(index, &id, qty, price);
+        let (pnl, conversion, lots) = match dealt {
+            Some(dealt) => (Some(dealt.pnl), Some(dealt.conversion), dealt.lots),
+            None => (self.stated_pnl(account, market, index, qty, price), None, Vec::new()),
+        };
+        let opened = lots.iter().find(|lot| lot.role == LotRole::Opened);
+        self.orders[index].opened = opened.map(|lot| lot.lot.clone());
         let order = &self.orders[index];
         let instrument = &self.markets[market].listing.instrument;
         let record = Record::Fill(Fill {
@@ -293,8 +305,8 @@ impl Engine {
             liquidity: Some(liquidity),
             effect: order.order.legs.first().and_then(|leg| leg.effect),
             pnl,
-            conversion: None,
-            lots: Vec::new(),
+            conversion,
+            lots,
         });
         self.book(account, record, Some(index), Some((market, leg)));
         if done {
@@ -302,6 +314,9 @@ impl Engine {
         }
         self.tell_order(index);
         self.after_fill(index, qty);
+        if self.accounts[account].spec.dealing.is_some() {
+            self.follow_lots(account);
+        }
     }
 
     /// Fees of a fill that go on its own row; the others are gathered for the next day.

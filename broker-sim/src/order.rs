@@ -1,7 +1,7 @@
 //! Orders at the venue, and which state may follow which.
 
 use broker_core::model::{Level, OrderKind, PositionLeg, StopExit};
-use broker_core::{Money, Order, OrderRequest, OrderStatus, Price, Qty, Side};
+use broker_core::{Money, Order, OrderRequest, OrderStatus, Price, Qty, RecordId, Side};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -43,6 +43,10 @@ pub struct SimOrder {
     pub(crate) children: Vec<usize>,
     /// Funds that the whole order needs.
     pub(crate) reserve: Money,
+    /// The one lot that it closes.
+    pub(crate) lot: Option<RecordId>,
+    /// The lot that it opened.
+    pub(crate) opened: Option<RecordId>,
 }
 
 /// What an exit was asked as.
@@ -66,6 +70,16 @@ impl SimOrder {
     /// Every state that it was in, oldest first.
     pub fn stamps(&self) -> &[Stamp] {
         &self.stamps
+    }
+
+    /// The one lot that it closes: of an order at a dealer.
+    pub fn lot(&self) -> Option<&RecordId> {
+        self.lot.as_ref()
+    }
+
+    /// The lot that it opened: of an order at a dealer.
+    pub fn opened(&self) -> Option<&RecordId> {
+        self.opened.as_ref()
     }
 
     /// When it first was in this state.

@@ -4,7 +4,7 @@ use broker_core::model::{
     Amount, Group, InstrumentRef, OrderChange, OrderKind, OrderLeg, OrderLinks, Size, StopExit, Trail, Trigger,
 };
 use broker_core::{
-    AccountId, ClientOrderId, Money, Order, OrderId, OrderRequest, OrderStatus, Price, Qty, Side, TimeInForce,
+    AccountId, ClientOrderId, Money, Order, OrderId, OrderRequest, OrderStatus, Price, Qty, RecordId, Side, TimeInForce,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -31,6 +31,18 @@ impl Engine {
         client_id: Option<ClientOrderId>,
         now: DateTime<Utc>,
     ) -> Result<Order, SimReject> {
+        self.place_as(account, request, client_id, None, now)
+    }
+
+    /// The same, for one lot alone where one is named.
+    pub(crate) fn place_as(
+        &mut self,
+        account: &AccountId,
+        request: &OrderRequest,
+        client_id: Option<ClientOrderId>,
+        lot: Option<RecordId>,
+        now: DateTime<Utc>,
+    ) -> Result<Order, SimReject> {
         self.run(now);
         let account = self.account_index(account)?;
         if self.accounts[account].blocked {
@@ -41,6 +53,7 @@ impl Engine {
         let market = self.resolve(&request.instrument)?;
         let plan = self.plan(account, market, request)?;
         let entry = self.insert(account, market, request, &plan, client_id);
+        self.orders[entry].lot = lot;
         self.insert_exits(entry, request);
         self.tell_order(entry);
         if self.rules.accept_delay > chrono::Duration::zero() {
@@ -167,6 +180,7 @@ impl Engine {
         let new_id = self.orders[new].order.id.clone();
         let (parent, sibling) = (self.orders[index].parent, self.orders[index].sibling);
         let children = std::mem::take(&mut self.orders[index].children);
+        let lot = self.orders[index].lot.clone();
         let (exit, extreme, triggered) = (
             self.orders[index].exit,
             self.orders[index].extreme,
@@ -207,6 +221,7 @@ impl Engine {
         let order = &mut self.orders[new];
         (order.parent, order.sibling, order.children) = (parent, sibling, children);
         (order.exit, order.extreme, order.triggered) = (exit, extreme, triggered);
+        order.lot = lot;
         order.order.links = OrderLinks {
             replaces: Some(old_id),
             replaced_by: None,
@@ -337,6 +352,8 @@ impl Engine {
             sibling: None,
             children: Vec::new(),
             reserve: plan.reserve,
+            lot: None,
+            opened: None,
         };
         order.stamp(OrderStatus::PendingNew, self.now);
         self.orders.push(order);

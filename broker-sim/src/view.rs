@@ -50,6 +50,16 @@ impl Engine {
         Ok(account.orders.iter().map(|index| &self.orders[*index]))
     }
 
+    /// The orders of an account that were made after its first so many.
+    pub fn orders_behind(
+        &self,
+        account: &AccountId,
+        count: usize,
+    ) -> Result<impl Iterator<Item = &SimOrder>, SimReject> {
+        let newer = self.account(account)?.orders.get(count..).unwrap_or_default();
+        Ok(newer.iter().map(|index| &self.orders[*index]))
+    }
+
     /// Orders of an account that can still trade, held ones too.
     pub fn open_orders(&self, account: &AccountId) -> Result<impl Iterator<Item = &SimOrder>, SimReject> {
         let account = self.account(account)?;

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, ListFacts, ListRows, OrderFacts};
 use broker_core::model::{
     Access, Account, AccountStatus, AssetClass, Balances, Environment, Fill, Grade, HistoryQuery, Instrument,
     InstrumentStatus, OrderQuery, OrderRef, Payoff, Position, PositionLeg, PositionMode, Record,
@@ -267,12 +267,14 @@ fn capabilities() -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: None,
             by_instrument: false,
             settles_within: std::time::Duration::ZERO,
             positions_cover_fills: true,
             states_pnl: false,
-            page_cost: ("none", 0),
+            lists: vec![ListFacts::whole(ListRows::Records, ("none", 0))],
+            orders: None,
+            lookups: Vec::new(),
+            read_cost: ("none", 0),
         },
         limits: Vec::new(),
     }

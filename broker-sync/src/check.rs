@@ -1,19 +1,25 @@
 //! What is compared once the pages are read: orders with fills, positions with records.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::dedup::{Folded, Row};
-use broker_core::model::{Completeness, History, Instrument, LotUse, OrderQuery, Record, RecordKey, Window};
-use broker_core::pnl::{Books, TradeBook};
+use broker_core::model::{Instrument, OrderQuery, Record, RecordKey, Window};
+use broker_core::pnl::LotMethod;
 use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::effort::by_class;
 use crate::fold::{counted, fold};
-use crate::history::{instruments_of, openings};
+use crate::history::instruments_of;
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::orders::{self, Fills};
-use crate::report::{OrderCheck, PnlCheck, PnlDifference, PositionCheck};
+use crate::planner;
+use crate::refold::Reader;
+use crate::refold::account::{Account, Begun, FillFacts, Sums};
+use crate::refold::trades::Trades;
+use crate::report::{OrderCheck, PnlCheck, PositionCheck};
 use crate::run::{LEAST_OVERLAP, Run};
 use crate::state::{Basis, Holdings};
 use crate::store::KnownOrder;
@@ -51,14 +57,12 @@ enum Listed {
 }
 
 impl Run<'_> {
-    /// Compares what is stored with the broker's orders and positions.
+    /// Compares what is stored with the broker's orders and positions. Only what changed is read.
     pub(crate) async fn check(&mut self) -> Result<Outcome> {
-        let folded = fold(self.syncer.store.snapshot(&self.scope).await?.rows)?;
-        let records = counted(&folded);
-        let instruments = self.look_up(&records).await?;
-        let (orders, known_orders, orders_whole) = self.check_orders(&records, &folded).await?;
-        let (positions, opening) = self.check_positions(&records, &folded.rows, &instruments).await?;
-        let pnl = self.check_pnl(records, instruments, opening.as_ref())?;
+        let account = self.sums().await?;
+        let (orders, known_orders, orders_whole) = self.check_orders(account.fills).await?;
+        let (positions, opening) = self.check_positions(&account).await?;
+        let pnl = self.check_pnl(account.fills, opening.as_ref()).await;
         Ok(Outcome {
             orders,
             known_orders,
@@ -69,20 +73,53 @@ impl Run<'_> {
         })
     }
 
-    /// The instruments of the records: those that are not known are looked up once, and kept.
-    async fn look_up(&mut self, records: &[Record]) -> Result<BTreeMap<InstrumentId, Instrument>> {
-        let ids = instruments_of(records);
+    /// Sums of all records; the instruments that are not known are looked up once, and kept.
+    async fn sums(&mut self) -> Result<Account> {
+        let store = Arc::clone(&self.syncer.store);
+        let scope = self.scope.clone();
+        let sums = Sums {
+            store: &*store,
+            scope: &scope,
+            rows: self.state.rows,
+            positions_cover_fills: self.syncer.broker.capabilities().history.positions_cover_fills,
+            counted_from: self.known_opening().map(|opening| opening.at),
+        };
+        let begun = sums.begin(&BTreeMap::new()).await?;
+        let known = self.look_up(&begun).await?;
+        if let Some(account) = sums.end(begun, &known).await? {
+            return Ok(account);
+        }
+        // Terms have changed, or are known now.
+        let begun = sums.begin(&known).await?;
+        let known = store.instruments(&scope, &begun.instruments()).await?;
+        let account = sums.end(begun, &known).await?;
+        account.ok_or_else(|| {
+            self.error(
+                ErrorKind::Unavailable,
+                "instruments were changed while they were counted",
+            )
+        })
+    }
+
+    /// The instruments of all records: those that are not known, or called otherwise since, are looked up once, and kept.
+    async fn look_up(&mut self, begun: &Begun) -> Result<BTreeMap<InstrumentId, Instrument>> {
+        let ids = begun.instruments();
         let store = &self.syncer.store;
         let mut known = store.instruments(&self.scope, &ids).await?;
-        let unknown: Vec<InstrumentId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
+        let renamed = begun.renamed(&known);
+        let is_due = |id: &InstrumentId| !known.contains_key(id) || renamed.contains(id);
+        let unknown: Vec<InstrumentId> = ids.into_iter().filter(is_due).collect();
         if unknown.is_empty() {
             return Ok(known);
         }
-        self.requests += 1;
         let asked = unknown.len();
         let found = match self.syncer.broker.instruments(&InstrumentQuery::Ids(unknown)).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
-            found => found?,
+            found => {
+                let found = found?;
+                self.count_lookups(&found, asked);
+                found
+            }
         };
         store.keep_instruments(&self.scope, &found).await?;
         if found.len() < asked {
@@ -95,18 +132,36 @@ impl Run<'_> {
         Ok(known)
     }
 
-    async fn check_orders(
-        &mut self,
-        records: &[Record],
-        folded: &Folded,
-    ) -> Result<(OrderCheck, Vec<KnownOrder>, bool)> {
+    /// One call, but as many requests as the broker's facts say.
+    fn count_lookups(&mut self, found: &[Instrument], asked: usize) {
+        let facts = &self.syncer.broker.capabilities().history.lookups;
+        let classes = by_class(found, asked);
+        let requests = planner::lookups(facts, &classes).map(|(requests, _)| requests);
+        // A broker that says nothing of it is taken to need one.
+        self.requests += requests.sum::<u64>().max(1);
+        self.meter.looked_up(classes);
+    }
+
+    async fn check_orders(&mut self, account: FillFacts) -> Result<(OrderCheck, Vec<KnownOrder>, bool)> {
         let (mut orders, since, whole) = match self.list_orders().await? {
             Listed::Orders { orders, since, whole } => (orders, since, whole),
             Listed::Unavailable(reason) => return Ok((OrderCheck::Unavailable(reason), Vec::new(), false)),
         };
-        let fills = Fills::of(records, &folded.rows)?;
+        // Fills that name our id alone are found nowhere but among all.
+        let folded = if account.lack_ids {
+            self.all_rows().await?
+        } else {
+            let ids = orders.iter().map(|order| order.id.clone()).collect();
+            let mut reader = Reader::new(&*self.syncer.store, &self.scope, self.state.rows);
+            fold(reader.orders(ids).await?)?
+        };
+        let fills = Fills::of(&counted(&folded), &folded.rows, account)?;
         let check = orders::check(&mut orders, &fills, self.covers(), since)?;
         Ok((check, orders, whole))
+    }
+
+    async fn all_rows(&self) -> Result<Folded> {
+        fold(self.syncer.store.snapshot(&self.scope).await?.rows)
     }
 
     /// Every order that was placed since the window began, or that an earlier sync left open or in doubt.
@@ -121,13 +176,16 @@ impl Run<'_> {
             query.instrument = instrument;
             let mut cursor = None;
             loop {
-                self.requests += 1;
-                let page = match self.syncer.broker.orders(&query, cursor.as_ref()).await {
+                let asked = self.syncer.clock().elapsed();
+                let page = self.syncer.broker.orders(&query, cursor.as_ref()).await;
+                let page = match page {
                     Err(error) if error.kind() == ErrorKind::Unsupported => {
                         return Ok(Listed::Unavailable("the broker tells no orders".to_owned()));
                     }
                     page => page?,
                 };
+                self.requests += 1;
+                self.answered(asked);
                 whole &= page.proof != Proof::Capped;
                 orders.extend(page.rows.iter().map(|order| (order.id.clone(), KnownOrder::of(order))));
                 if let Some(wait) = page.wait {
@@ -145,6 +203,7 @@ impl Run<'_> {
         if !whole {
             self.note("the broker cut its list of orders short: not all of them were compared");
         }
+        self.meter.listed(orders.len(), since);
         Ok(Listed::Orders {
             orders: orders.into_values().collect(),
             since,
@@ -156,9 +215,9 @@ impl Run<'_> {
         let covers = self.covers();
         let read = self.state.reading.iter().flat_map(|reading| &reading.parts);
         let first_read = read.map(|part| part.span.since).min().unwrap_or(covers.since);
-        let known = self.syncer.store.orders(&self.scope).await?;
-        let doubtful = known.iter().filter(|order| !order.is_final || !order.is_settled);
+        let doubtful = self.syncer.store.doubtful_orders(&self.scope).await?;
         let wanted = doubtful
+            .iter()
             .filter_map(|order| order.created_at)
             .chain([first_read])
             .min()
@@ -172,22 +231,14 @@ impl Run<'_> {
     }
 
     /// The instruments that history was asked for one by one, or once for all.
-    fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
+    pub(crate) fn asked_instruments(&self) -> BTreeSet<Option<InstrumentId>> {
         let parts = self.state.reading.iter().flat_map(|reading| &reading.parts);
         parts.map(|part| part.instrument.clone()).collect()
     }
 
-    async fn check_positions(
-        &mut self,
-        records: &[Record],
-        rows: &[Row],
-        instruments: &BTreeMap<InstrumentId, Instrument>,
-    ) -> Result<(PositionCheck, Option<Holdings>)> {
-        let rules = Rules {
-            positions_cover_fills: self.syncer.broker.capabilities().history.positions_cover_fills,
-            instruments,
-        };
-        let asked = if rules.positions_cover_fills {
+    async fn check_positions(&mut self, account: &Account) -> Result<(PositionCheck, Option<Holdings>)> {
+        let positions_cover_fills = self.syncer.broker.capabilities().history.positions_cover_fills;
+        let asked = if positions_cover_fills {
             Asked::Positions
         } else {
             Asked::PositionsAndBalances
@@ -197,14 +248,12 @@ impl Run<'_> {
             return Ok((PositionCheck::Unchecked(reason), self.state.opening.clone()));
         };
         let Some(opening) = self.known_opening() else {
-            let opening = stated.minus(&Ledger::of(records, rules)?)?;
+            let opening = stated.minus(&account.ledger)?;
             let opening = self.holdings(Basis::Implied, &opening, asked);
             let count = u64::try_from(opening.holdings.len()).unwrap_or(u64::MAX);
             return Ok((PositionCheck::Implied { opening: count }, Some(opening)));
         };
-        let counts = |record: &&Record| record.booked_at() >= opening.at;
-        let changes = Ledger::of(records.iter().filter(counts), rules)?;
-        let sum = Ledger::held(&opening.holdings)?.plus(&changes)?;
+        let sum = Ledger::held(&opening.holdings)?.plus(&account.ledger)?;
         let (differences, compared) = sum.compare(&stated, asked);
         let rounded: Vec<&str> = sum.rounded().map(|coin| coin.code()).collect();
         if !rounded.is_empty() {
@@ -216,14 +265,10 @@ impl Run<'_> {
         if differences.is_empty() {
             return Ok((PositionCheck::Verified { compared }, Some(opening)));
         }
-        // The venue's clock may be ahead of ours: then what it had counted is stamped later than we asked.
-        for ahead in [Duration::ZERO, LEAST_OVERLAP] {
-            let late = Ledger::of(late_records(records, rows, &opening, ahead), rules)?;
-            if opening.basis != Basis::Implied || !sum.clone().minus(&late)?.compare(&stated, asked).0.is_empty() {
-                continue;
-            }
+        if opening.basis == Basis::Implied
+            && let Some(before) = self.opening_without_late_rows(&opening, &sum, &stated, asked).await?
+        {
             self.note("rows came late that the opening positions were worked out without: they were worked out again");
-            let before = Ledger::held(&opening.holdings)?.minus(&late)?;
             let opening = Holdings {
                 holdings: before.holdings(asked),
                 ..opening
@@ -233,44 +278,61 @@ impl Run<'_> {
         Ok((PositionCheck::Differs(differences), Some(opening)))
     }
 
-    /// Compares our realized PnL with the broker's, by the broker's lots where it assigns them.
-    fn check_pnl(
+    /// The opening, if rows that came after it was worked out are all that makes `sum` differ.
+    async fn opening_without_late_rows(
         &self,
-        records: Vec<Record>,
-        instruments: BTreeMap<InstrumentId, Instrument>,
-        opening: Option<&Holdings>,
-    ) -> Result<PnlCheck> {
-        let fills = || {
-            records.iter().filter_map(|record| match record {
-                Record::Fill(fill) => Some(fill),
-                Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,
-            })
+        opening: &Holdings,
+        sum: &Ledger,
+        stated: &Ledger,
+        asked: Asked,
+    ) -> Result<Option<Ledger>> {
+        let folded = self.all_rows().await?;
+        let records = counted(&folded);
+        let instruments = self
+            .syncer
+            .store
+            .instruments(&self.scope, &instruments_of(&records))
+            .await?;
+        let rules = Rules {
+            positions_cover_fills: self.syncer.broker.capabilities().history.positions_cover_fills,
+            instruments: &instruments,
         };
-        let states = |lots: &[LotUse]| lots.iter().any(|lot| lot.pnl.is_some());
-        if !fills().any(|fill| fill.pnl.is_some() || states(&fill.lots)) {
-            return Ok(PnlCheck::NotStated);
+        // The venue's clock may be ahead of ours: then what it had counted is stamped later than we asked.
+        for ahead in [Duration::ZERO, LEAST_OVERLAP] {
+            let late = Ledger::of(late_records(&records, &folded.rows, opening, ahead), rules)?;
+            if sum.clone().minus(&late)?.compare(stated, asked).0.is_empty() {
+                return Ledger::held(&opening.holdings)?.minus(&late).map(Some);
+            }
         }
-        let book = if fills().any(|fill| !fill.lots.is_empty()) {
-            TradeBook::broker_lots()
-        } else {
-            TradeBook::fifo()
-        };
-        let covers = self.covers();
-        let history = History {
-            account: self.account.id.clone(),
-            since: covers.since,
-            until: covers.until,
-            opening: openings(opening, &records, &instruments)?,
-            records,
-            instruments,
-            pages: self.state.pages,
-            completeness: Completeness::Complete,
+        Ok(None)
+    }
+
+    /// Compares our realized PnL with the broker's, by the broker's lots where it assigns them.
+    async fn check_pnl(&self, account: FillFacts, opening: Option<&Holdings>) -> PnlCheck {
+        if !account.state_pnl {
+            return PnlCheck::NotStated;
+        }
+        let trades = Trades {
+            store: &*self.syncer.store,
+            scope: &self.scope,
+            method: if account.have_lots {
+                LotMethod::BrokerLots
+            } else {
+                LotMethod::Fifo
+            },
+            state: &self.state,
+            covers: self.covers(),
+            opening,
         };
         // Books that cannot be made say nothing about the history.
-        Ok(match book.fold(&history) {
-            Ok(books) => compare(&books),
+        let compared = match trades.refold().await {
+            Ok(_) => trades.compared().await,
+            Err(error) => Err(error),
+        };
+        match compared {
+            Ok((trades, differences)) => PnlCheck::Compared { trades, differences },
             Err(error) => PnlCheck::Unavailable(error.to_string()),
-        })
+        }
     }
 
     /// What the broker says that the account holds now; `None` where it cannot tell.
@@ -331,20 +393,4 @@ fn late_records<'a>(records: &'a [Record], rows: &[Row], opening: &Holdings, ahe
         opening.at <= at && at < stated_at && !in_time.contains(&record.key())
     };
     records.iter().filter(is_late).collect()
-}
-
-fn compare(books: &Books) -> PnlCheck {
-    let differences = books.disagreements().filter_map(|row| {
-        let trade = books.trades.get(row.trade)?;
-        Some(PnlDifference {
-            symbol: trade.symbol.clone(),
-            closed_at: trade.closed_at,
-            ours: row.ours,
-            broker: row.broker,
-        })
-    });
-    PnlCheck::Compared {
-        trades: u64::try_from(books.broker_pnl.len()).unwrap_or(u64::MAX),
-        differences: differences.collect(),
-    }
 }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use async_trait::async_trait;
-use broker_core::model::{Asset, Completeness, History, Instrument, Opening, Record};
+use broker_core::model::{Asset, Completeness, History, Instrument, Opening, Record, Trade};
+use broker_core::pnl::{Books, LotMethod};
+use broker_core::span::Span;
 use broker_core::{Error, ErrorKind, InstrumentId, Result};
 
 use crate::export::{self, Export, Exported};
 use crate::fold::{counted, fold};
 use crate::ledger::{Asked, Ledger, Rules};
+use crate::refold::{Refolded, trades};
 use crate::report::SyncReport;
 use crate::reread::{self, ReadPage, Reread};
 use crate::state::{Holdings, Scope, SyncState};
@@ -28,6 +31,26 @@ pub trait StoreExt: Store {
     /// # Errors
     /// `NotFound` when nothing of the account is stored.
     async fn history(&self, scope: &Scope) -> Result<History>;
+
+    /// Brings the trades that are kept of an account up to date with its rows: only records from where something
+    /// changed are folded again, so that a day more costs what a day holds, and not what five years hold. A late row, a
+    /// correction or a void is folded from the last mark before the time of what it changes; other opening positions
+    /// from the start, and other terms of an instrument from before its first record. Trades of several methods are
+    /// kept side by side.
+    ///
+    /// # Errors
+    /// `NotFound`: nothing of the account is stored. `Unavailable`: it is being folded elsewhere; run this again.
+    async fn refold(&self, scope: &Scope, method: LotMethod) -> Result<Refolded>;
+
+    /// The trades that were closed in a span, or all that were closed, by the time they were: up to date, see
+    /// [`refold`](Self::refold).
+    async fn closed_trades_in(&self, scope: &Scope, method: LotMethod, span: Option<Span>) -> Result<Vec<Trade>>;
+
+    /// The books without trades that are closed: what is open, and all sums. Up to date, see [`refold`](Self::refold).
+    async fn open_books(&self, scope: &Scope, method: LotMethod) -> Result<Books>;
+
+    /// The whole books, up to date, see [`refold`](Self::refold): what folding [`history`](Self::history) gives.
+    async fn books(&self, scope: &Scope, method: LotMethod) -> Result<Books>;
 
     /// Writes what is stored of these accounts, one after another, as CSV or JSON Lines.
     ///
@@ -80,6 +103,33 @@ impl<S: Store + ?Sized> StoreExt for S {
         })
     }
 
+    async fn refold(&self, scope: &Scope, method: LotMethod) -> Result<Refolded> {
+        let state = self.progress(scope).await?;
+        trades::of_store(self, scope, method, &state)?.refold().await
+    }
+
+    async fn closed_trades_in(&self, scope: &Scope, method: LotMethod, span: Option<Span>) -> Result<Vec<Trade>> {
+        let state = self.progress(scope).await?;
+        let trades = trades::of_store(self, scope, method, &state)?;
+        trades.refold().await?;
+        let closed = trades.closed(span).await?.into_iter();
+        Ok(closed.map(|closed| closed.trade).collect())
+    }
+
+    async fn open_books(&self, scope: &Scope, method: LotMethod) -> Result<Books> {
+        let state = self.progress(scope).await?;
+        let trades = trades::of_store(self, scope, method, &state)?;
+        trades.refold().await?;
+        trades.books(Vec::new()).await
+    }
+
+    async fn books(&self, scope: &Scope, method: LotMethod) -> Result<Books> {
+        let state = self.progress(scope).await?;
+        let trades = trades::of_store(self, scope, method, &state)?;
+        trades.refold().await?;
+        trades.books(trades.closed(None).await?).await
+    }
+
     async fn export(&self, scopes: &[Scope], export: Export, writer: &mut (dyn Write + Send)) -> Result<Exported> {
         export::export(self, scopes, export, writer).await
     }
@@ -113,7 +163,7 @@ pub(crate) fn instruments_of(records: &[Record]) -> Vec<InstrumentId> {
     ids.into_iter().cloned().collect()
 }
 
-fn instrument_of(record: &Record) -> Option<&InstrumentId> {
+pub(crate) fn instrument_of(record: &Record) -> Option<&InstrumentId> {
     match record {
         Record::Fill(fill) => Some(&fill.instrument),
         Record::Void(_) => None,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::model::{Asset, Balances, Fee, Fill, Flow, Instrument, Payoff, Position, PositionLeg, Record};
 use broker_core::{Currency, Error, InstrumentId, Result, Symbol};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::report::PositionDifference;
 use crate::state::Holding;
@@ -15,6 +16,13 @@ use crate::state::Holding;
 pub(crate) struct Ledger {
     qty: BTreeMap<Key, Decimal>,
     /// Coins whose balance is also moved by what trades cost. A venue rounds each cost, so they are not compared.
+    rounded: BTreeSet<Currency>,
+}
+
+/// A ledger as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LedgerText {
+    qty: Vec<Holding>,
     rounded: BTreeSet<Currency>,
 }
 
@@ -72,15 +80,40 @@ impl Ledger {
     /// What these records change.
     pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Record>, rules: Rules<'_>) -> Result<Self> {
         let mut ledger = Self::default();
-        for record in records {
-            match record {
-                Record::Fill(fill) => ledger.fill(fill, rules)?,
-                Record::Fee(fee) => ledger.fee(fee)?,
-                Record::Flow(flow) => ledger.flow(flow)?,
-                Record::Void(_) => {}
-            }
-        }
+        records.into_iter().try_for_each(|record| ledger.count(record, rules))?;
         Ok(ledger)
+    }
+
+    /// Adds what a record changes.
+    pub(crate) fn count(&mut self, record: &Record, rules: Rules<'_>) -> Result<()> {
+        match record {
+            Record::Fill(fill) => self.fill(fill, rules),
+            Record::Fee(fee) => self.fee(fee),
+            Record::Flow(flow) => self.flow(flow),
+            Record::Void(_) => Ok(()),
+        }
+    }
+
+    /// All of it, to be kept.
+    pub(crate) fn text(&self) -> LedgerText {
+        let holding = |(key, qty): (&Key, &Decimal)| Holding {
+            asset: key.asset(),
+            leg: key.leg,
+            qty: *qty,
+        };
+        LedgerText {
+            qty: self.qty.iter().map(holding).collect(),
+            rounded: self.rounded.clone(),
+        }
+    }
+
+    /// What was kept.
+    pub(crate) fn of_text(text: &LedgerText) -> Result<Self> {
+        let ledger = Self::held(&text.qty)?;
+        Ok(Self {
+            rounded: text.rounded.clone(),
+            ..ledger
+        })
     }
 
     /// What the broker states.
@@ -176,6 +209,12 @@ impl Ledger {
             .and_then(|instrument| instrument.base);
         let own = Key::instrument(&fill.instrument, &fill.symbol, fill.leg);
         let signed = fill.qty.signed(fill.side);
+        // What a margined position gains moves this money, by amounts that its fills do not say.
+        if let Some(margined) = known.filter(|known| known.payoff == Payoff::Margined)
+            && !rules.positions_cover_fills
+        {
+            self.rounded.insert(margined.currency);
+        }
         let held_in = match (base, known) {
             (Some(base), Some(instrument)) if !rules.positions_cover_fills => {
                 self.rounded.insert(instrument.currency);

@@ -2,14 +2,18 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
+mod effort;
 mod export;
 mod fold;
+mod group;
 mod history;
 #[cfg(feature = "sqlite")]
 mod journal;
 mod ledger;
 mod orders;
+mod planner;
 mod progress;
+mod refold;
 mod report;
 mod reread;
 mod run;
@@ -18,20 +22,25 @@ mod store;
 pub mod summary;
 mod syncer;
 mod verdict;
+mod windows;
 
 pub use broker_core::proof::ProofChain;
 pub use broker_core::span::Span;
 pub use export::{Export, Exported, Format, Line, Table, read_lines};
+pub use group::{GroupPlan, SyncEvent, SyncGroup, SyncNews, SyncRun};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
+pub use planner::{Effort, Estimate, Plan, Planner, Spending, Step, Volume, least_time_together};
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
+pub use refold::Refolded;
 pub use report::{OrderCheck, OrderDifference, PnlCheck, PnlDifference, PositionCheck, PositionDifference, SyncReport};
 pub use reread::{ReadPage, Reread};
 pub use state::{Basis, Holding, Holdings, Part, Reading, Scope, SyncState, Totals};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{
-    Conclusion, FilledLeg, KnownOrder, MemoryStore, PageWrite, RawPage, Snapshot, Store, StoredRow, Written,
+    Conclusion, FilledLeg, FoldHead, FoldWrite, KnownOrder, MemoryStore, PageWrite, RawPage, Select, Snapshot, Store,
+    StoredRow, Written,
 };
 pub use syncer::Syncer;

@@ -8,6 +8,7 @@ use broker_core::{ClientOrderId, Error, FillId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
+use crate::refold::account::FillFacts;
 use crate::report::{OrderCheck, OrderDifference};
 use crate::store::KnownOrder;
 use broker_core::span::Span;
@@ -18,7 +19,8 @@ pub(crate) struct Fills {
     by_order: BTreeMap<OrderId, Sums>,
     /// Rows that name our id alone.
     by_client_id: BTreeMap<ClientOrderId, Sums>,
-    fills: u64,
+    /// The account has fills, and none of them names an order.
+    name_no_order: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,11 +31,13 @@ struct Sums {
 }
 
 impl Fills {
-    pub(crate) fn of(records: &[Record], rows: &[Row]) -> Result<Self> {
-        let mut fills = Self::default();
+    pub(crate) fn of(records: &[Record], rows: &[Row], account: FillFacts) -> Result<Self> {
+        let mut fills = Self {
+            name_no_order: account.count > 0 && !account.name_orders,
+            ..Self::default()
+        };
         for record in records {
             if let Record::Fill(fill) = record {
-                fills.fills += 1;
                 fills.add(fill, |sums| &mut sums.counted)?;
             }
         }
@@ -52,10 +56,6 @@ impl Fills {
         let sum = which(sums).entry(fill.instrument.clone()).or_default();
         *sum = sum.checked_add(fill.qty.get()).ok_or_else(too_large)?;
         Ok(())
-    }
-
-    fn name_no_order(&self) -> bool {
-        self.fills > 0 && self.by_order.is_empty() && self.by_client_id.is_empty()
     }
 
     fn of_order(&self, order: &KnownOrder) -> Option<&Sums> {
@@ -117,7 +117,7 @@ pub(crate) fn check(
     covers: Span,
     since: DateTime<Utc>,
 ) -> Result<OrderCheck> {
-    if fills.name_no_order() {
+    if fills.name_no_order {
         let reason = "the broker's fills do not name their orders".to_owned();
         return Ok(OrderCheck::Unavailable(reason));
     }

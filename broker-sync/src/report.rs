@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::planner::Effort;
 use crate::state::{Scope, Totals};
 use broker_core::span::{Moment, Span};
 
@@ -28,6 +29,9 @@ pub struct SyncReport {
     pub ended_at: DateTime<Utc>,
     /// Requests of this run: pages, orders, positions, instruments.
     pub requests: u64,
+    /// What it took, beside what the planner says.
+    #[serde(default)]
+    pub effort: Effort,
     /// Pages and rows.
     pub totals: Totals,
     /// Whether the fills of each order sum up to what the broker says was filled.
@@ -182,6 +186,7 @@ impl fmt::Display for SyncReport {
             "  pages      {} with {} rows, {} fills; {} requests, {took} s",
             totals.pages, totals.rows, totals.fills, self.requests
         )?;
+        writeln!(f, "  effort     {}", self.effort)?;
         if totals.new + totals.corrections == 0 {
             writeln!(f, "  stored     nothing new; {} rows were known", totals.duplicates)?;
         } else {

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use broker_core::model::{Account, Record, Window};
+use broker_core::model::{Account, Record};
 use broker_core::{Error, ErrorKind, InstrumentId, Page, Result};
 use chrono::{DateTime, Utc};
 
+use crate::effort::Meter;
 use crate::progress::{Pace, Progress};
 use crate::state::{Part, Reading, Scope, SyncState, Totals};
 use crate::store::PageWrite;
-use crate::syncer::{Start, Syncer};
+use crate::syncer::Syncer;
+use crate::windows::{Windows, back};
 use broker_core::span::Span;
 
 /// One run of a sync.
@@ -26,7 +28,9 @@ pub(crate) struct Run<'a> {
     pub(crate) started_at: DateTime<Utc>,
     /// The moment that the plan was made for; the run itself takes time.
     pub(crate) planned_at: DateTime<Utc>,
+    pub(crate) began: Duration,
     started: Duration,
+    pub(crate) meter: Meter,
     /// Rows and time of history that this run has read.
     rows: u64,
     pace: Pace,
@@ -42,10 +46,22 @@ const SHORTEST_PART: chrono::Duration = chrono::Duration::seconds(1);
 const MOST_WAITS: u32 = 1_000;
 
 impl<'a> Run<'a> {
-    pub(crate) async fn begin(syncer: &'a Syncer, account: Account) -> Result<Self> {
+    /// `began` is when the account was asked for, which was the first request.
+    pub(crate) async fn begin(syncer: &'a Syncer, account: Account, began: Duration) -> Result<Self> {
+        let started = syncer.clock().elapsed();
         let scope = Scope::of(&account);
         let state = syncer.store.progress(&scope).await?;
         let now = syncer.clock().now();
+        let mut meter = Meter::default();
+        meter.answered(started.saturating_sub(began));
+        let left = state
+            .reading
+            .iter()
+            .flat_map(|reading| &reading.parts)
+            .filter(|part| !part.done);
+        meter
+            .parts
+            .extend(left.map(|part| Span::new(part.proof.reached(), part.span.until)));
         Ok(Self {
             syncer,
             account,
@@ -56,7 +72,9 @@ impl<'a> Run<'a> {
             notes: Vec::new(),
             started_at: now,
             planned_at: now,
-            started: syncer.clock().elapsed(),
+            began,
+            started,
+            meter,
             rows: 0,
             pace: Pace::default(),
         })
@@ -67,9 +85,16 @@ impl<'a> Run<'a> {
         let now = self.syncer.clock().now();
         self.planned_at = now;
         self.mark_lost(now);
-        let spans = self.spans(now);
         let instruments = self.instruments().await?;
-        let asked = spans.iter().copied().reduce(Span::hull).unwrap_or(Span::new(now, now));
+        let mut parts: Vec<(Span, Option<InstrumentId>)> = Vec::new();
+        for instrument in instruments {
+            let spans = self.windows().spans(now, instrument.as_ref(), self.resumed);
+            parts.extend(spans.into_iter().map(|span| (span, instrument.clone())));
+        }
+        // Time first: what is new comes after what is old, whichever instrument it is of.
+        parts.sort_by_key(|(span, _)| *span);
+        let hull = parts.iter().map(|(span, _)| *span).reduce(Span::hull);
+        let asked = hull.unwrap_or(Span::new(now, now));
         let reading = self.state.reading.get_or_insert_with(|| Reading {
             asked,
             parts: Vec::new(),
@@ -77,20 +102,19 @@ impl<'a> Run<'a> {
             started_at: now,
         });
         reading.asked = reading.asked.hull(asked);
-        for span in spans {
-            for instrument in &instruments {
-                self.state.last_part += 1;
-                let part = Part::new(self.state.last_part, span, instrument.clone());
-                reading.parts.push(part);
-            }
+        for (span, instrument) in parts {
+            self.state.last_part += 1;
+            self.meter.parts.push(span);
+            reading.parts.push(Part::new(self.state.last_part, span, instrument));
         }
+        self.meter.at_least = self.planner().lower_bound().estimate(Duration::ZERO);
         Ok(())
     }
 
     /// Adds the end of the window once more, up to now: the account may have moved while it was checked.
     pub(crate) fn extend(&mut self) {
         let now = self.syncer.clock().now();
-        let overlap = self.overlap();
+        let overlap = self.windows().overlap();
         let covers = self.covers();
         let Some(reading) = &mut self.state.reading else {
             return;
@@ -115,49 +139,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// From when on the user wants history, whether or not the broker still has it.
-    pub(crate) fn wanted_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let opened_at = self.account.opened_at;
-        match self.syncer.start {
-            Start::Days(days) => Window::LastDays(days).range(now).0,
-            Start::At(since) => since.min(now),
-            Start::Everything => opened_at.unwrap_or_else(|| self.reach(now).unwrap_or(DateTime::UNIX_EPOCH)),
+    pub(crate) fn windows(&self) -> Windows<'_> {
+        Windows {
+            start: self.syncer.start,
+            facts: &self.syncer.broker.capabilities().history,
+            opened_at: self.account.opened_at,
+            state: &self.state,
         }
-    }
-
-    /// How far back the broker can tell; `None` without a limit.
-    pub(crate) fn reach(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let depth = self.syncer.broker.capabilities().history.depth?;
-        now.checked_sub_signed(chrono::Duration::from_std(depth).ok()?)
-    }
-
-    pub(crate) fn overlap(&self) -> chrono::Duration {
-        let settles = self.syncer.broker.capabilities().history.settles_within;
-        chrono::Duration::from_std(settles.max(LEAST_OVERLAP)).unwrap_or(chrono::Duration::MAX)
-    }
-
-    fn spans(&self, now: DateTime<Utc>) -> Vec<Span> {
-        let reach = self.reach(now).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let wanted = Span::new(self.wanted_since(now).max(reach), now);
-        if self.state.covers.is_none() && self.state.reading.is_none() {
-            return vec![wanted];
-        }
-        let read = self.covers();
-        let mut spans = vec![
-            Span::new(wanted.since, read.since),
-            Span::new(back(read.until, self.overlap()).max(read.since).max(reach), now),
-        ];
-        if !self.resumed {
-            // A window that was interrupted had these among its parts already.
-            let again = self.state.unproven.iter();
-            spans.extend(again.map(|span| Span::new(span.since.max(reach), span.until)));
-        }
-        Span::union(spans)
     }
 
     /// What lies between the last sync and all that the broker still tells can never be read.
     fn mark_lost(&mut self, now: DateTime<Utc>) {
-        if let (Some(covers), Some(reach)) = (self.state.covers, self.reach(now))
+        if let (Some(covers), Some(reach)) = (self.state.covers, self.windows().reach(now))
             && covers.until < reach
         {
             self.state.unproven.push(Span::new(covers.until, reach));
@@ -238,7 +231,15 @@ impl<'a> Run<'a> {
     async fn page(&mut self, part: &Part) -> Result<Page<Record>> {
         self.requests += 1;
         let query = part.query(&self.account.id, self.syncer.raw);
-        self.syncer.broker.history(&query, part.cursor.as_ref()).await
+        let asked = self.syncer.clock().elapsed();
+        let page = self.syncer.broker.history(&query, part.cursor.as_ref()).await;
+        self.answered(asked);
+        page
+    }
+
+    pub(crate) fn answered(&mut self, asked: Duration) {
+        let trip = self.syncer.clock().elapsed().saturating_sub(asked);
+        self.meter.answered(trip);
     }
 
     /// The broker no longer knows the cursor that an earlier run left: the part is read from its start.
@@ -321,6 +322,7 @@ impl<'a> Run<'a> {
         let written = self.syncer.store.commit(&self.scope, write).await?;
         self.state = state;
         self.state.apply(part, &written);
+        self.meter.stored(&written);
         Ok(())
     }
 
@@ -362,7 +364,7 @@ impl<'a> Run<'a> {
 
     /// Spans of earlier syncs that are still not proven and that the broker no longer tells.
     pub(crate) fn out_of_reach(&self) -> Vec<Span> {
-        let Some(reach) = self.reach(self.planned_at) else {
+        let Some(reach) = self.windows().reach(self.planned_at) else {
             return Vec::new();
         };
         let lost = |span: &Span| span.uncovered(vec![Span::new(reach, span.until)]);
@@ -378,11 +380,6 @@ fn split(reading: &mut Reading, index: usize, part: &Part, last_part: &mut u64) 
         Part::new(*last_part, span, part.instrument.clone())
     });
     reading.parts.splice(index..=index, halves);
-}
-
-/// So much earlier, or the beginning of time.
-pub(crate) fn back(at: DateTime<Utc>, by: chrono::Duration) -> DateTime<Utc> {
-    at.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// Whether the broker refused the cursor itself.

@@ -1,5 +1,6 @@
 //! Where the sync of one account stands: what a store keeps beside the rows, and writes in the same transaction.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use broker_core::broker::Cursor;
@@ -53,6 +54,9 @@ pub struct SyncState {
     pub reading: Option<Reading>,
     /// What finished syncs have read, from the first `since` to the last `until`.
     pub covers: Option<Span>,
+    /// The same of each instrument, where history is kept by instrument.
+    #[serde(default)]
+    pub instruments: BTreeMap<InstrumentId, Span>,
     /// Spans inside it that a later sync reads again, because something in them was not proven.
     pub unproven: Vec<Span>,
     /// What the account held before everything that is stored.

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use broker_core::model::{Account, History};
 use broker_core::seam::Clock;
+use broker_core::span::Span;
 use broker_core::{AccountId, Broker, Error, ErrorKind, InstrumentId, Result};
 use chrono::{DateTime, Utc};
 
 use crate::check::Outcome;
 use crate::history::StoreExt;
+use crate::planner::{Asked, Planner};
 use crate::progress::ProgressSink;
 use crate::report::SyncReport;
 use crate::run::Run;
 use crate::state::Scope;
 use crate::store::Store;
+use crate::windows::Windows;
 
 /// Reads what happened to an account into a store, and certifies it.
 ///
@@ -110,8 +113,9 @@ impl Syncer {
     /// Any error of the broker or the store ends the sync. Pages that were stored stay, and the next call goes on
     /// behind them. `Unavailable` from the operation `store`: another sync of the same account is running.
     pub async fn sync(&self, account: &AccountId) -> Result<SyncReport> {
+        let began = self.clock().elapsed();
         let account = self.account(account).await?;
-        let mut run = Run::begin(self, account).await?;
+        let mut run = Run::begin(self, account, began).await?;
         run.read().await?;
         run.plan().await?;
         run.read().await?;
@@ -128,17 +132,64 @@ impl Syncer {
         run.conclude(outcome).await
     }
 
+    /// What a sync of the account will take: how many requests, how long, how far back. Reads the store and the
+    /// broker's facts, and asks the broker nothing.
+    ///
+    /// # Errors
+    /// Any error of the store.
+    pub async fn planner(&self, account: &AccountId) -> Result<Planner> {
+        let scope = self.scope(account);
+        let state = self.store.progress(&scope).await?;
+        let facts = &self.broker.capabilities().history;
+        let windows = Windows {
+            start: self.start,
+            facts,
+            opened_at: None,
+            state: &state,
+        };
+        let now = self.clock().now();
+        let instruments: Vec<Option<InstrumentId>> = match &self.instruments {
+            _ if !facts.by_instrument => vec![None],
+            Some(named) => named.iter().cloned().map(Some).collect(),
+            None => state.instruments.keys().cloned().map(Some).collect(),
+        };
+        let resumed = state.reading.is_some();
+        let left = state
+            .reading
+            .iter()
+            .flat_map(|reading| &reading.parts)
+            .filter(|part| !part.done);
+        let mut parts: Vec<Span> = left
+            .map(|part| Span::new(part.proof.reached(), part.span.until))
+            .collect();
+        let spans = instruments.iter().map(|one| windows.spans(now, one.as_ref(), resumed));
+        parts.extend(spans.flatten());
+        let first = parts.iter().map(|part| part.since).min();
+        let asked = Asked {
+            wanted: Span::new(windows.wanted_since(now), now),
+            reach: windows.reach(now),
+            orders: Span::new(first.unwrap_or(now), now),
+            parts,
+            instruments: u64::try_from(instruments.len()).unwrap_or(u64::MAX),
+            instruments_are_named: self.instruments.is_some(),
+        };
+        Ok(Planner::new(self.broker.as_ref(), asked))
+    }
+
     /// What the store holds of an account, for the books: records folded, instruments, opening positions.
     ///
     /// # Errors
     /// `NotFound` when it was never synced.
     pub async fn history(&self, account: &AccountId) -> Result<History> {
-        let scope = Scope {
+        self.store.history(&self.scope(account)).await
+    }
+
+    pub(crate) fn scope(&self, account: &AccountId) -> Scope {
+        Scope {
             broker: self.broker.id(),
             environment: self.broker.environment(),
             account: account.clone(),
-        };
-        self.store.history(&scope).await
+        }
     }
 
     async fn account(&self, id: &AccountId) -> Result<Account> {

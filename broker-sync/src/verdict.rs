@@ -2,11 +2,13 @@
 
 use broker_core::Result;
 use broker_core::model::Completeness;
+use chrono::{DateTime, Utc};
 
 use crate::check::Outcome;
 use crate::report::{OrderCheck, PositionCheck, SyncReport};
-use crate::run::{Run, back};
+use crate::run::Run;
 use crate::store::Conclusion;
+use crate::windows::back;
 use broker_core::proof::Hole;
 use broker_core::span::{Moment, Span};
 
@@ -27,6 +29,12 @@ impl Run<'_> {
         let mut state = self.state.clone();
         state.reading = None;
         state.covers = Some(covers);
+        for part in self.state.reading.iter().flat_map(|reading| &reading.parts) {
+            if let Some(id) = &part.instrument {
+                let read = state.instruments.entry(id.clone()).or_insert(part.span);
+                *read = read.hull(part.span);
+            }
+        }
         state.unproven = Span::union(doubts.iter().map(|hole| hole.span).chain(lost).collect());
         state.opening.clone_from(&outcome.opening);
         if let PositionCheck::Verified { .. } | PositionCheck::Implied { .. } = outcome.positions {
@@ -41,6 +49,7 @@ impl Run<'_> {
             started_at: self.started_at,
             ended_at,
             requests: self.requests,
+            effort: self.effort(),
             totals,
             orders: outcome.orders,
             positions: outcome.positions,
@@ -76,17 +85,29 @@ impl Run<'_> {
             doubts.extend(failed.iter().map(|one| Hole::new(one.span, one.to_string())));
         }
         if let PositionCheck::Differs(differences) = &outcome.positions {
-            let since = self.state.verified_until.unwrap_or(covers.since);
+            let since = self.differs_since(covers);
             let span = Span::new(since.max(covers.since), covers.until);
             doubts.extend(differences.iter().map(|one| Hole::new(span, one.to_string())));
         }
         if let (PositionCheck::Implied { .. }, OrderCheck::Unavailable(_)) = (&outcome.positions, &outcome.orders) {
             // A row that was not visible yet is taken for a part of the opening.
             let reason = "nothing vouches yet for rows that show late: the next sync checks the positions";
-            let since = back(covers.until, self.overlap()).max(covers.since);
+            let since = back(covers.until, self.windows().overlap()).max(covers.since);
             doubts.push(Hole::new(Span::new(since, covers.until), reason));
         }
         doubts
+    }
+
+    /// From when on a difference of positions can have come: since they last agreed. Where a sync has read all since
+    /// then in vain, a row must have come later than the broker says that rows do: each sync goes back twice as far.
+    fn differs_since(&self, covers: Span) -> DateTime<Utc> {
+        let agreed = self.state.verified_until.unwrap_or(covers.since);
+        if self.state.covers.is_none_or(|before| agreed >= before.until) {
+            return agreed;
+        }
+        let doubted = self.state.unproven.iter().map(|span| span.since).min();
+        let doubted = doubted.unwrap_or(agreed).min(agreed);
+        back(doubted, covers.until - doubted).max(covers.since)
     }
 
     /// What the broker cannot tell, however often it is asked.
@@ -100,7 +121,7 @@ impl Run<'_> {
             let reason = "history is kept by instrument, and only known ones were asked: name all that were traded";
             limits.push(Hole::new(covers, reason));
         }
-        let wanted = self.wanted_since(self.planned_at);
+        let wanted = self.windows().wanted_since(self.planned_at);
         let born = self.account.opened_at.map_or(wanted, |opened_at| opened_at.max(wanted));
         let beyond = Span::new(born, covers.until).uncovered(vec![covers]);
         let reason = "the broker's history does not reach back that far";

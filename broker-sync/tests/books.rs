@@ -145,6 +145,25 @@ fn coins_are_checked_against_balances() {
     });
 }
 
+/// What a position on margin gained is in the balance, and in no record.
+#[test]
+fn money_that_margined_fills_move_is_not_compared() {
+    let mut buy = trade("m1", "margin:BTC/USD", Side::Buy, "90000.00", 1);
+    buy.fees = vec![usd("0.10")];
+    let mut sell = trade("m2", "margin:BTC/USD", Side::Sell, "91000.00", 2);
+    (sell.qty, sell.fees) = (buy.qty, Vec::new());
+    over_both_stores(|store| {
+        let coins = Coins(BTreeMap::from([("USD", "1234.56".to_owned())]));
+        let book = Book::new(records(vec![buy.clone(), sell.clone()])).with(|knobs| knobs.coins = Some(coins));
+        let report = sync_at(day(5), &book, &store).unwrap();
+        assert_eq!(report.verdict, Completeness::Complete, "{report}");
+        assert_eq!(
+            report.notes,
+            ["what trades cost is rounded by the venue: the balance of USD was not compared"]
+        );
+    });
+}
+
 #[test]
 fn a_hundred_thousand_fills_come_through_both_stores_alike() {
     let rows = (0..100_000).map(|i| {

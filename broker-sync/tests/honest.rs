@@ -11,13 +11,20 @@ use broker_core::model::{Completeness, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{ErrorKind, Side};
 use broker_sync::{
-    MemoryStore, OrderCheck, PnlCheck, PositionCheck, Span, Store, StoreExt, SyncReport, Syncer, Totals,
-    progress_channel,
+    Effort, Estimate, MemoryStore, OrderCheck, PnlCheck, PositionCheck, Span, Store, StoreExt, SyncReport, Syncer,
+    Totals, progress_channel,
 };
 use chrono::Duration as Days;
 use common::venue::ProofKind;
 use common::{Book, Venue, account, day, fill, over_both_stores, scope, stored_set, sync_at, void};
 use futures_util::StreamExt;
+
+fn estimate(requests: u64, millis: u64) -> Estimate {
+    Estimate {
+        requests,
+        time: Duration::from_millis(millis),
+    }
+}
 
 /// Ten fills of 2 AAPL, one a day at one o'clock, two an order.
 fn ten_fills() -> Vec<Record> {
@@ -46,6 +53,13 @@ fn the_first_sync_is_certified_to_the_last_figure() {
             // accounts, three pages, instruments, three pages of orders, positions
             ended_at: day(20) + Days::milliseconds(90),
             requests: 9,
+            effort: Effort {
+                // accounts, a page, a page of orders, positions
+                at_least: estimate(4, 0),
+                // 10 records in pages of 4, 5 orders in pages of 2, each answer after 10 ms
+                planned: estimate(9, 90),
+                spent: estimate(9, 90),
+            },
             totals: Totals {
                 pages: 3,
                 rows: 10,
@@ -85,6 +99,7 @@ fn the_certificate_reads_like_one_and_hides_the_account() {
         \x20 read       2025-10-23T00:00:00.010Z .. 2026-01-21T00:00:00.010Z\n\
         \x20 covers     2025-10-23T00:00:00.010Z .. 2026-01-21T00:00:00.010Z\n\
         \x20 pages      3 with 10 rows, 10 fills; 9 requests, 0 s\n\
+        \x20 effort     planned 9 requests in 0.1 s, spent 9 requests in 0.1 s; at least 4 requests in 0 s\n\
         \x20 stored     10 new, 0 corrections, 0 voids; 0 rows were known\n\
         \x20 orders     5 agree with their fills, placed since 2025-10-23T00:00:00.010Z\n\
         \x20 positions  verified: opening and records make all 1 of them\n\

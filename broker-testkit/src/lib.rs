@@ -10,7 +10,7 @@
 //! - [`streams`]: a campaign of live events whose frames, connections and read-backs fail, and nothing is lost.
 //! - [`openapi`]: requests and answers against a broker's published document.
 //! - [`mutate`]: bad input from good input; [`bad_input`]: whether a decoder stood it.
-//! - [`canary`]: whether a secret is seen anywhere.
+//! - [`canary`]: whether a secret is seen anywhere, by any call; [`faults`]: every kind of damage, once each.
 //! - [`fixtures`]: where recorded answers are.
 //!
 //! A crate of a broker runs the suite in one test:
@@ -39,6 +39,8 @@ pub mod conformance;
 pub mod crash;
 
 pub mod damage;
+
+pub mod faults;
 
 pub mod fixtures;
 

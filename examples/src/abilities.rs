@@ -1,6 +1,9 @@
 //! The README's table of brokers and abilities, written from each broker's `Capabilities`.
 
 use broker_core::{Broker, Capabilities};
+use rust_decimal::Decimal;
+
+use crate::brokers::ALL;
 
 /// Lines between which the README holds the table.
 pub const BEGIN: &str = "<!-- abilities: written by `cargo run --example abilities` -->";
@@ -8,7 +11,17 @@ pub const BEGIN: &str = "<!-- abilities: written by `cargo run --example abiliti
 pub const END: &str = "<!-- end of abilities -->";
 
 /// One broker a column, one ability a row, as Markdown.
-pub fn table(brokers: &[(&str, &dyn Broker)]) -> String {
+///
+/// # Errors
+/// When a client cannot be made.
+pub fn table() -> broker_core::Result<String> {
+    let made: broker_core::Result<Vec<_>> = ALL.iter().map(|known| Ok((known.title, (known.bare)()?))).collect();
+    let made = made?;
+    let brokers: Vec<(&str, &dyn Broker)> = made.iter().map(|(title, broker)| (*title, &**broker)).collect();
+    Ok(of(&brokers))
+}
+
+fn of(brokers: &[(&str, &dyn Broker)]) -> String {
     let mut rows = vec![row("", brokers, |name, _| name.to_owned())];
     rows.push(format!("| --- |{}", " --- |".repeat(brokers.len())));
     rows.push(row("environments", brokers, |_, broker| {
@@ -54,7 +67,7 @@ fn history(capabilities: &Capabilities) -> String {
         Some(depth) => format!("{} days back", depth.as_secs() / 86_400),
         None => "since the account was opened".to_owned(),
     };
-    match facts.page_size {
+    match facts.lists.first().and_then(|list| list.page_size) {
         Some(rows) => format!("{depth}, {rows} rows a page"),
         None => depth,
     }
@@ -67,6 +80,14 @@ fn limits(capabilities: &Capabilities) -> String {
         .iter()
         .filter_map(|limit| match limit.rule {
             LimitRule::Window { limit: count, per } => Some(format!("{} {count} in {} s", limit.bucket, per.as_secs())),
+            LimitRule::Decay {
+                limit: count,
+                falls,
+                per,
+            } => {
+                let rate = Decimal::from(falls) * Decimal::ONE_THOUSAND / Decimal::from(per.as_millis());
+                Some(format!("{} {count} less {} a second", limit.bucket, rate.normalize()))
+            }
             _ => None,
         })
         .collect();
@@ -75,19 +96,16 @@ fn limits(capabilities: &Capabilities) -> String {
 
 #[cfg(test)]
 mod tests {
-    use broker_alpaca::{AlpacaBroker, AlpacaConfig};
-
     use super::*;
 
     #[test]
     fn the_readme_shows_what_the_crates_can_do() {
-        let alpaca = AlpacaBroker::new(AlpacaConfig::new("any", "any")).unwrap();
         let readme = include_str!("../../README.md");
         let shown = readme
             .split_once(BEGIN)
             .and_then(|(_, rest)| rest.split_once(END))
             .map(|(table, _)| table.trim());
-        let written = table(&[("Alpaca", &alpaca)]);
+        let written = table().unwrap();
         assert_eq!(
             shown,
             Some(written.as_str()),

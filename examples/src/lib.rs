@@ -1,6 +1,7 @@
 //! What the examples share.
 
 pub mod abilities;
+pub mod brokers;
 pub mod curve;
 pub mod venue;
 

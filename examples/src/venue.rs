@@ -1,6 +1,5 @@
 //! Alpaca's wire venue on this machine.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +9,8 @@ use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
 use broker_core::net::NetTransport;
 use broker_core::seam::{Clock, SeededRng, SystemClock, TokioSpawn};
 use broker_core::{Context, InstrumentId, Price, Qty};
-use broker_sim::HistoryPlan;
 use broker_sim::wire::{Fate, Faults, LoopbackServer, Recorder, WireLimit, share};
 use chrono::{DateTime, TimeZone, Utc};
-use rust_decimal::Decimal;
 
 /// A venue on loopback whose clock starts at the same moment in every run, so that every run meets the same things.
 #[derive(Debug)]
@@ -24,13 +21,6 @@ pub struct LocalVenue {
 }
 
 impl LocalVenue {
-    /// With 6,000 fills in shares, options and coins over 89 days, so that 90 days hold all of it.
-    pub async fn start() -> Result<Self, Box<dyn Error>> {
-        let now = on_june_30th(21)?;
-        let plan = HistoryPlan::new(6_000, now).with_days(89).with_symbols(60).with_seed(7);
-        Self::serve(AlpacaVenue::builder().history(&plan)?, now).await
-    }
-
     /// With 100,000 dollars, no history and an open market that stands still until [`quote`](Self::quote) moves it.
     pub async fn fresh() -> Result<Self, Box<dyn Error>> {
         // A Tuesday, eleven in the morning in New York.
@@ -108,17 +98,6 @@ impl LocalVenue {
                 format!("{:6} {} -> {end}", request.method, request.path)
             })
             .collect()
-    }
-
-    /// Realized PnL by instrument, as the venue's own books state it.
-    pub fn realized(&self) -> Result<BTreeMap<InstrumentId, Decimal>, Box<dyn Error>> {
-        let venue = self.venue();
-        let books = venue.engine().books(venue.account())?;
-        Ok(books
-            .instruments
-            .into_iter()
-            .map(|((id, _), book)| (id, book.gross))
-            .collect())
     }
 
     fn venue(&self) -> MutexGuard<'_, AlpacaVenue> {

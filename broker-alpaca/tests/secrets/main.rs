@@ -3,30 +3,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-mod calls;
-mod looking;
-mod stage;
 mod streams;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use broker_alpaca::venue::{AlpacaVenue, AlpacaVenueBuilder};
-use broker_alpaca::{AlpacaBroker, AlpacaConfig, AlpacaOAuth};
+use broker_alpaca::{AlpacaBroker, AlpacaConfig, AlpacaOAuth, PortfolioQuery, PortfolioStep};
 use broker_core::journal::{IntentJournal, MemoryJournal};
-use broker_core::model::{Event, Subscription};
-use broker_core::seam::{MemoryTransport as Scripted, SeededRng, SystemClock, VirtualRuntime};
-use broker_core::{AccountId, Broker, BrokerExt, Context, Error};
+use broker_core::model::{CandleQuery, Event, Interval, OrderChange, Subscription};
+use broker_core::seam::{Clock, MemoryTransport as Scripted, SeededRng, SystemClock, VirtualRuntime};
+use broker_core::{AccountId, Broker, Context, Error, OrderRequest, Side};
 use broker_sim::HistoryPlan;
-use broker_sim::wire::{Fault, FaultPlan, LoopbackServer, RetryHint, Venue, When, share};
+use broker_sim::wire::{Fault, FaultPlan, LoopbackServer, Venue, When, share};
 use broker_sync::SqliteJournal;
-use broker_testkit::canary::{Canaries, TraceLog};
-use calls::{READS, WRITES};
+use broker_testkit::canary::{CallSetup, Caller, Canaries, Looking, SecretsStage, TraceLog, WRITES};
+use broker_testkit::faults::request_faults;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
-use looking::Looking;
-use stage::Stage;
 
 const KEY_ID: &str = "PKQZ7CANARY4VJ9WKQDX";
 const SECRET: &str = "cAnArY+s3/Kq9=xV7%mT2\"zR";
@@ -48,56 +42,6 @@ fn secrets() -> Canaries {
         .with("code", CODE)
 }
 
-/// This happens to these requests.
-fn plan(when: &When, fault: Option<&Fault>) -> FaultPlan {
-    fault.map_or_else(FaultPlan::none, |fault| {
-        FaultPlan::none().rule(when.clone(), fault.clone())
-    })
-}
-
-/// Every kind of damage. What a fault says in the venue's place is what a gateway would say.
-fn faults() -> Vec<Option<Fault>> {
-    let words = || r#"{"code":50010000,"message":"internal server error occurred"}"#.to_owned();
-    let all = vec![
-        Fault::RefuseConnection,
-        Fault::DropRequest,
-        Fault::DropAnswer,
-        Fault::DelayRequest(Duration::from_secs(60)),
-        Fault::DelayAnswer(Duration::from_secs(60)),
-        Fault::ErrorBefore(503, "upstream".to_owned()),
-        Fault::ErrorAfter(500, words()),
-        Fault::RateLimited(RetryHint::Seconds(1), words()),
-        Fault::Ban(418, words(), Duration::from_secs(5)),
-        Fault::Reset { handled: true },
-        Fault::Reset { handled: false },
-        Fault::Fin { handled: true },
-        Fault::Fin { handled: false },
-        Fault::CutBody(40),
-        Fault::StallBody(40),
-        Fault::SlowDrip {
-            piece: 1,
-            every: Duration::from_secs(20),
-        },
-        Fault::TruncatedJson,
-        Fault::Html200,
-        Fault::Empty200,
-        Fault::ExpiredToken,
-        Fault::ClockSkew(3_600_000),
-    ];
-    // A kind that is added is to be added here.
-    for fault in &all {
-        match fault {
-            Fault::RefuseConnection | Fault::DropRequest | Fault::DropAnswer | Fault::DelayRequest(_) => {}
-            Fault::DelayAnswer(_) | Fault::ErrorBefore(..) | Fault::ErrorAfter(..) | Fault::RateLimited(..) => {}
-            Fault::Ban(..) | Fault::Reset { .. } | Fault::Fin { .. } | Fault::CutBody(_) | Fault::StallBody(_) => {}
-            Fault::SlowDrip { .. } | Fault::TruncatedJson | Fault::Html200 | Fault::Empty200 => {}
-            Fault::ExpiredToken | Fault::ClockSkew(_) => {}
-            other => panic!("{other:?} is not among the faults"),
-        }
-    }
-    std::iter::once(None).chain(all.into_iter().map(Some)).collect()
-}
-
 fn builder() -> AlpacaVenueBuilder {
     let plan = HistoryPlan::new(300, now()).with_days(5).with_symbols(4).with_seed(1);
     AlpacaVenue::builder()
@@ -116,6 +60,81 @@ fn configs() -> [(&'static str, AlpacaConfig); 2] {
     ]
 }
 
+/// What a gateway says in the venue's place.
+const WORDS: &str = r#"{"code":50010000,"message":"internal server error occurred"}"#;
+
+fn setup(account: AccountId) -> CallSetup {
+    let far_below = "50".parse().unwrap();
+    CallSetup {
+        account,
+        request: OrderRequest::limit("AAPL".into(), Side::Buy, "1".parse().unwrap(), far_below),
+        change: OrderChange::new().with_limit_price("51".parse().unwrap()),
+        instruments: vec!["AAPL".into(), "BTC/USD".into()],
+        candles: Some(CandleQuery::new(
+            "AAPL".into(),
+            Interval::Day,
+            now() - chrono::Duration::days(5),
+            now(),
+        )),
+    }
+}
+
+/// A broker of its own type, beside the stage that calls it.
+fn stage(config: AlpacaConfig, journal: Arc<dyn IntentJournal>) -> (SecretsStage, AlpacaBroker, AlpacaConfig) {
+    let venue = builder().build().unwrap();
+    let account = venue.account_id();
+    let number = "PA3TEST00017";
+    let venue = share(venue);
+    let acting = Arc::clone(&venue);
+    let mut made = None;
+    let connect = |context: Context| {
+        let config = config
+            .with_context(context)
+            .with_requests_per_minute(100_000)
+            .with_data_requests_per_minute(100_000);
+        let broker = AlpacaBroker::new(config.clone()).unwrap();
+        made = Some((broker.clone(), config));
+        broker.handle()
+    };
+    let stage = SecretsStage::with_journal(
+        (venue, now()),
+        setup(account),
+        (secrets(), Some(number)),
+        connect,
+        (WORDS, journal),
+    );
+    let clock = stage.runtime.clock();
+    let (broker, config) = made.unwrap();
+    // The account buys some, and the market moves.
+    let stage = stage.acting(move || {
+        let mut venue = acting.lock().unwrap();
+        let account = venue.account().clone();
+        let engine = venue.engine_mut();
+        let size = "500".parse().unwrap();
+        let bid = ["100.00", "101.00"][usize::try_from(clock.elapsed().as_secs() % 2).unwrap()];
+        for symbol in ["AAPL", "BTC/USD"] {
+            let bid = bid.parse().unwrap();
+            engine
+                .set_quote(&symbol.into(), Some(bid), Some(bid), (size, size), clock.now())
+                .unwrap();
+        }
+        let request = OrderRequest::market("AAPL".into(), Side::Buy, "2".parse().unwrap());
+        engine.place(&account, &request, None, clock.now()).unwrap();
+    });
+    (stage, broker, config)
+}
+
+/// What Alpaca alone has.
+async fn own_calls(broker: &AlpacaBroker, looking: &mut Looking) {
+    let day = now().date_naive();
+    let contracts = broker.option_contracts(&"AAPL".into(), day, day, None).await;
+    looking.result("option contracts", &contracts);
+    looking.result("configurations", &broker.configurations().await);
+    let portfolio = PortfolioQuery::last_days(5, PortfolioStep::Day);
+    looking.result("portfolio history", &broker.portfolio_history(&portfolio).await);
+    looking.result("snapshots", &broker.stock_snapshots(&["AAPL".into()]).await);
+}
+
 #[test]
 fn no_call_shows_a_secret_whatever_goes_wrong() {
     let log = TraceLog::new();
@@ -126,35 +145,18 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
             "key" => Arc::new(MemoryJournal::default()),
             _ => Arc::new(SqliteJournal::open(&file).unwrap()),
         };
-        let mut stage = Stage::with(config, journal);
-        let (broker, account) = (stage.broker.clone(), stage.account.clone());
-        // With every request harmed nothing in doubt is ever settled; with the writes alone it is.
-        let all = faults().into_iter().map(|fault| (READS, When::always(), fault));
-        let writes = When::always().matching(|request| request.method != "GET");
-        let none: &[calls::Call] = &[];
-        let writes = faults()
-            .into_iter()
-            .flatten()
-            .map(|fault| (none, writes.clone(), Some(fault)));
-        for (reads, when, fault) in all.chain(writes) {
-            stage.faults.set(FaultPlan::none());
-            stage.runtime.block_on(calls::stand(&broker, &account));
-            stage.buy();
-            stage.faults.set(plan(&when, fault.as_ref()));
-            for (name, ask) in reads.iter().chain(WRITES) {
-                stage.looking.what = format!("{credentials}, {fault:?}, {name}");
-                stage.runtime.block_on(ask(&broker, &account, &mut stage.looking));
-            }
+        let (mut stage, broker, config) = stage(config, journal);
+        stage.calls(credentials);
+        for fault in request_faults(WORDS) {
+            stage.looking.what = format!("{credentials}, {fault:?}, what Alpaca alone has");
+            stage.faults.set(FaultPlan::none().rule(When::always(), fault));
+            stage.runtime.block_on(own_calls(&broker, &mut stage.looking));
         }
-        // A last one, so that the journal has something to show.
-        stage.faults.set(plan(&When::always(), Some(&Fault::DropAnswer)));
-        let last = stage.runtime.block_on(broker.place_once(&account, calls::request()));
-        stage.looking.result("place_once", &last);
         assert!(stage.open_intents() > 0);
-        stage.look_around();
+        stage.looking.value(&config);
         let traced = log.text();
-        let (counts, looking) = (stage.faults.counts(), &mut stage.looking);
-        looking.log("tracing", &traced);
+        stage.looking.log("tracing", &traced);
+        let (counts, looking) = (stage.faults.counts(), &stage.looking);
         println!(
             "{credentials}: {} answers, {} errors, {} bytes traced, faults {counts:?}, {:?}, {:?}",
             looking.answers,
@@ -169,9 +171,9 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
             "the log is of these calls"
         );
         assert!(looking.answers >= 30 && looking.errors >= 250, "{:?}", looking.by_call);
-        for (name, _) in WRITES {
+        for name in WRITES {
             assert!(
-                looking.by_call[*name].0 > 0,
+                looking.by_call[name].0 > 0,
                 "{name} never answered: {:?}",
                 looking.by_call
             );
@@ -205,15 +207,20 @@ async fn no_call_shows_a_secret_over_a_real_socket() {
             .unwrap();
         let broker = AlpacaBroker::new(config.with_base_url(server.url().parse().unwrap())).unwrap();
         let account = broker.accounts().await.unwrap().remove(0);
-        let mut looking = Looking::new(&account.id, account.name.as_ref().unwrap().get());
+        let number = account.name.as_ref().unwrap().get();
+        let mut looking = Looking::new(secrets(), &account.id, Some(number));
+        let setup = setup(account.id.clone());
+        let mut caller = Caller::new(&broker, &setup).await.unwrap();
         for fault in [None, Some(Fault::ExpiredToken)] {
             server.faults().set(FaultPlan::none());
-            calls::stand(&broker, &account.id).await;
-            server.faults().set(plan(&When::always(), fault.as_ref()));
-            for (name, ask) in READS.iter().chain(WRITES) {
-                looking.what = format!("loopback, {credentials}, {fault:?}, {name}");
-                ask(&broker, &account.id, &mut looking).await;
+            caller.stand().await.unwrap();
+            looking.what = format!("loopback, {credentials}, {fault:?}");
+            if let Some(fault) = fault {
+                server.faults().set(FaultPlan::none().rule(When::always(), fault));
             }
+            caller.reads(&mut looking).await;
+            caller.writes(&mut looking).await;
+            own_calls(&broker, &mut looking).await;
         }
         server.faults().set(FaultPlan::none());
         let subscription = Subscription::account(&account.id);
@@ -234,12 +241,12 @@ async fn no_call_shows_a_secret_over_a_real_socket() {
         looking.log("tracing", &log.text());
         looking.nothing_was_seen();
         assert!(
-            looking.answers >= 12 && looking.errors >= READS.len() as u64,
+            looking.answers >= 12 && looking.errors >= 18,
             "{} {}",
             looking.answers,
             looking.errors
         );
-        assert!(records.len() >= (READS.len() + WRITES.len()));
+        assert!(records.len() >= 32);
     }
     // Below the pipeline the HTTP client tells of itself, too.
     assert!(
@@ -254,7 +261,7 @@ fn a_broken_account_does_not_show_its_number() {
     let log = TraceLog::new();
     let _traced = tracing::subscriber::set_default(log.subscriber());
     let account = AccountId::from("0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10");
-    let mut looking = Looking::new(&account, "739281465501");
+    let mut looking = Looking::new(secrets(), &account, Some("739281465501"));
     let good = r#"{"id":"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10","account_number":"739281465501","status":"ACTIVE","currency":"USD","cash":"1"}"#;
     for (from, to) in [
         (r#""739281465501""#, "739281465501"),
@@ -351,7 +358,7 @@ fn a_sign_in_shows_no_secret() {
 #[test]
 fn a_planted_leak_is_found() {
     let number = "PA3TEST00017";
-    let mut looking = Looking::new(&"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10".into(), number);
+    let mut looking = Looking::new(secrets(), &"0e6b4d3c-7a51-4c6e-9f0e-2b1c5d7a9e10".into(), Some(number));
     looking.result::<()>("planted", &Err(Error::decode(format!("no such key: {KEY_ID}"))));
     looking.result("planted", &Ok(format!("Authorization: Bearer {TOKEN}")));
     looking.result::<()>(

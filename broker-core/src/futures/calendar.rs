@@ -33,6 +33,22 @@ pub enum LastTrade {
 }
 
 impl LastTrade {
+    /// The day on which most trading customarily moves to the next contract: indices and currencies a week before the
+    /// end, energy three business days before it, rates and metals before first notice at the end of the month before.
+    /// `None` for the other rules, which products of several customs share.
+    pub fn roll_day(self, year: i32, month: u32) -> Option<NaiveDate> {
+        let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+        let last = self.day(year, month)?;
+        match self {
+            // The Thursday of the week before.
+            Self::ThirdFriday => last.checked_sub_days(Days::new(8)),
+            Self::BeforeSecondFriday | Self::BeforeThirdWednesday(_) => last.checked_sub_days(Days::new(7)),
+            Self::CrudeOil(_) | Self::NaturalGas(_) | Self::LastOfMonthBefore => back(last, 3),
+            Self::SeventhBeforeLast | Self::ThirdLast => back(first, 2),
+            Self::Last | Self::LastFriday | Self::BeforeFifteenth | Self::Tenth => None,
+        }
+    }
+
     /// The day for a contract month; holidays are not known here.
     pub fn day(self, year: i32, month: u32) -> Option<NaiveDate> {
         let first = NaiveDate::from_ymd_opt(year, month, 1)?;

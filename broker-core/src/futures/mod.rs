@@ -56,6 +56,33 @@ impl FuturesSpec {
     pub fn estimated_last_trading_day(&self, year: i32, month: u32) -> Option<NaiveDate> {
         self.last_trade.day(year, month)
     }
+
+    /// The day on which most trading customarily moves from this contract month to the [next](Self::month_after);
+    /// `None` where no custom is known here. A broker's own word for its active contract comes first.
+    ///
+    /// A roll is two trades: the old contract is closed, the new one opened, each at its own price.
+    pub fn estimated_roll_day(&self, year: i32, month: u32) -> Option<NaiveDate> {
+        match (self.last_trade, self.unit) {
+            // Of what ends on the last day, notes are delivered from the month before on, as the other rates are.
+            (LastTrade::Last, PriceUnit::Dollar) => LastTrade::SeventhBeforeLast.roll_day(year, month),
+            (rule, _) => rule.roll_day(year, month),
+        }
+    }
+
+    /// The next listed contract month, as year and month.
+    pub fn month_after(&self, year: i32, month: u32) -> Option<(i32, u32)> {
+        let months = || {
+            self.months.chars().filter_map(|letter| {
+                let place = crate::symbol::MONTH_LETTERS.find(letter)?;
+                u32::try_from(place).ok().map(|place| place + 1)
+            })
+        };
+        let later = months().find(|listed| *listed > month);
+        match later {
+            Some(later) => Some((year, later)),
+            None => Some((year.checked_add(1)?, months().next()?)),
+        }
+    }
 }
 
 /// The product with this root at the exchange: `ES`.
@@ -116,6 +143,31 @@ mod tests {
         assert_eq!(by_vendor_root("EP"), Some(es));
         assert_eq!(by_vendor_root("GMET").unwrap().root, "MET");
         assert_eq!((by_root("EP"), by_vendor_root("ES")), (None, None));
+    }
+
+    #[test]
+    fn rolls_are_quarterly_or_monthly() {
+        for (root, year, month, day, next) in [
+            // The Thursday of the week before the third Friday, the 20th.
+            ("ES", 2026, 3, Some("2026-03-12"), (2026, 6)),
+            ("NKD", 2026, 12, Some("2026-12-03"), (2027, 3)),
+            ("6E", 2026, 3, Some("2026-03-09"), (2026, 6)),
+            // Ends on Thursday the 20th: 19, 18, 17.
+            ("CL", 2025, 12, Some("2025-11-17"), (2026, 1)),
+            ("NG", 2026, 3, Some("2026-02-20"), (2026, 4)),
+            // Before Sunday the 1st: 27, 26.
+            ("ZN", 2026, 3, Some("2026-02-26"), (2026, 6)),
+            ("ZT", 2026, 3, Some("2026-02-26"), (2026, 6)),
+            ("GC", 2026, 12, Some("2026-11-27"), (2027, 2)),
+            ("ZC", 2026, 3, None, (2026, 5)),
+            ("LE", 2026, 2, None, (2026, 4)),
+            ("MBT", 2026, 1, None, (2026, 2)),
+        ] {
+            let spec = by_root(root).unwrap();
+            let expected = day.map(|day| day.parse().unwrap());
+            assert_eq!(spec.estimated_roll_day(year, month), expected, "{root} {year}-{month}");
+            assert_eq!(spec.month_after(year, month), Some(next), "{root} {year}-{month}");
+        }
     }
 
     #[test]

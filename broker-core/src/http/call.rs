@@ -140,10 +140,10 @@ impl Call {
     }
 }
 
-/// Shows name, method and path; never the query, a header or the body.
+/// Shows name and method; never the path, which may name an account, nor the query, a header or the body.
 impl Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({} {} {})", self.op, self.method, self.path)
+        write!(f, "Call({} {})", self.op, self.method)
     }
 }
 

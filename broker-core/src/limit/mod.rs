@@ -180,6 +180,11 @@ impl Limiter {
         self.shared.turns.wait(key).await
     }
 
+    /// Whether the two are one: a permit of one counts at the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// The bucket as it stands; `None` when it is not defined.
     pub fn snapshot(&self, bucket: &BucketKey) -> Option<Snapshot> {
         let mut queue = self.shared.queue();

@@ -270,7 +270,8 @@ pub enum Record {
 }
 
 /// Identity of a record in its account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RecordKey {
     /// A fill.
     Fill(FillId),

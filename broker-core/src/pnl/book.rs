@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::books::{Books, Reason, Unpriced};
 use super::exact::add;
 use super::lots::{Assigned, Lots, Pool};
+use super::mark::ClosedTrade;
 use super::round::add_money;
 use super::slot::Slot;
 use super::terms::Terms;
@@ -19,7 +21,8 @@ use crate::model::{
 use crate::num::{Currency, Money};
 
 /// Which open lot a closing fill takes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LotMethod {
     /// The oldest.
     Fifo,
@@ -33,8 +36,10 @@ pub enum LotMethod {
 
 /// A fee row that names its fill or order; which trade that is shows when the trades are read, for fees are often
 /// dated before their fills.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LinkedFee {
+    pub(super) id: RecordId,
+    pub(super) at: DateTime<Utc>,
     pub(super) fill: Option<FillId>,
     pub(super) order: Option<OrderId>,
     pub(super) instrument: Option<InstrumentId>,
@@ -42,7 +47,7 @@ pub(super) struct LinkedFee {
 }
 
 /// Money of an instrument that belongs to none of its trades.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Loose {
     pub(super) fees: Vec<Money>,
     pub(super) financing: Vec<Money>,
@@ -80,9 +85,9 @@ pub(super) struct Loose {
 /// ```
 #[derive(Debug, Clone)]
 pub struct TradeBook {
-    method: LotMethod,
+    pub(super) method: LotMethod,
     pub(super) account: Option<AccountId>,
-    since: Option<DateTime<Utc>>,
+    pub(super) since: Option<DateTime<Utc>>,
     pub(super) terms: BTreeMap<InstrumentId, Terms>,
     pub(super) slots: Vec<Slot>,
     index: HashMap<InstrumentId, [Option<usize>; 3]>,
@@ -95,6 +100,8 @@ pub struct TradeBook {
     pub(super) in_kind: BTreeMap<Currency, Decimal>,
     pub(super) flows: BTreeMap<FlowKind, BTreeMap<Currency, Decimal>>,
     pub(super) linked: Vec<LinkedFee>,
+    /// Fee rows still to come that a trade has which was taken out, and its instrument.
+    pub(super) settled: BTreeMap<RecordId, (DateTime<Utc>, InstrumentId)>,
     pub(super) loose: BTreeMap<InstrumentId, Loose>,
     pub(super) refused: Vec<Unpriced>,
     pub(super) unassigned: Vec<FillId>,
@@ -139,6 +146,7 @@ impl TradeBook {
             in_kind: BTreeMap::new(),
             flows: BTreeMap::new(),
             linked: Vec::new(),
+            settled: BTreeMap::new(),
             loose: BTreeMap::new(),
             refused: Vec::new(),
             unassigned: Vec::new(),
@@ -245,7 +253,13 @@ impl TradeBook {
     /// All that the book says so far.
     pub fn books(&self) -> Result<Books> {
         self.check()?;
-        super::books::books(self)
+        super::books::books(self, Vec::new())
+    }
+
+    /// The same, with the round trips that [`mark`](Self::mark) took out before.
+    pub fn books_with(&self, closed: Vec<ClosedTrade>) -> Result<Books> {
+        self.check()?;
+        super::books::books(self, closed)
     }
 
     #[inline]
@@ -336,6 +350,14 @@ impl TradeBook {
         slot
     }
 
+    /// Makes again what a mark leaves out.
+    pub(super) fn restore(&mut self) {
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            slot.lots.restore();
+            self.index.entry(slot.instrument.clone()).or_default()[leg_place(slot.leg)] = Some(place);
+        }
+    }
+
     /// The positions that an instrument has: net, long, short.
     pub(super) fn legs(&self, instrument: &InstrumentId) -> [Option<usize>; 3] {
         self.index.get(instrument.get()).copied().unwrap_or_default()
@@ -365,7 +387,7 @@ impl TradeBook {
     }
 
     #[inline]
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         match &self.failed {
             Some(error) => Err(error.clone()),
             None => Ok(()),
@@ -373,7 +395,7 @@ impl TradeBook {
     }
 
     #[inline]
-    fn keep(&mut self, done: Result<()>) -> Result<()> {
+    pub(super) fn keep<T>(&mut self, done: Result<T>) -> Result<T> {
         if let Err(error) = &done {
             self.failed = Some(error.clone());
         }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::book::{TradeBook, add_to};
 use super::exact::{add, sub};
 use super::lots::{OpenLot, unit_price};
+use super::mark::{ClosedTrade, past_fills};
 use super::round::{Round, add_money};
 use super::slot::Slot;
 use crate::error::Result;
@@ -60,8 +62,8 @@ pub struct BookPosition {
     pub lots: Vec<OpenLot>,
 }
 
-/// Sums of one instrument.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Sums of one instrument. Lists of money have a row a currency, in the order of their codes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InstrumentBook {
     /// Realized PnL before fees of all trades whose basis and multiplier are known; `None` where none are.
     pub realized: Option<Money>,
@@ -74,7 +76,7 @@ pub struct InstrumentBook {
 }
 
 /// Why something could not be priced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Reason {
     /// The instrument was not given.
@@ -90,7 +92,7 @@ pub enum Reason {
 }
 
 /// Records that could not be priced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpriced {
     /// Whose they are.
     pub instrument: InstrumentId,
@@ -107,7 +109,8 @@ pub struct BrokerPnl {
     pub trade: usize,
     /// What the broker states.
     pub broker: Money,
-    /// Ours, before fees.
+    /// Ours, before fees. In the broker's currency where its fills say how it converts
+    /// ([`Fill::conversion`](crate::model::Fill::conversion)), part by part as it does.
     pub ours: Option<Money>,
     /// Broker's less ours: 0 where they agree. `None` where ours is unknown or in another currency: see
     /// [`convert`](super::convert).
@@ -132,7 +135,13 @@ pub(super) fn trades(book: &TradeBook) -> Result<Vec<Trade>> {
         trades.push(round.trade(account, slot)?);
     }
     if !book.linked.is_empty() {
-        let places = Places::of(&rounds);
+        let mut by_position: Vec<usize> = (0..rounds.len()).collect();
+        by_position.sort_by_key(|place| rounds.get(*place).map(|(slot, _)| (&slot.instrument, slot.leg)));
+        let told = by_position.iter().filter_map(|place| {
+            let (slot, round) = rounds.get(*place)?;
+            Some((*place, &slot.instrument, round.fills.as_slice(), slot.orders_of(round)))
+        });
+        let places = Places::of(told);
         for fee in &book.linked {
             let place = places.find(fee.fill.as_ref(), fee.order.as_ref(), fee.instrument.as_ref());
             if let Some(trade) = place.and_then(|place| trades.get_mut(place)) {
@@ -177,31 +186,38 @@ fn sorted_rounds(book: &TradeBook) -> Vec<(&Slot, &Round)> {
     rounds
 }
 
-/// Which trade a fill or an order is in: the last one, where a flip is in two.
-struct Places<'a> {
+/// Which trade a fill or an order is in: the last one of its position, where it is in several; and of several
+/// positions the last by instrument and leg, which no other record can change.
+pub(super) struct Places<'a> {
     fills: HashMap<&'a FillId, usize>,
     orders: HashMap<(&'a OrderId, &'a InstrumentId), usize>,
     single: HashMap<&'a OrderId, usize>,
 }
 
 impl<'a> Places<'a> {
-    fn of(rounds: &[(&'a Slot, &'a Round)]) -> Self {
+    /// Of round trips by instrument and leg, and those of a position by time: place, instrument, fills, orders.
+    pub(super) fn of(rounds: impl Iterator<Item = (usize, &'a InstrumentId, &'a [FillId], &'a [OrderId])>) -> Self {
         let mut places = Self {
             fills: HashMap::new(),
             orders: HashMap::new(),
             single: HashMap::new(),
         };
-        for (place, (slot, round)) in rounds.iter().enumerate() {
-            places.fills.extend(round.fills.iter().map(|fill| (fill, place)));
-            for order in slot.orders_of(round) {
-                places.orders.insert((order, &slot.instrument), place);
+        for (place, instrument, fills, orders) in rounds {
+            places.fills.extend(fills.iter().map(|fill| (fill, place)));
+            for order in orders {
+                places.orders.insert((order, instrument), place);
                 places.single.insert(order, place);
             }
         }
         places
     }
 
-    fn find(&self, fill: Option<&FillId>, order: Option<&OrderId>, instrument: Option<&InstrumentId>) -> Option<usize> {
+    pub(super) fn find(
+        &self,
+        fill: Option<&FillId>,
+        order: Option<&OrderId>,
+        instrument: Option<&InstrumentId>,
+    ) -> Option<usize> {
         if let Some(place) = fill.and_then(|fill| self.fills.get(fill)) {
             return Some(*place);
         }
@@ -212,9 +228,8 @@ impl<'a> Places<'a> {
     }
 }
 
-pub(super) fn books(book: &TradeBook) -> Result<Books> {
+pub(super) fn books(book: &TradeBook, closed: Vec<ClosedTrade>) -> Result<Books> {
     let mut out = Books {
-        trades: trades(book)?,
         cash: book.cash.clone(),
         fees: book.fees.clone(),
         fees_in_kind: book.in_kind.clone(),
@@ -224,21 +239,13 @@ pub(super) fn books(book: &TradeBook) -> Result<Books> {
         financing: book.flows.get(&FlowKind::Financing).cloned().unwrap_or_default(),
         ..Books::default()
     };
-    for slot in &book.slots {
-        add_slot(&mut out, slot)?;
+    for (place, slot) in book.slots.iter().enumerate() {
+        add_slot(&mut out, slot, past_fills(&closed, place))?;
     }
-    for trade in &out.trades {
+    let trades = trades(book)?;
+    for trade in &trades {
         let row = out.instruments.entry(trade.instrument.clone()).or_default();
-        match (trade.gross_pnl, &mut row.realized) {
-            (Some(pnl), Some(sum)) => sum.amount = add(sum.amount, pnl.amount)?,
-            (Some(pnl), none) => *none = Some(pnl),
-            (None, _) => row.unknown += 1,
-        }
-        trade.fees.iter().try_for_each(|fee| add_money(&mut row.fees, *fee))?;
-        trade
-            .financing
-            .iter()
-            .try_for_each(|money| add_money(&mut row.financing, *money))?;
+        row.count(trade)?;
     }
     for (instrument, loose) in &book.loose {
         let row = out.instruments.entry(instrument.clone()).or_default();
@@ -248,26 +255,124 @@ pub(super) fn books(book: &TradeBook) -> Result<Books> {
             .iter()
             .try_for_each(|money| add_money(&mut row.financing, *money))?;
     }
-    out.broker_pnl = compare(&out.trades)?;
+    for row in out.instruments.values_mut() {
+        row.fees.sort_by_key(|money| money.currency);
+        row.financing.sort_by_key(|money| money.currency);
+    }
+    let ours: Vec<Option<Money>> = sorted_rounds(book)
+        .iter()
+        .zip(&trades)
+        .map(|((_, round), trade)| ours(trade, round))
+        .collect();
+    let told = if closed.is_empty() {
+        trades.into_iter().zip(ours).collect()
+    } else {
+        merged(book, closed, trades, ours)
+    };
+    for (place, (trade, ours)) in told.iter().enumerate() {
+        if let Some(broker) = trade.broker_pnl {
+            out.broker_pnl.push(BrokerPnl::new(place, broker, *ours)?);
+        }
+    }
+    out.trades = told.into_iter().map(|(trade, _)| trade).collect();
     out.cash.retain(|_, sum| !sum.is_zero());
     Ok(out)
 }
 
+/// Trades that were taken out and those of the book, in the order in which one book would have them.
+fn merged(
+    book: &TradeBook,
+    closed: Vec<ClosedTrade>,
+    trades: Vec<Trade>,
+    ours: Vec<Option<Money>>,
+) -> Vec<(Trade, Option<Money>)> {
+    let places: HashMap<(&InstrumentId, PositionLeg), usize> = book
+        .slots
+        .iter()
+        .enumerate()
+        .map(|(place, slot)| ((&slot.instrument, slot.leg), place))
+        .collect();
+    let mut all: Vec<(usize, Trade, Option<Money>)> = Vec::with_capacity(closed.len() + trades.len());
+    all.extend(closed.into_iter().map(|one| (one.place(), one.trade, one.ours)));
+    all.extend(trades.into_iter().zip(ours).map(|(trade, ours)| {
+        let place = places.get(&(&trade.instrument, trade.leg)).copied();
+        (place.unwrap_or_default(), trade, ours)
+    }));
+    all.sort_by_key(|(place, trade, _)| (trade.opened_at, *place));
+    all.into_iter().map(|(_, trade, ours)| (trade, ours)).collect()
+}
+
+/// Our PnL of a round in the currency in which the broker states its own, where it can be had in that.
+pub(super) fn ours(trade: &Trade, round: &Round) -> Option<Money> {
+    let stated_in = trade.broker_pnl.map(|broker| broker.currency);
+    match (trade.gross_pnl, stated_in) {
+        (Some(gross), Some(currency)) if gross.currency != currency => round.converted(currency).or(Some(gross)),
+        (gross, _) => gross,
+    }
+}
+
+impl InstrumentBook {
+    /// Counts a trade.
+    pub(super) fn count(&mut self, trade: &Trade) -> Result<()> {
+        match (trade.gross_pnl, &mut self.realized) {
+            (Some(pnl), Some(sum)) => sum.amount = add(sum.amount, pnl.amount)?,
+            (Some(pnl), none) => *none = Some(pnl),
+            (None, _) => self.unknown += 1,
+        }
+        trade.fees.iter().try_for_each(|fee| add_money(&mut self.fees, *fee))?;
+        trade
+            .financing
+            .iter()
+            .try_for_each(|money| add_money(&mut self.financing, *money))
+    }
+
+    /// Adds the sums of trades that were taken out of the book.
+    fn add(&mut self, past: &Self) -> Result<()> {
+        match (past.realized, &mut self.realized) {
+            (Some(pnl), Some(sum)) => sum.amount = add(sum.amount, pnl.amount)?,
+            (Some(pnl), none) => *none = Some(pnl),
+            (None, _) => {}
+        }
+        self.unknown += past.unknown;
+        past.fees.iter().try_for_each(|fee| add_money(&mut self.fees, *fee))?;
+        past.financing
+            .iter()
+            .try_for_each(|money| add_money(&mut self.financing, *money))
+    }
+}
+
+impl BrokerPnl {
+    fn new(trade: usize, broker: Money, ours: Option<Money>) -> Result<Self> {
+        let difference = match ours {
+            Some(ours) if ours.currency == broker.currency => Some(sub(broker.amount, ours.amount)?.normalize()),
+            _ => None,
+        };
+        Ok(Self {
+            trade,
+            broker,
+            ours,
+            difference,
+        })
+    }
+}
+
 /// Adds the cash, fees and position of one slot.
-fn add_slot(out: &mut Books, slot: &Slot) -> Result<()> {
-    for fee in slot.rounds().flat_map(Round::fees).chain(&slot.loose_fees) {
+fn add_slot<'a>(out: &mut Books, slot: &'a Slot, past: impl Iterator<Item = &'a FillId>) -> Result<()> {
+    let fees = slot.rounds().flat_map(Round::fees).chain(&slot.past.fees);
+    for fee in fees.chain(&slot.loose_fees) {
         add_to(&mut out.fees, *fee)?;
         add_to(&mut out.cash, -*fee)?;
     }
-    for money in slot.rounds().flat_map(Round::financing) {
+    for money in slot.rounds().flat_map(Round::financing).chain(&slot.past.financing) {
         add_to(&mut out.financing, *money)?;
         add_to(&mut out.cash, *money)?;
     }
-    for fee in &slot.loose_fees {
-        add_money(
-            &mut out.instruments.entry(slot.instrument.clone()).or_default().fees,
-            *fee,
-        )?;
+    if !slot.loose_fees.is_empty() || slot.past.book != InstrumentBook::default() {
+        let row = out.instruments.entry(slot.instrument.clone()).or_default();
+        row.add(&slot.past.book)?;
+        slot.loose_fees
+            .iter()
+            .try_for_each(|fee| add_money(&mut row.fees, *fee))?;
     }
     let cash = slot.cash()?;
     let reason = match (&slot.terms, cash) {
@@ -282,7 +387,7 @@ fn add_slot(out: &mut Books, slot: &Slot) -> Result<()> {
         }
     };
     if let Some(reason) = reason {
-        let fills = slot.rounds().flat_map(|round| &round.fills);
+        let fills = past.chain(slot.rounds().flat_map(|round| &round.fills));
         out.unpriced.push(Unpriced {
             instrument: slot.instrument.clone(),
             reason,
@@ -313,23 +418,4 @@ fn position(slot: &Slot) -> Result<Option<BookPosition>> {
         cost,
         lots,
     }))
-}
-
-fn compare(trades: &[Trade]) -> Result<Vec<BrokerPnl>> {
-    let mut rows = Vec::new();
-    for (place, trade) in trades.iter().enumerate() {
-        let Some(broker) = trade.broker_pnl else { continue };
-        let ours = trade.gross_pnl;
-        let difference = match ours {
-            Some(ours) if ours.currency == broker.currency => Some(sub(broker.amount, ours.amount)?.normalize()),
-            _ => None,
-        };
-        rows.push(BrokerPnl {
-            trade: place,
-            broker,
-            ours,
-            difference,
-        });
-    }
-    Ok(rows)
 }

@@ -22,8 +22,12 @@ impl TradeBook {
         let money = Money::new(fee.amount, currency);
         self.add_cash(-money)?;
         add_to(&mut self.fees, money)?;
-        if fee.fill.is_some() || fee.order.is_some() {
+        if let Some((_, instrument)) = self.settled.get(fee.id.get()).cloned() {
+            self.add_loose_fee(&instrument, money)?;
+        } else if fee.fill.is_some() || fee.order.is_some() {
             self.linked.push(LinkedFee {
+                id: fee.id.clone(),
+                at: fee.at,
                 fill: fee.fill.clone(),
                 order: fee.order.clone(),
                 instrument: fee.instrument.clone(),

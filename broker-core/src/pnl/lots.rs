@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::exact::{add, average, compare, mul, share, sub};
 use crate::error::Result;
 use crate::id::RecordId;
 
 /// What a lot cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Cost {
     /// This price a unit.
     Each(Decimal),
@@ -32,7 +33,7 @@ impl Cost {
 }
 
 /// What one opening left open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Lot {
     pub(super) qty: Decimal,
     pub(super) cost: Cost,
@@ -80,7 +81,7 @@ pub struct OpenLot {
 }
 
 /// All open lots of one position.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Lots {
     /// First in, first out.
     Fifo(VecDeque<Lot>),
@@ -142,11 +143,35 @@ impl Lots {
         Ok(cost)
     }
 
-    /// Takes from one of the broker's lots; answers what that lot could not give.
-    pub(super) fn take_from(&mut self, id: &RecordId, qty: Decimal) -> Result<Decimal> {
+    /// The same lot by lot: gives each part that is taken, and what it had cost.
+    pub(super) fn take_each(
+        &mut self,
+        qty: Decimal,
+        mut each: impl FnMut(Decimal, Decimal) -> Result<()>,
+    ) -> Result<()> {
+        if matches!(self, Self::Average(_)) {
+            let cost = self.take_at_cost(qty)?;
+            return each(qty, cost);
+        }
+        self.take_lots(qty, |lot, part, _| {
+            let cost = lot.take(part)?;
+            each(part, cost)
+        })
+    }
+
+    /// Takes from one of the broker's lots; answers what that lot gave, and what that had cost.
+    pub(super) fn take_from(&mut self, id: &RecordId, qty: Decimal) -> Result<(Decimal, Decimal)> {
         match self {
             Self::Assigned(lots) => lots.take_from(id, qty),
-            Self::Fifo(_) | Self::Lifo(_) | Self::Average(_) => Ok(qty),
+            Self::Fifo(_) | Self::Lifo(_) | Self::Average(_) => Ok((Decimal::ZERO, Decimal::ZERO)),
+        }
+    }
+
+    /// Makes again what a mark leaves out.
+    pub(super) fn restore(&mut self) {
+        if let Self::Assigned(lots) = self {
+            let named = lots.by_age.iter();
+            lots.ages = named.filter_map(|(age, (id, _))| Some((id.clone()?, *age))).collect();
         }
     }
 
@@ -223,7 +248,7 @@ impl Lots {
 }
 
 /// Everything in one lot. Its cost is kept as it was when the last unit came in, for what leaves takes its share.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Pool {
     qty: Decimal,
     filled_qty: Decimal,
@@ -275,9 +300,11 @@ impl Pool {
 }
 
 /// Lots under the broker's names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Assigned {
     by_age: BTreeMap<u64, (Option<RecordId>, Lot)>,
+    /// Made again from `by_age` when the book goes on.
+    #[serde(skip)]
     ages: HashMap<RecordId, u64>,
     next: u64,
 }
@@ -314,19 +341,18 @@ impl Assigned {
         }
     }
 
-    fn take_from(&mut self, id: &RecordId, qty: Decimal) -> Result<Decimal> {
-        let Some(&age) = self.ages.get(id) else { return Ok(qty) };
-        let Some((_, lot)) = self.by_age.get_mut(&age) else {
-            return Ok(qty);
+    fn take_from(&mut self, id: &RecordId, qty: Decimal) -> Result<(Decimal, Decimal)> {
+        let age = self.ages.get(id).copied();
+        let Some((age, (_, lot))) = age.and_then(|age| Some((age, self.by_age.get_mut(&age)?))) else {
+            return Ok((Decimal::ZERO, Decimal::ZERO));
         };
         let part = qty.min(lot.qty);
-        if part == lot.qty {
+        let cost = lot.take(part)?;
+        if lot.qty.is_zero() {
             self.by_age.remove(&age);
             self.ages.remove(id);
-        } else {
-            lot.take(part)?;
         }
-        sub(qty, part)
+        Ok((part, cost))
     }
 }
 

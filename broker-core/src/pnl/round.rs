@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::exact::{add, average, larger, mul, sub};
 use super::slot::Slot;
@@ -14,14 +15,14 @@ use super::terms::Terms;
 use crate::error::Result;
 use crate::id::{AccountId, FillId};
 use crate::model::{Basis, Payoff, Trade, TradeExit};
-use crate::num::{Money, Price, Qty, Side};
+use crate::num::{Currency, Money, Price, Qty, Side};
 
 /// Places of the price at which a fee in kind is valued when its row has none.
 const FEE_PRICE_PLACES: u32 = 8;
 
 /// What came in or went out at one price, in all. A value is price x quantity, or quantity / price if inverse; the
 /// multiplier is applied when it is read, so that values are exact without it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sum {
     value: Decimal,
     first_price: Decimal,
@@ -56,11 +57,11 @@ impl Sum {
 }
 
 /// A round trip, from flat to flat, as sums.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Round {
     pub(super) side: Side,
     pub(super) opened_at: DateTime<Utc>,
-    closed_at: Option<DateTime<Utc>>,
+    pub(super) closed_at: Option<DateTime<Utc>>,
     exit: Option<TradeExit>,
     pub(super) held: Decimal,
     exited: Decimal,
@@ -77,7 +78,7 @@ pub(super) struct Round {
 }
 
 /// What few rounds have.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Rare {
     /// Fees on its fills in further currencies.
     fees: Vec<Money>,
@@ -90,6 +91,16 @@ struct Rare {
     broker_pnl: Option<Money>,
     /// The broker stated PnL in two currencies: no one sum.
     broker_mixed: bool,
+    /// Our PnL in the account's currency, as the broker converts it.
+    converted: Option<Converted>,
+}
+
+/// Closing parts in the account's currency.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Converted {
+    sum: Money,
+    /// How much of the exits is in it.
+    qty: Decimal,
 }
 
 impl Round {
@@ -168,6 +179,30 @@ impl Round {
         Ok(())
     }
 
+    /// Adds what a closing part brought in the account's currency. Of a second currency nothing is kept, so that the
+    /// sum does not cover the exits.
+    pub(super) fn add_converted(&mut self, pnl: Money, qty: Decimal) -> Result<()> {
+        match &mut self.rare().converted {
+            none @ None => *none = Some(Converted { sum: pnl, qty }),
+            Some(known) if known.sum.currency == pnl.currency => {
+                known.sum.amount = add(known.sum.amount, pnl.amount)?;
+                known.qty = add(known.qty, qty)?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Our PnL in the currency that the broker states it in, where every exit was converted to it.
+    pub(super) fn converted(&self, currency: Currency) -> Option<Money> {
+        if !self.unknown && self.exited.is_zero() {
+            // Nothing is realized yet, in whichever currency.
+            return Some(Money::new(Decimal::ZERO, currency));
+        }
+        let converted = self.rare.as_ref()?.converted?;
+        (!self.unknown && converted.sum.currency == currency && converted.qty == self.exited).then_some(converted.sum)
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -187,6 +222,9 @@ impl Round {
     pub(super) fn rescale(&mut self, to: Decimal) -> Result<()> {
         let from = self.held;
         self.exited = super::exact::share(self.exited, to, from)?;
+        if let Some(converted) = self.rare.as_mut().and_then(|rare| rare.converted.as_mut()) {
+            converted.qty = super::exact::share(converted.qty, to, from)?;
+        }
         self.peak = larger(super::exact::share(self.peak, to, from)?, to);
         self.held = to;
         // The first price was in old units.

@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::exact::{add, compare, share, sub};
 use super::lots::{Cost, Lot, Lots};
+use super::mark::Past;
 use super::round::{Done, Round, add_money, value};
 use super::terms::Terms;
 use crate::error::Result;
@@ -41,14 +43,17 @@ pub(super) struct Move {
     pub(super) exit: TradeExit,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) instrument: InstrumentId,
     pub(super) symbol: Symbol,
     pub(super) leg: PositionLeg,
     pub(super) terms: Option<Terms>,
     pub(super) lots: Lots,
+    /// Those that were taken out are in `past`.
+    #[serde(skip)]
     pub(super) done: Done,
+    pub(super) past: Past,
     pub(super) open: Option<Round>,
     /// Orders of all rounds, one round behind the other; of equal neighbors in a round only the first.
     pub(super) orders: Vec<OrderId>,
@@ -75,6 +80,7 @@ impl Slot {
             terms,
             lots,
             done: Done::default(),
+            past: Past::default(),
             open: None,
             orders: Vec::new(),
             loose_fees: Vec::new(),
@@ -150,7 +156,10 @@ impl Slot {
                 exact = self.leave_lots(fill)?;
             } else {
                 self.leave_fill(fill, closes, fill.price.get())?;
-                self.lots.take(closes)?;
+                match &fill.conversion {
+                    Some(conversion) => self.take_converted(closes, fill.price.get(), conversion)?,
+                    None => self.lots.take(closes)?,
+                }
             }
             self.note(fill, closes, true)?;
             self.close_if_flat(fill.at, TradeExit::Filled);
@@ -206,7 +215,11 @@ impl Slot {
         let mut missing = Decimal::ZERO;
         for lot in fill.lots.iter().filter(|lot| lot.role == LotRole::Closed) {
             self.leave_fill(fill, lot.qty.get(), lot.price.get())?;
-            missing = add(missing, self.lots.take_from(&lot.lot, lot.qty.get())?)?;
+            let (part, cost) = self.lots.take_from(&lot.lot, lot.qty.get())?;
+            if let Some(conversion) = &fill.conversion {
+                self.convert_part(part, cost, lot.price.get(), conversion)?;
+            }
+            missing = add(missing, sub(lot.qty.get(), part)?)?;
         }
         self.lots.take(missing)?;
         Ok(missing.is_zero())
@@ -352,7 +365,10 @@ impl Slot {
     /// on an unknown entry price.
     pub(super) fn cash(&self) -> Result<Option<Decimal>> {
         let payoff = self.payoff();
-        let mut cash = -self.unpaid;
+        if self.past.unknown && payoff != Payoff::Cash {
+            return Ok(None);
+        }
+        let mut cash = sub(self.past.cash, self.unpaid)?;
         for round in self.rounds() {
             if payoff == Payoff::Cash {
                 cash = add(cash, round.proceeds()?)?;

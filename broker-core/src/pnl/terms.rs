@@ -1,6 +1,7 @@
 //! What the books need of an instrument, and the pip and what it is worth.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::exact::mul;
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::model::{AssetClass, Instrument, Payoff};
 use crate::num::{Currency, Money, Qty};
 
 /// How an instrument's values become money.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Terms {
     pub(super) currency: Currency,
     /// What a unit is of, where it is held outright: a fee in it takes from the position.

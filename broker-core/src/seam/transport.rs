@@ -43,10 +43,11 @@ pub struct Request {
     pub timeouts: Timeouts,
 }
 
-/// Shows the method and the path; never a header, a query or a body.
+/// Shows the method and the host; never the path, which may name an account, nor a header, a query or a body.
 impl Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request({} {})", self.http.method(), self.http.uri().path())
+        let host = self.http.uri().host().unwrap_or_default();
+        write!(f, "Request({} {host})", self.http.method())
     }
 }
 

@@ -4,7 +4,9 @@
 
 #[path = "../books/mod.rs"]
 mod books;
+mod conversion;
 mod flows;
+mod marks;
 
 use books::*;
 use broker_core::model::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, ListFacts, ListRows, OrderFacts};
 use broker_core::model::{Amount, Asset, Fee, Grade, OrderKind, OrderLeg, OrderLinks, PositionLeg, Void};
 use broker_core::{AccountId, Balances, Fill, Money, Order, OrderStatus, Position, Qty, Quote, Side};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -180,12 +180,14 @@ pub(crate) fn capabilities() -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: None,
             by_instrument: false,
             settles_within: Duration::ZERO,
             positions_cover_fills: true,
             states_pnl: false,
-            page_cost: ("requests", 1),
+            lists: vec![ListFacts::whole(ListRows::Records, ("requests", 1))],
+            orders: Some(ListFacts::whole(ListRows::Orders, ("requests", 1))),
+            lookups: Vec::new(),
+            read_cost: ("requests", 1),
         },
         limits: Vec::new(),
     }

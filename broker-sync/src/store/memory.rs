@@ -1,14 +1,18 @@
 //! A store in memory: lost with the process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use broker_core::model::{Environment, Instrument, Record, RecordKey};
-use broker_core::{BrokerId, InstrumentId, OrderId, Result};
+use broker_core::pnl::ClosedTrade;
+use broker_core::{BrokerId, FillId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, Utc};
 
-use super::{Conclusion, KnownOrder, PageWrite, RawPage, Snapshot, Store, StoredRow, Written, check_revision, grade};
+use super::{
+    Conclusion, FoldHead, FoldWrite, KnownOrder, PageWrite, RawPage, Select, Snapshot, Store, StoredRow, Written,
+    check_revision, grade, named_fill, order_of,
+};
 use crate::report::SyncReport;
 use crate::state::{Scope, SyncState};
 use broker_core::span::Span;
@@ -35,6 +39,14 @@ struct Account {
     latest: HashMap<RecordKey, usize>,
     orders: BTreeMap<OrderId, KnownOrder>,
     reports: Vec<SyncReport>,
+    folds: BTreeMap<String, Fold>,
+}
+
+#[derive(Debug, Default)]
+struct Fold {
+    head: FoldHead,
+    marks: BTreeMap<DateTime<Utc>, String>,
+    trades: Vec<ClosedTrade>,
 }
 
 #[derive(Debug)]
@@ -121,13 +133,54 @@ impl Account {
         (1..)
             .zip(&self.rows)
             .filter(|(_, row)| wanted(row))
-            .map(|(read_order, row)| StoredRow {
-                record: row.record.clone(),
-                read_order,
-                read_at: row.read_at,
-                raw: row.raw.clone().filter(|_| with_raw),
-            })
+            .map(|(read_order, row)| row.stored(read_order, with_raw))
             .collect()
+    }
+
+    fn select(&self, which: Select<'_>, span: Option<Span>) -> Vec<StoredRow> {
+        let all = || (1..).zip(&self.rows);
+        let found: Vec<(u64, &Row)> = match which {
+            Select::All => all().collect(),
+            Select::After(rows) => all().skip(usize::try_from(rows).unwrap_or(usize::MAX)).collect(),
+            Select::Keys(keys) => self.of_keys(keys),
+            Select::Orders(orders) => {
+                let orders: HashSet<&OrderId> = orders.iter().collect();
+                let named = |row: &Row| order_of(&row.record).is_some_and(|order| orders.contains(order));
+                all().filter(|(_, row)| named(row)).collect()
+            }
+            Select::Naming(fills) => {
+                let fills: HashSet<&FillId> = fills.iter().collect();
+                let named = |row: &Row| named_fill(&row.record).is_some_and(|fill| fills.contains(fill));
+                all().filter(|(_, row)| named(row)).collect()
+            }
+        };
+        let wanted = |row: &Row| span.is_none_or(|span| span.contains(row.record.at()));
+        let found = found.into_iter().filter(|(_, row)| wanted(row));
+        found.map(|(read_order, row)| row.stored(read_order, false)).collect()
+    }
+
+    fn of_keys(&self, keys: &[RecordKey]) -> Vec<(u64, &Row)> {
+        let mut places = BTreeSet::new();
+        for key in keys {
+            let mut next = self.latest.get(key).copied();
+            while let Some(place) = next {
+                places.insert(place);
+                next = self.rows[place].before;
+            }
+        }
+        let row = |place: usize| Some((u64::try_from(place).ok()? + 1, &self.rows[place]));
+        places.into_iter().filter_map(row).collect()
+    }
+}
+
+impl Row {
+    fn stored(&self, read_order: u64, with_raw: bool) -> StoredRow {
+        StoredRow {
+            record: self.record.clone(),
+            read_order,
+            read_at: self.read_at,
+            raw: self.raw.clone().filter(|_| with_raw),
+        }
     }
 }
 
@@ -191,6 +244,10 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn select(&self, scope: &Scope, which: Select<'_>, span: Option<Span>) -> Result<Vec<StoredRow>> {
+        Ok(self.read(scope, |account| account.select(which, span)))
+    }
+
     async fn snapshot(&self, scope: &Scope) -> Result<Snapshot> {
         let (state, rows) = self.read(scope, |account| (account.state.clone(), account.rows(None, false)));
         Ok(Snapshot { state, rows })
@@ -219,7 +276,58 @@ impl Store for MemoryStore {
         Ok(self.read(scope, |account| account.orders.values().cloned().collect()))
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        Ok(self.read(scope, |account| {
+            let doubtful = account
+                .orders
+                .values()
+                .filter(|order| !order.is_final || !order.is_settled);
+            doubtful.cloned().collect()
+        }))
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         Ok(self.read(scope, |account| account.reports.clone()))
+    }
+
+    async fn folded(&self, scope: &Scope, name: &str) -> Result<FoldHead> {
+        let head = |fold: &Fold| FoldHead {
+            marks: fold.marks.keys().copied().collect(),
+            ..fold.head.clone()
+        };
+        Ok(self.read(scope, |account| account.folds.get(name).map(head).unwrap_or_default()))
+    }
+
+    async fn mark(&self, scope: &Scope, name: &str, at: DateTime<Utc>) -> Result<Option<String>> {
+        Ok(self.read(scope, |account| account.folds.get(name)?.marks.get(&at).cloned()))
+    }
+
+    async fn closed_trades(&self, scope: &Scope, name: &str, span: Option<Span>) -> Result<Vec<ClosedTrade>> {
+        let wanted = |trade: &&ClosedTrade| match (span, trade.trade.closed_at) {
+            (Some(span), Some(closed_at)) => span.contains(closed_at),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        Ok(self.read(scope, |account| {
+            let trades = account.folds.get(name).into_iter().flat_map(|fold| &fold.trades);
+            trades.filter(wanted).cloned().collect()
+        }))
+    }
+
+    async fn keep_folded(&self, scope: &Scope, write: FoldWrite) -> Result<()> {
+        let mut shared = self.shared();
+        let account = shared.accounts.entry(scope.clone()).or_default();
+        let fold = account.folds.entry(write.name).or_default();
+        check_revision(fold.head.revision, write.head.revision)?;
+        let stay: HashSet<DateTime<Utc>> = write.head.marks.iter().copied().collect();
+        fold.marks.retain(|at, _| stay.contains(at));
+        fold.marks.extend(write.marks);
+        let stays = |trade: &ClosedTrade| trade.trade.closed_at.is_some_and(|at| at < write.from);
+        fold.trades.retain(stays);
+        fold.trades.extend(write.trades);
+        fold.trades.sort_by_key(|trade| trade.trade.closed_at);
+        fold.head = write.head;
+        fold.head.revision += 1;
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use broker_core::model::{Grade, Instrument, Order, Record, RecordKey};
-use broker_core::{ClientOrderId, ErrorKind, InstrumentId, OrderId, Result};
+use broker_core::pnl::ClosedTrade;
+use broker_core::{ClientOrderId, ErrorKind, FillId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -202,6 +203,51 @@ impl KnownOrder {
     }
 }
 
+/// Which rows are read, for those who look at few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Select<'a> {
+    /// All.
+    All,
+    /// Those that were stored behind so many.
+    After(u64),
+    /// Rows of these keys, each key's in every version.
+    Keys(&'a [RecordKey]),
+    /// Fills and fees that name one of these orders.
+    Orders(&'a [OrderId]),
+    /// Voids and fees that name one of these fills.
+    Naming(&'a [FillId]),
+}
+
+/// What was worked out of an account's rows and is kept, so that only what changed is worked out again: see
+/// [`StoreExt::refold`](crate::StoreExt::refold). It holds nothing that the rows do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoldHead {
+    /// Counts the writes; a write that was based on an older one is refused.
+    pub revision: u64,
+    /// How many rows were stored when it was worked out.
+    pub rows: u64,
+    /// What else it was worked out from.
+    pub facts: String,
+    /// Its marks, oldest first: what every record before that moment comes to.
+    pub marks: Vec<DateTime<Utc>>,
+}
+
+/// What replaces the end of a [`FoldHead`].
+#[derive(Debug, Clone)]
+pub struct FoldWrite {
+    /// Name of the fold.
+    pub name: String,
+    /// The head, with the `revision` that it is based on; `marks` are those that stay, and no other.
+    pub head: FoldHead,
+    /// New marks: the moment, and a text that only its fold reads. They stay besides those of the head.
+    pub marks: Vec<(DateTime<Utc>, String)>,
+    /// Trades that were closed from here on are replaced.
+    pub from: DateTime<Utc>,
+    /// By these.
+    pub trades: Vec<ClosedTrade>,
+}
+
 /// An account as it is stored at one moment: rows and state of the same transaction.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -241,6 +287,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// texts are large. Pages none of whose rows were understood, or new, have their text here too.
     async fn raw_page(&self, scope: &Scope, after: u64) -> Result<Option<RawPage>>;
 
+    /// Rows without page texts, in the order of reading: those of a selection whose time lies in the span, each once.
+    async fn select(&self, scope: &Scope, which: Select<'_>, span: Option<Span>) -> Result<Vec<StoredRow>>;
+
     /// State and all rows (without page texts) of one moment: a page being stored meanwhile is in both or in none.
     async fn snapshot(&self, scope: &Scope) -> Result<Snapshot>;
 
@@ -253,8 +302,23 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Orders that a sync has left.
     async fn orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>>;
 
+    /// Those of them that can still trade, or whose fills did not sum up.
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>>;
+
     /// Reports, oldest first.
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>>;
+
+    /// What was worked out under this name; the default where nothing was.
+    async fn folded(&self, scope: &Scope, name: &str) -> Result<FoldHead>;
+
+    /// The text of one of its marks.
+    async fn mark(&self, scope: &Scope, name: &str, at: DateTime<Utc>) -> Result<Option<String>>;
+
+    /// Its trades that were closed in the span, or all, by the moment they were closed and then as they were written.
+    async fn closed_trades(&self, scope: &Scope, name: &str, span: Option<Span>) -> Result<Vec<ClosedTrade>>;
+
+    /// Replaces the end of what was worked out, in one transaction. A `revision` that is not the stored one is refused.
+    async fn keep_folded(&self, scope: &Scope, write: FoldWrite) -> Result<()>;
 }
 
 /// The grade of a fill.
@@ -262,6 +326,24 @@ pub(crate) fn grade(record: &Record) -> Option<Grade> {
     match record {
         Record::Fill(fill) => Some(fill.grade),
         Record::Void(_) | Record::Fee(_) | Record::Flow(_) => None,
+    }
+}
+
+/// The order that a fill or a fee names.
+pub(crate) fn order_of(record: &Record) -> Option<&OrderId> {
+    match record {
+        Record::Fill(fill) => fill.order.as_ref(),
+        Record::Fee(fee) => fee.order.as_ref(),
+        Record::Void(_) | Record::Flow(_) => None,
+    }
+}
+
+/// The fill that a void or a fee names.
+pub(crate) fn named_fill(record: &Record) -> Option<&FillId> {
+    match record {
+        Record::Void(void) => Some(&void.fill),
+        Record::Fee(fee) => fee.fill.as_ref(),
+        Record::Fill(_) | Record::Flow(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, OrderFacts};
+use broker_core::capability::{Capabilities, ExitFacts, HistoryFacts, ListFacts, ListRows, LookupFacts, OrderFacts};
 use broker_core::model::{
     Amount, Asset, AssetClass, Environment, Fee, Fill, Flow, FlowKind, Instrument, InstrumentStatus, LotRole, LotUse,
     OrderKind, OrderLeg, OrderLinks, OrderStatus, Payoff, Position, PositionLeg, Record,
@@ -74,14 +74,28 @@ pub fn capabilities(knobs: &Knobs) -> Capabilities {
         history: HistoryFacts {
             depth: knobs.depth,
             order_depth: knobs.order_depth,
-            page_size: u32::try_from(knobs.page_size).ok(),
             by_instrument: knobs.by_instrument,
             settles_within: knobs.settles_within,
             positions_cover_fills: knobs.coins.is_none(),
             states_pnl: false,
-            page_cost: ("reads", 1),
+            lists: vec![ListFacts {
+                page_size: u32::try_from(knobs.page_size).ok(),
+                page_span: knobs.page_span,
+                ..ListFacts::whole(ListRows::Records, ("reads", 1))
+            }],
+            orders: (!knobs.orders_unsupported).then(|| ListFacts {
+                page_size: Some(2),
+                ..ListFacts::whole(ListRows::Orders, ("reads", 1))
+            }),
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: None,
+                whole_list: None,
+                cost: ("reads", 1),
+            }],
+            read_cost: ("reads", 1),
         },
-        limits: Vec::new(),
+        limits: knobs.limits.clone(),
     }
 }
 
@@ -93,8 +107,15 @@ pub fn instrument(id: &InstrumentId) -> Instrument {
         asset_class: AssetClass::Stock,
         exchange: None,
         currency: Currency::USD,
-        base: id.get().split_once('/').map(|(base, _)| base.parse().unwrap()),
-        payoff: Payoff::Cash,
+        base: id
+            .get()
+            .trim_start_matches("margin:")
+            .split_once('/')
+            .map(|(base, _)| base.parse().unwrap()),
+        payoff: match id.get().starts_with("margin:") {
+            true => Payoff::Margined,
+            false => Payoff::Cash,
+        },
         multiplier: Some(Decimal::ONE),
         ticks: Vec::new(),
         lot: None,

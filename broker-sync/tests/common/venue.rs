@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::Capabilities;
+use broker_core::capability::{Capabilities, Limit};
+use broker_core::limit::{Cost, Lane};
 use broker_core::model::{
     Access, Account, AccountStatus, Balance, Balances, Environment, Fill, HistoryQuery, Instrument, OrderQuery,
     OrderRef, Position, PositionMode, Record,
@@ -49,6 +50,14 @@ pub struct Knobs {
     pub drops_at_borders: bool,
     /// Each page repeats its last row, and the last row of the page before.
     pub repeats_rows: bool,
+    /// A page that loses rows, and how many of them it keeps; the next one goes on behind all of them.
+    pub loses: Option<(usize, usize)>,
+    /// No more rows than this are told of a window, as if they were all.
+    pub silent_cap: Option<usize>,
+    /// The account that all of it is of.
+    pub account: AccountId,
+    /// The call of history that panics.
+    pub panics_at: Option<u32>,
     /// The call of history that fails.
     pub fails_at: Option<u32>,
     /// The first page comes after this many times "not yet".
@@ -60,6 +69,11 @@ pub struct Knobs {
     pub forgets_cursors: bool,
     pub opened_at: Option<DateTime<Utc>>,
     pub depth: Option<Duration>,
+    /// What is said of it; the pages do not care.
+    pub page_span: Option<Duration>,
+    pub limits: Vec<Limit>,
+    /// Each call waits for a permit of the first limit.
+    pub pays: bool,
     pub order_depth: Option<Duration>,
     pub settles_within: Duration,
     pub orders_unsupported: bool,
@@ -96,6 +110,10 @@ impl Default for Knobs {
             hidden: Vec::new(),
             drops_at_borders: false,
             repeats_rows: false,
+            loses: None,
+            silent_cap: None,
+            account: account(),
+            panics_at: None,
             fails_at: None,
             waits: 0,
             cap: None,
@@ -103,6 +121,9 @@ impl Default for Knobs {
             forgets_cursors: false,
             opened_at: Some(day(0)),
             depth: None,
+            page_span: None,
+            limits: Vec::new(),
+            pays: false,
             order_depth: None,
             settles_within: Duration::from_secs(3 * 86_400),
             orders_unsupported: false,
@@ -185,6 +206,20 @@ impl Book {
         order.filled_qty = filled.parse().unwrap();
     }
 
+    /// The instrument, by the name that its latest fill has.
+    fn instrument(&self, id: &InstrumentId) -> Instrument {
+        let records = self.records.lock().unwrap();
+        let latest = records.iter().rev().find_map(|record| match record {
+            Record::Fill(fill) if fill.instrument == *id => Some(fill.symbol.clone()),
+            _ => None,
+        });
+        let known = instrument(id);
+        Instrument {
+            symbol: latest.unwrap_or(known.symbol.clone()),
+            ..known
+        }
+    }
+
     pub fn history_calls(&self) -> u32 {
         self.history_calls.load(Ordering::Relaxed)
     }
@@ -246,6 +281,9 @@ impl Venue {
             steps: AtomicU64::new(0),
         });
         let context = Context::new(time, Arc::new(SeededRng::new(1)), clock, Arc::new(NoWire));
+        for limit in &knobs.limits {
+            context.limiter().define(&limit.key, limit.rule);
+        }
         Self {
             book,
             context,
@@ -260,8 +298,15 @@ impl Venue {
 
     /// Every call takes a moment, and so is a place to be killed at.
     async fn travel(&self) {
-        let travel = self.knobs().travel;
-        self.context.clock().sleep(travel).await;
+        let knobs = self.knobs();
+        let costs = knobs.limits.iter().take(usize::from(knobs.pays)).map(|limit| Cost {
+            bucket: Arc::clone(&limit.key),
+            weight: 1,
+        });
+        let costs: Vec<Cost> = costs.collect();
+        let permit = self.context.limiter().acquire(&costs, Lane::Read).await.unwrap();
+        self.context.clock().sleep(knobs.travel).await;
+        permit.finish(&[]);
     }
 
     fn visible(&self, query: &HistoryQuery, knobs: &Knobs) -> Vec<Record> {
@@ -276,7 +321,20 @@ impl Venue {
                     .as_ref()
                     .is_none_or(|one| matches!(record, Record::Fill(fill) if fill.instrument == *one))
         };
-        records.iter().filter(wanted).cloned().collect()
+        let mut rows: Vec<Record> = records.iter().filter(wanted).cloned().collect();
+        for row in &mut rows {
+            let owner = match row {
+                Record::Fill(fill) => &mut fill.account,
+                Record::Void(void) => &mut void.account,
+                Record::Fee(fee) => &mut fee.account,
+                Record::Flow(flow) => &mut flow.account,
+            };
+            // Rows of yet another account are what some tests are about.
+            if *owner == account() {
+                owner.clone_from(&knobs.account);
+            }
+        }
+        rows
     }
 }
 
@@ -328,7 +386,7 @@ impl Broker for Venue {
     async fn accounts(&self) -> Result<Vec<Account>> {
         self.travel().await;
         Ok(vec![Account {
-            id: account(),
+            id: self.knobs().account,
             broker: self.id(),
             environment: Environment::Paper,
             name: None,
@@ -355,7 +413,7 @@ impl Broker for Venue {
             })
         };
         Ok(Balances {
-            account: account(),
+            account: self.knobs().account,
             balances: coins.into_iter().map(balance).collect::<Result<_>>()?,
             equity: None,
             buying_power: None,
@@ -398,14 +456,18 @@ impl Broker for Venue {
             *sums.entry(fill.instrument.clone()).or_default() += fill.qty.signed(fill.side);
         }
         sums.retain(|_, qty| !qty.is_zero());
-        Ok(sums.into_iter().map(|(id, qty)| position(&id, qty)).collect())
+        let own = |position: Position| Position {
+            account: self.knobs().account,
+            ..position
+        };
+        Ok(sums.into_iter().map(|(id, qty)| own(position(&id, qty))).collect())
     }
 
     async fn instruments(&self, query: &InstrumentQuery) -> Result<Vec<Instrument>> {
         self.travel().await;
         self.book.instrument_calls.fetch_add(1, Ordering::Relaxed);
         match query {
-            InstrumentQuery::Ids(ids) => Ok(ids.iter().map(instrument).collect()),
+            InstrumentQuery::Ids(ids) => Ok(ids.iter().map(|id| self.book.instrument(id)).collect()),
             _ => Err(Error::unsupported("only by id")),
         }
     }
@@ -425,6 +487,11 @@ impl Broker for Venue {
         let placed = |order: &&Order| order.created_at.is_some_and(|at| since <= at && at < until);
         let rows: Vec<Order> = all.iter().filter(placed).skip(skip).take(2).cloned().collect();
         let more = all.iter().filter(placed).count() > skip + rows.len();
+        let own = |order: Order| Order {
+            account: self.knobs().account,
+            ..order
+        };
+        let rows: Vec<Order> = rows.into_iter().map(own).collect();
         Ok(Page {
             next: more.then(|| Cursor::encode(1, &(skip + rows.len()))).transpose()?,
             rows,
@@ -442,6 +509,7 @@ impl Broker for Venue {
         if knobs.fails_at == Some(calls) {
             return Err(Error::new(ErrorKind::Unavailable).with_status(503));
         }
+        assert_ne!(knobs.panics_at, Some(calls), "a bug of the broker's crate");
         if calls <= knobs.waits {
             return Ok(Page {
                 wait: Some(Duration::from_secs(30)),
@@ -463,14 +531,20 @@ impl Broker for Venue {
                 ..Page::whole(all[..cap].to_vec())
             });
         }
+        let stated = all.len();
+        let all = &all[..knobs.silent_cap.map_or(stated, |cap| cap.min(stated))];
+        let page = skip / knobs.page_size;
+        let loses = |page: usize| knobs.loses.filter(|(lossy, _)| *lossy == page);
         let mut rows: Vec<Record> = all.iter().skip(skip).take(knobs.page_size).cloned().collect();
+        let taken = rows.len();
+        rows.truncate(loses(page).map_or(taken, |(_, keeps)| keeps));
         let read = rows.len();
         if knobs.repeats_rows {
             rows.extend(rows.last().cloned());
             rows.splice(0..0, skip.checked_sub(1).map(|border| all[border].clone()));
         }
         let start = skip;
-        skip += read + usize::from(knobs.drops_at_borders);
+        skip += taken + usize::from(knobs.drops_at_borders);
         let is_last = skip >= all.len();
         let next = (!is_last).then(|| Cursor::encode(1, &(skip, own))).transpose()?;
         let next = if knobs.cursor_never_moves {
@@ -480,14 +554,15 @@ impl Broker for Venue {
         };
         let (since, until) = query.range(self.context.clock().now());
         // A page covers what lies behind the row before it, unless that row was dropped.
-        let first_covered = start.saturating_sub(usize::from(!knobs.drops_at_borders));
+        let joins = !knobs.drops_at_borders && page.checked_sub(1).and_then(loses).is_none();
+        let first_covered = start.saturating_sub(usize::from(joins));
         let begin = if start == 0 { since } else { all[first_covered].at() };
-        let end = if start + read == all.len() {
-            until
-        } else {
-            all[start + read - 1].at()
+        let end = match (start + read).checked_sub(1) {
+            _ if start + read == stated => until,
+            Some(last) => all[last].at(),
+            None => since,
         };
-        let count = u64::try_from(all.len()).unwrap();
+        let count = u64::try_from(stated).unwrap();
         Ok(Page {
             proof: match knobs.proof {
                 ProofKind::Contiguous => Proof::Contiguous,

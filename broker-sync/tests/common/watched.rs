@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::model::Instrument;
+use broker_core::pnl::ClosedTrade;
 use broker_core::seam::{Clock, VirtualClock};
 use broker_core::{InstrumentId, Result};
 use broker_sync::{
-    Conclusion, KnownOrder, PageWrite, RawPage, Scope, Snapshot, Span, Store, StoredRow, SyncReport, SyncState, Written,
+    Conclusion, FoldHead, FoldWrite, KnownOrder, PageWrite, RawPage, Scope, Select, Snapshot, Span, Store, StoredRow,
+    SyncReport, SyncState, Written,
 };
+use chrono::{DateTime, Utc};
 
 /// Gives up after some polls: what a kill looks like from inside.
 pub struct Killed<F> {
@@ -157,7 +160,31 @@ impl Store for Watched {
         self.read(self.inner.orders(scope)).await
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        self.read(self.inner.doubtful_orders(scope)).await
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         self.read(self.inner.reports(scope)).await
+    }
+
+    async fn select(&self, scope: &Scope, which: Select<'_>, span: Option<Span>) -> Result<Vec<StoredRow>> {
+        self.read(self.inner.select(scope, which, span)).await
+    }
+
+    async fn folded(&self, scope: &Scope, name: &str) -> Result<FoldHead> {
+        self.read(self.inner.folded(scope, name)).await
+    }
+
+    async fn mark(&self, scope: &Scope, name: &str, at: DateTime<Utc>) -> Result<Option<String>> {
+        self.read(self.inner.mark(scope, name, at)).await
+    }
+
+    async fn closed_trades(&self, scope: &Scope, name: &str, span: Option<Span>) -> Result<Vec<ClosedTrade>> {
+        self.read(self.inner.closed_trades(scope, name, span)).await
+    }
+
+    async fn keep_folded(&self, scope: &Scope, write: FoldWrite) -> Result<()> {
+        self.write(self.inner.keep_folded(scope, write)).await
     }
 }

@@ -7,15 +7,23 @@
 //! assert_eq!(canaries.hits()[0].form, "base64");
 //! ```
 
+mod calls;
 mod forms;
+mod looking;
+mod stage;
 mod trace;
+mod watching;
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 
 use forms::{Form, forms, plain};
 
+pub use calls::{CallSetup, Caller, WRITES};
+pub use looking::{Looking, WORDS};
+pub use stage::SecretsStage;
 pub use trace::TraceLog;
+pub use watching::{Watched, Watching};
 
 /// A secret that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]

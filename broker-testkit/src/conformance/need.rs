@@ -73,7 +73,7 @@ impl Need {
             Self::Trading => (broker.trading().is_some(), "the broker has no trading side"),
             Self::Streaming => (broker.streaming().is_some(), "the broker has no streaming side"),
             Self::Paper => (
-                broker.environment() == Environment::Paper,
+                broker.environment() == Environment::Paper || setup.simulated_money,
                 "real money: these cases trade on paper alone",
             ),
             Self::Trade => (setup.trade.is_some(), "the setup names nothing to trade"),

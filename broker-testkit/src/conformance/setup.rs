@@ -22,6 +22,8 @@ pub struct Setup {
     pub candles: Option<CandleQuery>,
     /// What may be traded.
     pub trade: Option<TradeSetup>,
+    /// The money is simulated although the broker's environment is live.
+    pub simulated_money: bool,
 }
 
 impl Setup {
@@ -35,6 +37,7 @@ impl Setup {
             order: None,
             candles: None,
             trade: None,
+            simulated_money: false,
         }
     }
 
@@ -63,6 +66,14 @@ impl Setup {
     #[must_use]
     pub fn with_trade(mut self, trade: TradeSetup) -> Self {
         self.trade = Some(trade);
+        self
+    }
+
+    /// What answers is a venue in this program, of a broker that has no paper account: the trading cases run although
+    /// the environment says live. Never say so of an account with real money.
+    #[must_use]
+    pub fn with_simulated_money(mut self) -> Self {
+        self.simulated_money = true;
         self
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Flaw {
     GateIgnored,
     NoLinks,
     OldFills,
+    /// No flaw: a broker without a paper account.
+    RealMoney,
     ReplaceDoesNothing,
     SecondOrder,
     Silent,
@@ -80,7 +82,10 @@ impl Broker for Flawed {
     }
 
     fn environment(&self) -> Environment {
-        self.inner.environment()
+        match self.flaw {
+            Flaw::RealMoney => Environment::Live,
+            _ => self.inner.environment(),
+        }
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -99,6 +99,27 @@ fn cases_have_names_of_their_own() {
     assert_eq!(all.len(), 159);
 }
 
+/// Nothing is traded with real money. A venue of a broker that has nothing else says that its money is none.
+#[test]
+fn only_simulated_money_is_traded() {
+    let traded = |simulated: bool| {
+        let (runtime, broker, setup) = stage(shares());
+        let setup = if simulated { setup.with_simulated_money() } else { setup };
+        let broker = Flawed::new(broker, Flaw::RealMoney);
+        let report = runtime.block_on(run(&broker, &setup));
+        let real = report.skipped.iter().filter(|(_, why)| why.contains("real money"));
+        (real.count(), report.passed.contains(&"a_market_order_fills"))
+    };
+    assert_eq!(
+        traded(false),
+        (
+            trading::CASES.len() + placement::CASES.len() + streaming::CASES.len(),
+            false
+        )
+    );
+    assert_eq!(traded(true), (0, true));
+}
+
 #[test]
 fn the_simulation_passes_with_shares() {
     let (runtime, broker, setup) = stage(shares());

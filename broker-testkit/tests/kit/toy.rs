@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, OrderFacts};
+use broker_core::capability::{ClientIdRule, ExitFacts, HistoryFacts, ListFacts, ListRows, OrderFacts};
 use broker_core::model::{
     Access, AccountStatus, Amount, AssetClass, Balance, Candle, CandleQuery, Environment, Grade, Hours,
     InstrumentStatus, OrderKind, OrderLeg, OrderLinks, OrderState, Payoff, PositionLeg, PositionMode, Session,
@@ -167,12 +167,14 @@ fn capabilities() -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: None,
             by_instrument: false,
             settles_within: Duration::ZERO,
             positions_cover_fills: false,
             states_pnl: false,
-            page_cost: ("toy", 1),
+            lists: vec![ListFacts::whole(ListRows::Records, ("toy", 1))],
+            orders: Some(ListFacts::whole(ListRows::Orders, ("toy", 1))),
+            lookups: Vec::new(),
+            read_cost: ("toy", 1),
         },
         limits: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! A store in one SQLite file.
 
+mod folds;
 mod rows;
 mod schema;
 
@@ -11,13 +12,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::model::{Environment, Instrument};
+use broker_core::pnl::ClosedTrade;
 use broker_core::{AccountId, BrokerId, Error, ErrorKind, InstrumentId, Result};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Conclusion, KnownOrder, PageWrite, RawPage, Snapshot, Store, StoredRow, Written, check_revision};
+use super::{
+    Conclusion, FoldHead, FoldWrite, KnownOrder, PageWrite, RawPage, Select, Snapshot, Store, StoredRow, Written,
+    check_revision,
+};
 use crate::report::SyncReport;
 use crate::state::{Scope, SyncState};
 use broker_core::span::Span;
@@ -279,6 +284,13 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn select(&self, scope: &Scope, which: Select<'_>, span: Option<Span>) -> Result<Vec<StoredRow>> {
+        self.read(|connection| match find(connection, scope)? {
+            Some(known) => rows::select(connection, known.id, which, span),
+            None => Ok(Vec::new()),
+        })
+    }
+
     async fn snapshot(&self, scope: &Scope) -> Result<Snapshot> {
         self.read(|connection| match find(connection, scope)? {
             Some(known) => Ok(Snapshot {
@@ -330,8 +342,44 @@ impl Store for SqliteStore {
         self.bodies(scope, "SELECT body FROM known_order WHERE scope = ?1 ORDER BY id")
     }
 
+    async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
+        self.bodies(
+            scope,
+            "SELECT body FROM known_order INDEXED BY known_order_doubtful WHERE scope = ?1 \
+             AND (json_extract(body, '$.is_final') = 0 OR json_extract(body, '$.is_settled') = 0) ORDER BY id",
+        )
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         self.bodies(scope, "SELECT body FROM report WHERE scope = ?1 ORDER BY id")
+    }
+
+    async fn folded(&self, scope: &Scope, name: &str) -> Result<FoldHead> {
+        self.read(|connection| match find(connection, scope)? {
+            Some(known) => folds::head(connection, known.id, name),
+            None => Ok(FoldHead::default()),
+        })
+    }
+
+    async fn mark(&self, scope: &Scope, name: &str, at: DateTime<Utc>) -> Result<Option<String>> {
+        self.read(|connection| match find(connection, scope)? {
+            Some(known) => folds::mark(connection, known.id, name, at),
+            None => Ok(None),
+        })
+    }
+
+    async fn closed_trades(&self, scope: &Scope, name: &str, span: Option<Span>) -> Result<Vec<ClosedTrade>> {
+        self.read(|connection| match find(connection, scope)? {
+            Some(known) => folds::trades(connection, known.id, name, span),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    async fn keep_folded(&self, scope: &Scope, write: FoldWrite) -> Result<()> {
+        self.write(|connection| {
+            let known = find_or_make(connection, scope)?;
+            folds::keep(connection, known.id, &write)
+        })
     }
 }
 
@@ -368,6 +416,15 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 pub(crate) fn nanos(at: DateTime<Utc>) -> Result<i64> {
     at.timestamp_nanos_opt()
         .ok_or_else(|| Error::decode(format!("{at} is too far away to be stored")))
+}
+
+/// Borders of a span as a column compares with them: no column holds a time beyond these.
+fn borders(span: Option<Span>) -> (i64, i64) {
+    let border = |at: DateTime<Utc>| {
+        let beyond = if at < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX };
+        nanos(at).unwrap_or(beyond)
+    };
+    span.map_or((i64::MIN, i64::MAX), |span| (border(span.since), border(span.until)))
 }
 
 /// A count as a column holds it.

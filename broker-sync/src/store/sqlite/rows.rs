@@ -1,15 +1,15 @@
 //! Rows of the SQLite store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use broker_core::Result;
 use broker_core::model::{Asset, Record, RecordKey};
 use chrono::{DateTime, Utc};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
 
-use super::{Known, failed, from_json, integer, nanos, to_json};
-use crate::store::{PageWrite, RawPage, StoredRow, Written, grade};
+use super::{Known, borders, failed, from_json, integer, nanos, to_json};
+use crate::store::{PageWrite, RawPage, Select, StoredRow, Written, grade, named_fill};
 use broker_core::span::Span;
 
 /// Whether page texts are read too.
@@ -52,8 +52,8 @@ const ANY: &str = "SELECT 1 FROM record WHERE scope = ?1 AND key = ?2 AND kind =
 const TOUCH: &str = "UPDATE record SET last_part = ?2 WHERE id = ?1";
 const INSERT: &str = "INSERT INTO record
     (scope, page, read_order, kind, key, version, grade, at, last_part, instrument, symbol, order_id, side, qty, price,
-     body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+     body, names)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 impl<'a> Writer<'a> {
     fn new(connection: &'a Connection, scope: &Known, page: &PageWrite) -> Result<Self> {
@@ -124,6 +124,7 @@ impl<'a> Writer<'a> {
                 columns.qty,
                 columns.price,
                 body,
+                named_fill(record).map(|fill| fill.get()),
             ])
             .map_err(failed)?;
         Ok(())
@@ -146,15 +147,11 @@ struct Columns {
 
 impl Columns {
     fn of(record: &Record) -> Self {
-        let (kind, key) = match record.key() {
-            RecordKey::Fill(id) => ("fill", id.get().to_owned()),
-            RecordKey::Void(id) => ("void", id.get().to_owned()),
-            RecordKey::Fee(id) => ("fee", id.get().to_owned()),
-            RecordKey::Flow(id) => ("flow", id.get().to_owned()),
-        };
+        let key = record.key();
+        let (kind, text) = name(&key);
         let own = Self {
             kind,
-            key,
+            key: text.to_owned(),
             grade: grade(record).map(|grade| format!("{grade:?}").to_lowercase()),
             ..Self::default()
         };
@@ -188,6 +185,16 @@ impl Columns {
     }
 }
 
+/// A key as its columns hold it: kind and id.
+fn name(key: &RecordKey) -> (&'static str, &str) {
+    match key {
+        RecordKey::Fill(id) => ("fill", id.get()),
+        RecordKey::Void(id) => ("void", id.get()),
+        RecordKey::Fee(id) => ("fee", id.get()),
+        RecordKey::Flow(id) => ("flow", id.get()),
+    }
+}
+
 fn asset(asset: &Asset) -> String {
     match asset {
         Asset::Currency(currency) => currency.code().to_owned(),
@@ -197,22 +204,7 @@ fn asset(asset: &Asset) -> String {
 
 /// Reads rows in the order of reading.
 pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, texts: Texts) -> Result<Vec<StoredRow>> {
-    let (since, until) = match span {
-        // No column holds a time beyond these.
-        Some(span) => (
-            nanos(span.since).unwrap_or(if span.since < DateTime::UNIX_EPOCH {
-                i64::MIN
-            } else {
-                i64::MAX
-            }),
-            nanos(span.until).unwrap_or(if span.until < DateTime::UNIX_EPOCH {
-                i64::MIN
-            } else {
-                i64::MAX
-            }),
-        ),
-        None => (i64::MIN, i64::MAX),
-    };
+    let (since, until) = borders(span);
     let mut pages = Pages::read(connection, scope, texts)?;
     let sql = "SELECT read_order, page, body FROM record WHERE scope = ?1 AND at >= ?2 AND at < ?3 ORDER BY id";
     let mut select = connection.prepare_cached(sql).map_err(failed)?;
@@ -220,15 +212,101 @@ pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, text
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(failed)? {
         let (read_at, raw) = pages.of(row.get(1).map_err(failed)?);
-        let body = row.get_ref(2).and_then(|body| Ok(body.as_str()?)).map_err(failed)?;
         rows.push(StoredRow {
-            record: from_json(body)?,
-            read_order: u64::try_from(row.get::<_, i64>(0).map_err(failed)?).unwrap_or_default(),
             read_at,
             raw,
+            ..stored(row)?
         });
     }
     Ok(rows)
+}
+
+/// A row of which the first columns are its order of reading, its page and its body; without what its page says.
+fn stored(row: &Row<'_>) -> Result<StoredRow> {
+    let body = row.get_ref(2).and_then(|body| Ok(body.as_str()?)).map_err(failed)?;
+    Ok(StoredRow {
+        record: from_json(body)?,
+        read_order: u64::try_from(row.get::<_, i64>(0).map_err(failed)?).unwrap_or_default(),
+        read_at: DateTime::UNIX_EPOCH,
+        raw: None,
+    })
+}
+
+/// Reads a selection, without page texts.
+pub(super) fn select(
+    connection: &Connection,
+    scope: i64,
+    which: Select<'_>,
+    span: Option<Span>,
+) -> Result<Vec<StoredRow>> {
+    let mut found = Found {
+        scope,
+        span: borders(span),
+        ..Found::default()
+    };
+    match which {
+        Select::All if span.is_none() => return read(connection, scope, span, Texts::Without),
+        Select::All => {
+            let mut all = prepare(connection, "record_at", "true")?;
+            found.add(&mut all, &[])?;
+        }
+        Select::After(rows) => {
+            let mut after = prepare(connection, "record_read", "record.read_order > ?4")?;
+            found.add(&mut after, &[&integer(rows)?])?;
+        }
+        Select::Keys(keys) => {
+            let mut of_key = prepare(connection, "record_key", "key = ?4 AND kind = ?5")?;
+            for key in keys {
+                let (kind, text) = name(key);
+                found.add(&mut of_key, &[&text, &kind])?;
+            }
+        }
+        Select::Orders(orders) => {
+            let mut of_order = prepare(connection, "record_order", "order_id = ?4")?;
+            for order in orders {
+                found.add(&mut of_order, &[&order.get()])?;
+            }
+        }
+        Select::Naming(fills) => {
+            let mut naming = prepare(connection, "record_names", "names = ?4")?;
+            for fill in fills {
+                found.add(&mut naming, &[&fill.get()])?;
+            }
+        }
+    }
+    Ok(found.rows.into_values().collect())
+}
+
+/// The index is named: without statistics the planner may take another, and walk through the whole account.
+fn prepare<'a>(connection: &'a Connection, index: &str, which: &str) -> Result<CachedStatement<'a>> {
+    let sql = format!(
+        "SELECT read_order, page, body, page.read_at FROM record INDEXED BY {index} JOIN page ON page.id = record.page \
+         WHERE record.scope = ?1 AND {which} AND at >= ?2 AND at < ?3"
+    );
+    connection.prepare_cached(&sql).map_err(failed)
+}
+
+/// Rows of several queries, each once.
+#[derive(Default)]
+struct Found {
+    scope: i64,
+    span: (i64, i64),
+    rows: BTreeMap<u64, StoredRow>,
+}
+
+impl Found {
+    fn add(&mut self, select: &mut CachedStatement<'_>, by: &[&dyn ToSql]) -> Result<()> {
+        let (since, until) = &self.span;
+        let mut values: Vec<&dyn ToSql> = vec![&self.scope, since, until];
+        values.extend(by);
+        let mut found = select.query(values.as_slice()).map_err(failed)?;
+        while let Some(row) = found.next().map_err(failed)? {
+            let read_at = DateTime::from_timestamp_nanos(row.get(3).map_err(failed)?);
+            let row = stored(row)?;
+            self.rows.insert(row.read_order, StoredRow { read_at, ..row });
+        }
+        Ok(())
+    }
 }
 
 /// The first page behind this one whose text was kept.

@@ -13,7 +13,8 @@ use super::failed;
 const APPLICATION: i64 = 0x6272_6b73;
 
 /// What makes each version of the file from the one before. Only ever appended to.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE scope (
         id INTEGER PRIMARY KEY,
         broker TEXT NOT NULL,
@@ -70,7 +71,45 @@ const MIGRATIONS: &[&str] = &["
         started_at INTEGER NOT NULL,
         body TEXT NOT NULL
     );
-"];
+",
+    "
+    ALTER TABLE record ADD COLUMN names TEXT;
+    UPDATE record SET names = json_extract(body, '$.' || kind || '.fill') WHERE kind IN ('void', 'fee');
+    CREATE INDEX record_names ON record (scope, names) WHERE names IS NOT NULL;
+    CREATE INDEX record_order ON record (scope, order_id) WHERE order_id IS NOT NULL;
+    CREATE INDEX known_order_doubtful ON known_order (scope)
+        WHERE json_extract(body, '$.is_final') = 0 OR json_extract(body, '$.is_settled') = 0;
+    CREATE INDEX record_read ON record (scope, read_order);
+    CREATE TABLE fold (
+        id INTEGER PRIMARY KEY,
+        scope INTEGER NOT NULL REFERENCES scope (id),
+        name TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        facts TEXT NOT NULL,
+        UNIQUE (scope, name)
+    );
+    CREATE TABLE mark (
+        id INTEGER PRIMARY KEY,
+        fold INTEGER NOT NULL REFERENCES fold (id),
+        at INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        UNIQUE (fold, at)
+    );
+    CREATE TABLE trade (
+        id INTEGER PRIMARY KEY,
+        fold INTEGER NOT NULL REFERENCES fold (id),
+        instrument TEXT NOT NULL,
+        symbol TEXT NOT NULL,
+        side TEXT NOT NULL,
+        qty TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        closed_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX trade_closed ON trade (fold, closed_at, id);
+",
+];
 
 /// Brings a file to the newest version, step by step, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ::http::Method;
 use async_trait::async_trait;
 use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, OrderFacts,
+    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
+    OrderFacts,
 };
 use broker_core::http::{Call, Http, OpClass};
 use broker_core::journal::Mark;
@@ -36,8 +37,8 @@ struct Inner {
 
 impl Kiosk {
     pub(crate) fn new(context: Context) -> Self {
-        let capabilities = capabilities();
         let bucket = BucketKey::from("kiosk:paper:all");
+        let capabilities = capabilities(&bucket);
         context.limiter().define(&bucket, capabilities.limits[0].rule);
         let protocol = KioskProtocol {
             clock: Arc::clone(context.clock()),
@@ -96,7 +97,15 @@ impl Kiosk {
     }
 }
 
-fn capabilities() -> Capabilities {
+/// Pages of a list. None overlaps another.
+fn pages(rows: ListRows) -> ListFacts {
+    ListFacts {
+        page_size: u32::try_from(PAGE).ok(),
+        ..ListFacts::whole(rows, ("all", 1))
+    }
+}
+
+fn capabilities(key: &BucketKey) -> Capabilities {
     Capabilities {
         environments: vec![Environment::Paper],
         asset_classes: vec![AssetClass::Stock],
@@ -133,15 +142,23 @@ fn capabilities() -> Capabilities {
         history: HistoryFacts {
             depth: None,
             order_depth: None,
-            page_size: u32::try_from(PAGE).ok(),
             by_instrument: false,
             settles_within: Duration::ZERO,
             positions_cover_fills: true,
             states_pnl: false,
-            page_cost: ("all", 1),
+            lists: vec![pages(ListRows::Records)],
+            orders: Some(pages(ListRows::Orders)),
+            lookups: vec![LookupFacts {
+                classes: Vec::new(),
+                per_request: None,
+                whole_list: None,
+                cost: ("all", 1),
+            }],
+            read_cost: ("all", 1),
         },
         limits: vec![Limit {
             bucket: "all",
+            key: BucketKey::clone(key),
             scope: LimitScope::Key,
             rule: LimitRule::Window {
                 limit: PER_MINUTE,

@@ -1,29 +1,34 @@
-//! What is looked for, and where it was looked.
+//! What was shown, and whether a secret or a whole account number was in it.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use broker_core::{AccountId, Error, Result};
-use broker_testkit::canary::Canaries;
 
-use super::secrets;
+use super::Canaries;
 
-pub(crate) struct Looking {
-    /// In everything.
-    pub(crate) secrets: Canaries,
-    /// In everything but an account's own name, which is data.
-    pub(crate) numbers: Canaries,
-    pub(crate) answers: u64,
-    pub(crate) errors: u64,
+/// Looks at what calls answer: for secrets in everything, for account numbers in everything but an account's own name,
+/// which is data.
+#[derive(Debug)]
+pub struct Looking {
+    /// Secrets.
+    pub secrets: Canaries,
+    /// Account ids and numbers.
+    pub numbers: Canaries,
+    /// Answers that were looked at.
+    pub answers: u64,
+    /// Errors that were looked at.
+    pub errors: u64,
     /// Answers and errors of each call.
-    pub(crate) by_call: BTreeMap<String, (u64, u64)>,
-    /// How often these words stood in what was shown.
-    pub(crate) words: BTreeMap<&'static str, u64>,
-    pub(crate) what: String,
+    pub by_call: BTreeMap<String, (u64, u64)>,
+    /// How often each of [`WORDS`] stood in what was shown.
+    pub words: BTreeMap<&'static str, u64>,
+    /// What is done now, for hits.
+    pub what: String,
 }
 
 /// The ends of orders in doubt and of those that are not, and the kinds of events.
-const WORDS: [&str; 13] = [
+pub const WORDS: [&str; 13] = [
     "Accepted(",
     "Rejected(",
     "InDoubt(",
@@ -40,12 +45,15 @@ const WORDS: [&str; 13] = [
 ];
 
 impl Looking {
-    pub(crate) fn new(account: &AccountId, number: &str) -> Self {
+    /// Looks for these secrets, this account's id, and the number that people know it by.
+    pub fn new(secrets: Canaries, account: &AccountId, number: Option<&str>) -> Self {
+        let numbers = Canaries::new().with("account id", account.get());
         Self {
-            secrets: secrets(),
-            numbers: Canaries::new()
-                .with("account id", account.get())
-                .with("account number", number),
+            secrets,
+            numbers: match number {
+                Some(number) => numbers.with("account number", number),
+                None => numbers,
+            },
             answers: 0,
             errors: 0,
             by_call: BTreeMap::new(),
@@ -54,7 +62,8 @@ impl Looking {
         }
     }
 
-    pub(crate) fn result<T: Debug>(&mut self, call: &str, result: &Result<T>) {
+    /// Looks at what a call gave.
+    pub fn result<T: Debug>(&mut self, call: &str, result: &Result<T>) {
         let counts = self.by_call.entry(call.to_owned()).or_default();
         match result {
             Ok(answer) => {
@@ -69,8 +78,8 @@ impl Looking {
         }
     }
 
-    /// What a value shows of itself.
-    pub(crate) fn value(&mut self, value: &dyn Debug) {
+    /// Looks at what a value shows of itself.
+    pub fn value(&mut self, value: &dyn Debug) {
         let shown = format!("{value:?}");
         for word in WORDS {
             *self.words.entry(word).or_default() += u64::from(shown.contains(word));
@@ -81,20 +90,26 @@ impl Looking {
         }
     }
 
-    pub(crate) fn error(&mut self, error: &Error) {
+    /// Looks at an error and at all that stands behind it.
+    pub fn error(&mut self, error: &Error) {
         self.errors += 1;
         for canaries in [&mut self.secrets, &mut self.numbers] {
             canaries.look_at_error(&self.what, error);
         }
     }
 
-    pub(crate) fn log(&mut self, what: &str, text: &str) {
+    /// Looks at a text: a log, what a wire shows.
+    pub fn log(&mut self, what: &str, text: &str) {
         for canaries in [&mut self.secrets, &mut self.numbers] {
             canaries.look(what, text);
         }
     }
 
-    pub(crate) fn nothing_was_seen(&self) {
+    /// Nothing was seen of all that was looked at.
+    ///
+    /// # Panics
+    /// When a secret or a number was seen, or nothing was looked at.
+    pub fn nothing_was_seen(&self) {
         for canaries in [&self.secrets, &self.numbers] {
             assert!(canaries.looked() > 0);
             assert!(canaries.hits().is_empty(), "{:#?}", canaries.hits());
@@ -102,7 +117,10 @@ impl Looking {
     }
 
     /// Each of these was shown.
-    pub(crate) fn has_shown(&self, words: &[&str]) {
+    ///
+    /// # Panics
+    /// When one was not: then there was nothing to see.
+    pub fn has_shown(&self, words: &[&str]) {
         for word in words {
             assert!(
                 self.words.get(word).is_some_and(|count| *count > 0),

@@ -1,0 +1,408 @@
+//! Walks over pages. Here the completeness of the history is decided, so it is tested without a wire.
+//!
+//! Kraken lists the newest row first, by offset, and says how many rows there are. Two things can go wrong: a row that
+//! is booked meanwhile pushes all others one place further, and the size of a page is not promised. So a walk
+//!
+//! - asks for a window whose end is fixed, and once for the number of its rows;
+//! - goes from the last offset to the first, the oldest rows first, each page sharing a row with the one before, and by
+//!   as many rows as came, never by as many as were expected;
+//! - begins anew when the number changes, or when the shared row is not there.
+//!
+//! A history has two such sources, one after the other: trades, and the ledger, which knows what they cost.
+
+use broker_core::{Cursor, Error, ErrorKind, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::map::ledger::Half;
+
+/// Versions of the cursors.
+const HISTORY_VERSION: u32 = 1;
+const ORDERS_VERSION: u32 = 1;
+
+/// How often a walk may begin anew. Rows that shift the others can only be booked for the last seconds of the window.
+const MOST_RESTARTS: u32 = 8;
+
+/// The two sides of an exchange without an order are booked this close together.
+const APART: TimeDelta = TimeDelta::seconds(5);
+
+/// Offsets into a list whose newest row comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub(crate) struct Offsets {
+    place: Place,
+    restarts: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+enum Place {
+    /// How many rows there are is not known yet.
+    #[default]
+    Unknown,
+    /// Rows from this offset on were read.
+    At {
+        count: u64,
+        /// Rows that a page holds.
+        size: u64,
+        low: u64,
+        /// The newest rows that were read: the one at `low` is among them.
+        border: Vec<String>,
+    },
+}
+
+/// What is to be done with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Its rows are no part of the walk: it goes on.
+    Pass,
+    /// Its rows count, and there are more.
+    Take,
+    /// Its rows count, and they were the last.
+    Last,
+}
+
+impl Offsets {
+    /// The offset of the next page.
+    pub(crate) fn offset(&self) -> u64 {
+        match &self.place {
+            Place::Unknown => 0,
+            Place::At {
+                count, size, border, ..
+            } if border.is_empty() => count.saturating_sub(*size),
+            Place::At { size, low, .. } => low.saturating_sub(size.saturating_sub(1)),
+        }
+    }
+
+    /// Whether the walk has just begun, anew or at all.
+    pub(crate) fn is_new(&self) -> bool {
+        self.place == Place::Unknown
+    }
+
+    /// Takes a page: its rows by id and time, and the number of rows that it states.
+    pub(crate) fn take(&mut self, rows: &[(String, DateTime<Utc>)], stated: Option<u64>) -> Result<Step> {
+        let stated = stated.ok_or_else(|| Error::decode("a page that does not say how many rows there are"))?;
+        let came = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        if came < stated && came < 2 {
+            // One row alone cannot be shared by two pages.
+            return Err(Error::decode(format!("a page of {came} rows, of {stated} in all")));
+        }
+        let offset = self.offset();
+        match &mut self.place {
+            Place::Unknown if came == stated => Ok(Step::Last),
+            Place::Unknown if came > stated => self.restart(),
+            Place::Unknown => {
+                self.place = Place::At {
+                    count: stated,
+                    size: came,
+                    low: stated,
+                    border: Vec::new(),
+                };
+                Ok(Step::Pass)
+            }
+            Place::At { count, .. } if *count != stated => self.restart(),
+            Place::At {
+                count,
+                size,
+                low,
+                border,
+            } => {
+                let needed = (*low - offset + 1).min(*count - offset);
+                if came < needed {
+                    // Pages became smaller.
+                    *size = came;
+                    return Ok(Step::Pass);
+                }
+                let joins = border.is_empty() || rows.iter().any(|(id, _)| border.contains(id));
+                if !joins {
+                    return self.restart();
+                }
+                let newest = rows.iter().map(|(_, at)| *at).max();
+                let at_border = rows.iter().filter(|(_, at)| Some(*at) == newest);
+                *border = at_border.map(|(id, _)| id.clone()).collect();
+                *low = offset;
+                Ok(if offset == 0 { Step::Last } else { Step::Take })
+            }
+        }
+    }
+
+    fn restart(&mut self) -> Result<Step> {
+        self.restarts += 1;
+        if self.restarts > MOST_RESTARTS {
+            return Err(Error::new(ErrorKind::Unavailable)
+                .with_message("the rows of the window kept changing while they were read")
+                .with_help("ask for a window that ends a little earlier"));
+        }
+        self.place = Place::Unknown;
+        Ok(Step::Pass)
+    }
+}
+
+/// What is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Source {
+    Trades,
+    Ledger,
+}
+
+/// A walk over the history of `since..until`, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HistoryWalk {
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+    pub(crate) source: Source,
+    pub(crate) offsets: Offsets,
+    /// Sides of exchanges whose other side may still come.
+    halves: Vec<Half>,
+}
+
+impl HistoryWalk {
+    pub(crate) fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        Self {
+            since,
+            until,
+            source: Source::Trades,
+            offsets: Offsets::default(),
+            halves: Vec::new(),
+        }
+    }
+
+    pub(crate) fn resume(cursor: &Cursor) -> Result<Self> {
+        cursor.decode(HISTORY_VERSION)
+    }
+
+    pub(crate) fn cursor(&self) -> Result<Cursor> {
+        Cursor::encode(HISTORY_VERSION, self)
+    }
+
+    /// What Kraken is asked for, in whole seconds: `start` is exclusive there and `end` is not. The ledger is asked a
+    /// little wider, so that both sides of an exchange at the border are read.
+    pub(crate) fn window(&self) -> (i64, i64) {
+        let wider = match self.source {
+            Source::Trades => TimeDelta::zero(),
+            Source::Ledger => APART * 2,
+        };
+        window(self.since - wider, self.until + wider)
+    }
+
+    /// Goes on to the next source; false when this one was the last.
+    pub(crate) fn next_source(&mut self) -> bool {
+        let goes_on = self.source == Source::Trades;
+        self.source = Source::Ledger;
+        self.offsets = Offsets::default();
+        goes_on
+    }
+
+    /// What was read before the walk began anew counts no more.
+    pub(crate) fn forget_halves(&mut self) {
+        self.halves.clear();
+    }
+
+    /// Keeps the sides of exchanges that a page held. Gives those, by exchange, whose other side was read if there is
+    /// one: nothing older than the newest row of the page is left.
+    pub(crate) fn complete(&mut self, halves: Vec<Half>, newest: Option<DateTime<Utc>>, last: bool) -> Vec<Vec<Half>> {
+        for half in halves {
+            if !self.halves.contains(&half) {
+                self.halves.push(half);
+            }
+        }
+        let mut groups: Vec<Vec<Half>> = Vec::new();
+        for half in self.halves.drain(..) {
+            match groups
+                .iter_mut()
+                .find(|group| group.iter().any(|one| one.refid == half.refid))
+            {
+                Some(group) => group.push(half),
+                None => groups.push(vec![half]),
+            }
+        }
+        let is_done =
+            |group: &Vec<Half>| last || newest.is_some_and(|newest| group.iter().all(|half| half.at + APART < newest));
+        let (done, open): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_done);
+        self.halves = open.into_iter().flatten().collect();
+        done
+    }
+}
+
+/// A walk over the orders placed in `since..until`: the open ones are read with the first page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OrderWalk {
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// What Kraken is asked for, fixed by the first page.
+    pub(crate) end: i64,
+    pub(crate) offsets: Offsets,
+}
+
+impl OrderWalk {
+    /// Without an end it has one for Kraken all the same, ahead of our clock: the newest order must not be missing.
+    pub(crate) fn new(since: DateTime<Utc>, until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
+        let end = until.unwrap_or(now + TimeDelta::minutes(10));
+        Self {
+            since,
+            until,
+            end: window(since, end).1,
+            offsets: Offsets::default(),
+        }
+    }
+
+    pub(crate) fn resume(cursor: &Cursor) -> Result<Self> {
+        cursor.decode(ORDERS_VERSION)
+    }
+
+    pub(crate) fn cursor(&self) -> Result<Cursor> {
+        Cursor::encode(ORDERS_VERSION, self)
+    }
+
+    pub(crate) fn start(&self) -> i64 {
+        window(self.since, self.since).0
+    }
+
+    pub(crate) fn holds(&self, at: Option<DateTime<Utc>>) -> bool {
+        at.is_none_or(|at| at >= self.since && self.until.is_none_or(|until| at < until))
+    }
+}
+
+/// Whole seconds around `since..until`: the first exclusive, the second inclusive.
+fn window(since: DateTime<Utc>, until: DateTime<Utc>) -> (i64, i64) {
+    let up = i64::from(until.timestamp_subsec_nanos() > 0);
+    ((since.timestamp() - 1).max(0), until.timestamp() + up)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// A list by offset, newest first, as Kraken gives it.
+    struct List {
+        /// Newest first.
+        rows: Vec<(String, DateTime<Utc>)>,
+        page: usize,
+    }
+
+    impl List {
+        fn new(count: i64, page: usize) -> Self {
+            let rows = (0..count).rev().map(|n| (format!("T{n}"), at(n / 3)));
+            Self {
+                rows: rows.collect(),
+                page,
+            }
+        }
+
+        fn ask(&self, offset: u64) -> (Vec<(String, DateTime<Utc>)>, Option<u64>) {
+            let from = usize::try_from(offset).unwrap().min(self.rows.len());
+            let to = (from + self.page).min(self.rows.len());
+            (self.rows[from..to].to_vec(), Some(self.rows.len() as u64))
+        }
+
+        /// Walks to the end; `meanwhile` may change the list between two pages.
+        fn walk(&mut self, mut meanwhile: impl FnMut(&mut Self, usize)) -> (Vec<String>, usize) {
+            let (mut offsets, mut read, mut pages) = (Offsets::default(), Vec::new(), 0);
+            loop {
+                let (rows, count) = self.ask(offsets.offset());
+                pages += 1;
+                let step = offsets.take(&rows, count).unwrap();
+                if step != Step::Pass {
+                    read.extend(rows.into_iter().rev().map(|(id, _)| id));
+                }
+                if step == Step::Last {
+                    return (read, pages);
+                }
+                assert!(pages < 1_000);
+                let text = serde_json::to_string(&offsets).unwrap();
+                offsets = serde_json::from_str(&text).unwrap();
+                meanwhile(self, pages);
+            }
+        }
+    }
+
+    fn all(list: &List) -> BTreeSet<String> {
+        list.rows.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    #[test]
+    fn one_page_is_one_request() {
+        for count in [0, 1, 49, 50] {
+            let mut list = List::new(count, 50);
+            let (read, pages) = list.walk(|_, _| ());
+            assert_eq!((read.len(), pages), (usize::try_from(count).unwrap(), 1));
+        }
+    }
+
+    #[test]
+    fn many_pages_come_oldest_first_and_share_a_row() {
+        let mut list = List::new(1_000, 50);
+        let (read, pages) = list.walk(|_, _| ());
+        // One to count, then (1,000 - 1) / 49 rounded up.
+        assert_eq!(pages, 1 + 21);
+        assert_eq!(read[..3], ["T0", "T1", "T2"]);
+        assert_eq!(read.iter().cloned().collect::<BTreeSet<_>>(), all(&list));
+    }
+
+    #[test]
+    fn a_row_that_pushes_the_others_is_noticed() {
+        for moment in 1..8 {
+            let mut list = List::new(300, 50);
+            let (read, _) = list.walk(|list, pages| {
+                if pages == moment {
+                    list.rows.insert(0, ("late".to_owned(), at(1_000)));
+                }
+            });
+            assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), all(&list), "{moment}");
+        }
+        // One goes and one comes: the number is the same, and the shared row tells.
+        let mut list = List::new(300, 50);
+        let (read, pages) = list.walk(|list, pages| {
+            if pages == 3 {
+                list.rows.insert(100, ("late".to_owned(), at(66)));
+                list.rows.remove(290);
+                list.rows.remove(289);
+                list.rows.insert(0, ("new".to_owned(), at(1_000)));
+            }
+        });
+        assert!(pages > 8);
+        assert!(all(&list).is_subset(&read.into_iter().collect()));
+    }
+
+    #[test]
+    fn pages_that_become_smaller_are_read_whole() {
+        let mut list = List::new(300, 100);
+        let (read, _) = list.walk(|list, pages| {
+            if pages == 2 {
+                list.page = 50;
+            }
+        });
+        assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), all(&list));
+    }
+
+    #[test]
+    fn an_empty_page_is_no_end_and_a_restless_list_is_an_error() {
+        let mut offsets = Offsets::default();
+        assert!(offsets.take(&[], Some(7)).is_err());
+        assert!(offsets.take(&[("a".into(), at(1))], None).is_err());
+        assert_eq!(offsets.take(&[], Some(0)).unwrap(), Step::Last);
+        let mut list = List::new(300, 50);
+        let mut offsets = Offsets::default();
+        let failed = (0..100).find_map(|_| {
+            let (rows, count) = list.ask(offsets.offset());
+            list.rows.insert(0, (format!("n{}", list.rows.len()), at(1_000)));
+            offsets.take(&rows, count).err()
+        });
+        assert_eq!(failed.unwrap().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn windows_are_whole_seconds_around() {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let (since, until) = (time("2026-01-01T00:00:00.5Z"), time("2026-01-01T00:00:09.1Z"));
+        assert_eq!(window(since, until), (1_767_225_599, 1_767_225_610));
+        assert_eq!(
+            window(time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:09Z")),
+            (1_767_225_599, 1_767_225_609)
+        );
+    }
+}

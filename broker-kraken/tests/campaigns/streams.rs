@@ -1,0 +1,43 @@
+//! Four of five fills are dropped while pings are answered, and all else goes wrong that can.
+
+use broker_core::Side;
+use broker_kraken::venue::KrakenVenue;
+use broker_testkit::campaign::{StreamsStage, seeds};
+use broker_testkit::planted::PlantedBug;
+use broker_testkit::streams::{StreamsPlan, streams_campaign};
+
+use super::{connect, engine, house, lines, now};
+
+const EVENTS: u64 = 4_000;
+
+fn stage(seed: u64) -> StreamsStage<KrakenVenue> {
+    let venue = KrakenVenue::builder()
+        .engine(engine(seed), "A1")
+        .without_limits()
+        // Two dozen fills a second, which pages of fifty rows could not follow.
+        .page(5_000)
+        .build()
+        .unwrap();
+    let lines = lines().into_iter().zip([Side::Buy, Side::Buy, Side::Sell]).collect();
+    let is_fill = |text: &str| text.contains(r#""exec_type":"trade""#);
+    StreamsStage::new((house(), venue), lines, (now(), seed), connect, is_fill)
+}
+
+#[test]
+fn events_are_not_lost() {
+    for seed in 1..=seeds(3) {
+        let plan = StreamsPlan::new(EVENTS, seed).with_queue(if seed.is_multiple_of(2) { 64 } else { 1_024 });
+        let report = streams_campaign(&stage(seed), plan);
+        println!("seed {seed}: {report}");
+        assert!(report.is_clean(), "seed {seed}: {report}");
+        assert!(report.gaps > 0 && report.disconnects > 0, "{report}");
+    }
+}
+
+#[test]
+fn a_fill_marked_before_it_is_queued_is_caught() {
+    let plan = StreamsPlan::new(EVENTS, 3).with_queue(64);
+    let report = streams_campaign(&stage(3).flawed(PlantedBug::SeenBeforeQueued), plan);
+    println!("{report}");
+    assert!(!report.is_clean(), "the bug was not caught");
+}

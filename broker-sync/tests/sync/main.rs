@@ -1,0 +1,10 @@
+//! What a sync takes; many at once; what comes late; and what becomes of holes, by the seed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod campaign;
+#[path = "../common/mod.rs"]
+mod common;
+mod group;
+mod late;
+mod older;
+mod planner;

@@ -1,0 +1,165 @@
+//! The contracts of every role, case by case: over the client and the wire venue in memory, and over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::sync::Arc;
+
+use broker_core::model::{CandleQuery, Interval};
+use broker_core::net::NetTransport;
+use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
+use broker_core::{AccountId, Context, Currency, OrderRef, OrderRequest, Side};
+use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan, Mix};
+use broker_testkit::clock::FastClock;
+use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_topstepx::venue::TopstepxVenue;
+use broker_topstepx::{TopstepxBroker, TopstepxConfig};
+use chrono::{DateTime, Duration, Utc};
+
+/// Friday noon in New York; the suite runs a minute later.
+const END: &str = "2026-11-20T17:00:00Z";
+
+fn end() -> DateTime<Utc> {
+    END.parse().unwrap()
+}
+
+/// The front contract of the micro S&P, and what it is called.
+const MES: &str = "CON.F.US.MES.Z26";
+
+/// A venue that counts no requests, with an account that has lived and an order of ours that rests far below.
+fn venue() -> (TopstepxVenue, Setup) {
+    let spec = AccountSpec::margin("LIVED", Currency::USD)
+        .with_stated_pnl()
+        .with_fees(FeeSchedule::us_retail());
+    let mix = Mix {
+        shares: 0,
+        options: 0,
+        crypto: 0,
+        forex: 0,
+        futures: 1,
+    };
+    let plan = HistoryPlan::new(700, end())
+        .with_seed(11)
+        .with_mix(mix)
+        .with_account(spec);
+    let (mut engine, account) = plan.build().unwrap();
+    let resting = |id: &str| {
+        OrderRequest::limit(
+            "NQZ26".into(),
+            Side::Buy,
+            "1".parse().unwrap(),
+            "15000.00".parse().unwrap(),
+        )
+        .with_client_id(id.into())
+    };
+    let order = engine.place(&account, &resting("resting-1"), None, end()).unwrap();
+    engine.place(&account, &resting("resting-2"), None, end()).unwrap();
+    let venue = TopstepxVenue::builder()
+        .engine(engine)
+        .practice_account(account.clone())
+        .limits(Vec::new(), Vec::new())
+        .walking_markets()
+        .build()
+        .unwrap();
+    let number = venue.order_number(&order.id).unwrap();
+    let wire = venue.account_id(&account).unwrap();
+    let setup = setup(&wire, number, &venue);
+    (venue, setup)
+}
+
+fn setup(account: &AccountId, order: i64, venue: &TopstepxVenue) -> Setup {
+    let mut known = OrderRef::by_id(account, order.to_string().into());
+    known.client_id = Some("resting-1".into());
+    let candles = CandleQuery::new(MES.into(), Interval::Minutes(1), end() - Duration::days(10), end());
+    let mid = venue.engine().mark(&"MESZ26".into()).unwrap().get().trunc();
+    let price = |off: i64| broker_core::Price::new(mid + rust_decimal::Decimal::from(off));
+    let trade = TradeSetup::new(
+        MES.into(),
+        "MESZ26".into(),
+        "2".parse().unwrap(),
+        price(-100),
+        price(100),
+    )
+    .with_too_much("1000000".parse().unwrap())
+    .with_partly("200".parse().unwrap(), price(100));
+    // From a Monday on: the first page has rows.
+    Setup::new(account, end() - Duration::days(81), end() + Duration::minutes(1))
+        .with_instrument(MES.into(), "MESZ26".into())
+        .with_order(known)
+        .with_candles(candles)
+        .with_trade(trade)
+}
+
+fn assert_all(shell: &str, report: &Report) {
+    println!("{shell}: {report}");
+    assert!(report.failed.is_empty(), "{shell}: {report}");
+    let skipped: Vec<_> = report.skipped.iter().map(|(name, _)| *name).collect();
+    assert_eq!(skipped, SKIPPED, "{shell}");
+    assert_eq!(report.passed.len(), names().len() - skipped.len(), "{shell}");
+}
+
+/// What the gateway has not: kinds, times in force, an OCO of two own orders, parts of a contract, hours.
+#[rustfmt::skip]
+const SKIPPED: [&str; 19] = [
+    "sessions_come_in_order",
+    "a_stop_limit_order_keeps_its_words",
+    "a_market_if_touched_order_keeps_its_words",
+    "a_limit_if_touched_order_keeps_its_words",
+    "an_order_trailing_by_percent_keeps_its_words",
+    "a_gtc_order_says_so",
+    "a_gtd_order_keeps_its_date",
+    "an_ioc_order_that_cannot_fill_ends_unfilled",
+    "a_fok_order_that_cannot_fill_ends_unfilled",
+    "an_order_for_the_open_says_so",
+    "an_order_for_the_close_says_so",
+    "a_fraction_is_kept_and_fills",
+    "money_for_a_quantity_is_kept_and_fills",
+    "extended_hours_are_kept",
+    "reduce_only_is_kept",
+    "an_oco_is_linked",
+    "one_fill_of_an_oco_cancels_the_other",
+    "a_canceled_oco_leaves_nothing_open",
+    "too_small_a_value_is_refused_unsent",
+];
+
+fn config() -> TopstepxConfig {
+    TopstepxConfig::new(TopstepxVenue::USER_NAME, TopstepxVenue::API_KEY)
+}
+
+#[test]
+fn the_client_in_memory() {
+    let (venue, setup) = venue();
+    let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
+    let clock = Arc::new(runtime.clock());
+    let rng = Arc::new(SeededRng::new(1));
+    let recorder = Recorder::new();
+    let transport =
+        MemoryTransport::new(share(venue), clock.clone(), rng.clone(), clock.clone()).with_recorder(recorder.clone());
+    let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
+    let broker = TopstepxBroker::new(config().with_limits(1_000_000, 1_000_000).with_context(context)).unwrap();
+    let report = runtime.block_on(run(&broker, &setup));
+    assert_all("the client in memory", &report);
+    runtime.run_until_idle();
+    assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
+}
+
+#[tokio::test]
+async fn the_client_over_real_sockets() {
+    let (venue, setup) = venue();
+    // Both sides begin a minute after the history's end, whatever the machine's clock says.
+    let started = SystemClock::starting_at(end() + Duration::minutes(1));
+    // Orders show with a lag, which hundreds of lookups would wait for in real time.
+    let clock = Arc::new(FastClock::over(Arc::new(started), 20));
+    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
+    let transport = Arc::new(NetTransport::new().unwrap());
+    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
+    let url = |path: &str| format!("{}{path}", server.url()).parse().unwrap();
+    let config = config()
+        .with_context(context)
+        .with_urls(url(""), url("/hubs"))
+        .with_limits(1_000_000, 1_000_000);
+    let broker = TopstepxBroker::new(config).unwrap();
+    let report = run(&broker, &setup).await;
+    assert_all("the client over real sockets", &report);
+    server.shutdown().await;
+}
