@@ -98,8 +98,11 @@ fn ninety_days_are_certified() {
         let mut venue = house.venue.lock().unwrap();
         let account = venue.account().clone();
         let request = OrderRequest::market("BTC/USD".into(), Side::Buy, "0.01".parse().unwrap());
-        let at = venue.engine().now();
-        venue.engine_mut().place(&account, &request, None, at).unwrap();
+        let at = house.broker.context().clock().now();
+        // Fresh sizes at the quote: what was there is sold.
+        venue.engine_mut().advance(at);
+        let order = venue.engine_mut().place(&account, &request, None, at).unwrap();
+        assert_eq!(order.status, broker_core::OrderStatus::Filled);
     }
     let (_, third) = house.run(|broker| sync(broker, store, Reach::Every));
     assert!(third.is_complete(), "{third}");

@@ -76,11 +76,31 @@ impl<'a> Desk<'a> {
             self.trading.cancel_all(&self.setup.account).await?;
             self.until_none_is_open().await?;
         }
-        if !self.is_flat(self.position().await?) {
-            let _ = self.close().await?;
-            self.until_flat().await?;
+        self.until("the position is flat", || {
+            Box::pin(async {
+                let qty = self.position().await?;
+                match self.is_flat(qty) || self.closes_whole().await? {
+                    true => Ok(Ok(())),
+                    false => Ok(Err(format!("it was {qty}"))),
+                }
+            })
+        })
+        .await?;
+        self.until_flat().await
+    }
+
+    /// Closes the position. At the market that can end with a part of it, where no more is on offer.
+    async fn closes_whole(&self) -> Result<bool, Failed> {
+        let mut whole = true;
+        for placement in self.close().await? {
+            let Placement::Accepted(order) = placement else {
+                continue;
+            };
+            let is_final = |order: &Order| order.status.is_final();
+            let done = self.until_order(&order.reference(), "it is done", is_final).await?;
+            whole &= done.status == OrderStatus::Filled;
         }
-        Ok(())
+        Ok(whole)
     }
 
     pub(super) async fn close(&self) -> Result<Vec<Placement>, Failed> {
@@ -429,7 +449,7 @@ impl Desk<'_> {
     }
 
     /// Nothing, or less than can be traded.
-    fn is_flat(&self, qty: Decimal) -> bool {
+    pub(super) fn is_flat(&self, qty: Decimal) -> bool {
         qty.is_zero() || self.instrument.lot.is_some_and(|lot| qty.abs() < lot)
     }
 
