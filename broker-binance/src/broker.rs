@@ -66,6 +66,8 @@ struct Inner {
     time: Arc<ServerTime>,
     /// The user set limits: those that Binance announces are not taken over.
     own_limits: (bool, bool),
+    #[cfg(feature = "streaming")]
+    streams: crate::stream::Streams,
     #[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "only orders have exits"))]
     exits_of_received: bool,
     /// The one account of the key, once it is known.
@@ -112,6 +114,13 @@ impl BinanceBroker {
             environment: config.environment,
             capabilities,
             time,
+            #[cfg(feature = "streaming")]
+            streams: crate::stream::Streams {
+                key: config.key.clone(),
+                signer,
+                window,
+                urls: config.streams()?,
+            },
             own_limits: (config.weight_per_minute.is_some(), config.orders.is_some()),
             exits_of_received: config.exits_of_received,
             account: OnceLock::new(),
@@ -173,6 +182,17 @@ impl BinanceBroker {
             return Ok(());
         }
         Err(Error::invalid(format!("this key belongs to account {own}, not {account}")).with_broker(self.id()))
+    }
+
+    #[cfg(feature = "streaming")]
+    pub(crate) fn streams(&self) -> &crate::stream::Streams {
+        &self.inner.streams
+    }
+
+    /// What is known of a symbol already.
+    #[cfg(feature = "streaming")]
+    pub(crate) fn known_pair(&self, symbol: &str) -> Option<Pair> {
+        self.pairs().get(symbol).cloned()
     }
 
     /// What is known of a symbol; asks for one that is not known yet.
@@ -612,10 +632,28 @@ fn capabilities(config: &BinanceConfig, buckets: &Buckets) -> Capabilities {
         },
         limits: vec![
             window("weight", &buckets.weight, LimitScope::Address, config.weight(), MINUTE),
-            window("orders", &buckets.orders, LimitScope::Account, in_ten_seconds, TEN_SECONDS),
-            window("orders_a_day", &buckets.orders_a_day, LimitScope::Account, in_a_day, DAY),
+            window(
+                "orders",
+                &buckets.orders,
+                LimitScope::Account,
+                in_ten_seconds,
+                TEN_SECONDS,
+            ),
+            window(
+                "orders_a_day",
+                &buckets.orders_a_day,
+                LimitScope::Account,
+                in_a_day,
+                DAY,
+            ),
             window("sapi", &buckets.sapi, LimitScope::Address, 12_000, MINUTE),
-            window("sapi_account", &buckets.sapi_account, LimitScope::Account, 180_000, MINUTE),
+            window(
+                "sapi_account",
+                &buckets.sapi_account,
+                LimitScope::Account,
+                180_000,
+                MINUTE,
+            ),
         ],
     }
 }
@@ -763,13 +801,20 @@ impl Broker for BinanceBroker {
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        None
+        self.as_streaming()
     }
 }
 
 #[cfg(not(feature = "trading"))]
 impl BinanceBroker {
     fn as_trading(&self) -> Option<&dyn Trading> {
+        None
+    }
+}
+
+#[cfg(not(feature = "streaming"))]
+impl BinanceBroker {
+    fn as_streaming(&self) -> Option<&dyn Streaming> {
         None
     }
 }

@@ -235,8 +235,45 @@ impl BinanceConfig {
     }
 }
 
+/// Hosts of the WebSocket API and of market data.
+#[cfg(feature = "streaming")]
+const STREAMS: [(&[&str], [&str; 2]); 3] = [
+    (&LIVE_ALIASES, ["ws-api.binance.com", "stream.binance.com"]),
+    (
+        &[TESTNET],
+        ["ws-api.testnet.binance.vision", "stream.testnet.binance.vision"],
+    ),
+    (&[DEMO], ["demo-ws-api.binance.com", "demo-stream.binance.com"]),
+];
+
+#[cfg(feature = "streaming")]
+impl BinanceConfig {
+    /// Where streams are: of the account, and of market data. A host that is not Binance's serves all by itself.
+    pub(crate) fn streams(&self) -> Result<[Url; 2]> {
+        let address = self.address()?;
+        let host = address.host_str().unwrap_or_default();
+        let known = STREAMS.iter().find(|(hosts, _)| hosts.contains(&host));
+        let at = |index: usize, path: &str| match known {
+            Some((_, streams)) => parsed(&format!("wss://{}{path}", streams[index])),
+            None => {
+                let mut url = address.clone();
+                let scheme = if url.scheme() == "http" { "ws" } else { "wss" };
+                url.set_scheme(scheme)
+                    .map_err(|()| Error::config("the address is not one of HTTP"))?;
+                url.set_path(path);
+                Ok(url)
+            }
+        };
+        Ok([at(0, "/ws-api/v3")?, at(1, "/stream")?])
+    }
+}
+
 fn parse(host: &str) -> Result<Url> {
-    Url::parse(&format!("https://{host}")).map_err(|error| Error::config("the address is not a URL").with_source(error))
+    parsed(&format!("https://{host}"))
+}
+
+fn parsed(address: &str) -> Result<Url> {
+    Url::parse(address).map_err(|error| Error::config("the address is not a URL").with_source(error))
 }
 
 /// Shows neither key nor secret.

@@ -14,6 +14,8 @@ mod market_data;
 mod own;
 mod plan;
 mod rest;
+#[cfg(feature = "streaming")]
+mod stream;
 #[cfg(feature = "trading")]
 mod trading;
 #[cfg(feature = "venue")]

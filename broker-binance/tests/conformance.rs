@@ -84,7 +84,6 @@ fn config() -> BinanceConfig {
 const NOTHING: &str = "the account has nothing to check it with";
 const NO_TIME: &str = "the broker takes no such time in force";
 const NO_REPLACE: &str = "the broker changes no working orders";
-const NO_STREAMS: &str = "the broker has no streaming side";
 const NO_RESEND: &str = "the broker does not say that a second send is safe";
 
 /// What Binance has not.
@@ -119,18 +118,8 @@ const SKIPPED: &[(&str, &str)] = &[
     ("a_kind_that_it_lacks_is_unsupported_unsent", NOTHING),
     ("a_group_that_it_lacks_is_unsupported_unsent", NOTHING),
     ("a_change_to_a_price_off_the_tick_is_refused_unsent", NO_REPLACE),
-    ("the_snapshot_holds_the_open_orders", NO_STREAMS),
-    ("the_snapshot_holds_the_positions", NO_STREAMS),
-    ("a_placed_order_is_told", NO_STREAMS),
-    ("a_fill_is_told_once_and_as_the_history_has_it", NO_STREAMS),
-    ("fills_before_the_subscription_are_not_told", NO_STREAMS),
-    ("orders_never_go_back", NO_STREAMS),
-    ("a_cancel_is_told", NO_STREAMS),
-    ("a_replacement_is_told", NO_STREAMS),
-    ("quotes_come_and_do_not_cross", NO_STREAMS),
-    ("two_subscriptions_do_not_disturb_each_other", NO_STREAMS),
-    ("a_dropped_subscription_ends_and_a_later_one_works", NO_STREAMS),
-    ("a_subscription_to_an_unknown_account_is_refused", NO_STREAMS),
+    ("the_snapshot_holds_the_positions", NOTHING),
+    ("a_replacement_is_told", NO_REPLACE),
 ];
 
 /// All pass but those that Binance has nothing for, each with its reason.

@@ -7,7 +7,7 @@ use broker_core::{
 };
 use rust_decimal::Decimal;
 
-use super::{Pair, at, order_id, side};
+use super::{Pair, at, order_id, order_parts, side};
 #[cfg(feature = "trading")]
 use crate::wire::AmendJson;
 use crate::wire::{OrderJson, OrderListJson};
@@ -102,6 +102,45 @@ pub(crate) fn amended(wire: &AmendJson<'_>, pair: &Pair, account: &AccountId) ->
             created: None,
             updated: Some(wire.transact_time),
             reason: None,
+        },
+        pair,
+        account,
+    )
+}
+
+/// As the account's stream reports it.
+#[cfg(feature = "streaming")]
+pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    let canceled = wire.happened.get() == "CANCELED";
+    let before = wire
+        .canceled_client_order_id
+        .as_ref()
+        .filter(|id| canceled && !id.get().is_empty());
+    let word = |word: &Option<broker_core::num::Text<'_>>| {
+        let word = word.as_ref().map(|word| word.get().to_owned());
+        word.filter(|word| !matches!(word.as_str(), "" | "NONE"))
+    };
+    let reason = word(&wire.expiry).or_else(|| word(&wire.refusal));
+    made(
+        &Facts {
+            symbol: wire.symbol.get(),
+            number: wire.order,
+            // With a cancel the id is the cancel's.
+            client_id: Some(before.unwrap_or(&wire.client_order_id).get()),
+            status: wire.status.get(),
+            kind: wire.kind.get(),
+            side: wire.side.get(),
+            time_in_force: wire.time_in_force.get(),
+            qty: wire.qty.0,
+            money: wire.money.map_or(Decimal::ZERO, |money| money.0),
+            filled: wire.filled.0,
+            cost: wire.cost.0,
+            price: wire.price.0,
+            stop: wire.stop_price.0,
+            trail: wire.trailing_delta.map(|delta| delta.0),
+            created: Some(wire.created),
+            updated: Some(wire.at),
+            reason: reason.as_deref(),
         },
         pair,
         account,
@@ -216,19 +255,21 @@ pub(crate) struct List {
 /// The word for a list with a working order is `OTO` however many wait for it, and its orders are numbered as they
 /// were named: the working one first.
 pub(crate) fn list(wire: &OrderListJson<'_>) -> List {
-    let mut numbers: Vec<(u64, &str)> = wire.orders.iter().map(|row| (row.order_id, row.symbol.get())).collect();
-    numbers.sort_unstable();
-    List {
-        number: wire.order_list_id,
-        members: numbers
-            .iter()
-            .map(|(number, symbol)| order_id(symbol, *number))
-            .collect(),
-        one_cancels: wire.contingency_type.get() == "OCO",
-    }
+    let members = wire.orders.iter().map(|row| order_id(row.symbol.get(), row.order_id));
+    List::of(wire.order_list_id, members.collect(), wire.contingency_type.get())
 }
 
 impl List {
+    /// Of orders of one symbol, and the word for how they hang together.
+    pub(crate) fn of(number: i64, mut members: Vec<OrderId>, word: &str) -> Self {
+        members.sort_by_key(|id| order_parts(id).map(|(_, number)| number));
+        Self {
+            number,
+            members,
+            one_cancels: word == "OCO",
+        }
+    }
+
     /// How an order hangs together with the others of this list; `None` where it is not in it.
     pub(crate) fn links_of(&self, order: &OrderId) -> Option<OrderLinks> {
         let place = self.members.iter().position(|member| member == order)?;

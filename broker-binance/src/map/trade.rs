@@ -50,6 +50,28 @@ pub(crate) fn allocation(wire: &AllocationJson<'_>, pair: &Pair, account: &Accou
     fill(execution, pair, account).map(Record::Fill)
 }
 
+/// A fill as the account's stream reports it, under the id that the history has.
+#[cfg(feature = "streaming")]
+pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, account: &AccountId) -> Result<Fill> {
+    let id = match (u64::try_from(wire.trade), wire.allocation) {
+        (Ok(trade), _) => trade_fill_id(wire.symbol.get(), trade, wire.order),
+        (Err(_), Some(allocation)) => allocation_fill_id(wire.symbol.get(), allocation),
+        (Err(_), None) => return Err(broker_core::Error::decode("a trade without its id")),
+    };
+    let execution = Execution {
+        id,
+        order: wire.order,
+        price: wire.last_price.0,
+        qty: wire.last_qty.0,
+        commission: wire.commission.map_or(Decimal::ZERO, |paid| paid.0),
+        commission_asset: wire.commission_asset.as_ref().map_or("", |asset| asset.get()),
+        time: wire.at,
+        buys: super::side(wire.side.get())? == Side::Buy,
+        makes: wire.makes,
+    };
+    fill(execution, pair, account)
+}
+
 /// The commission is in a coin of its own: BNB, the coin that was bought, or the quote.
 pub(crate) fn fill(wire: Execution<'_>, pair: &Pair, account: &AccountId) -> Result<Fill> {
     let fees = match wire.commission.is_zero() {

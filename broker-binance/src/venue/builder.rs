@@ -190,6 +190,7 @@ impl BinanceVenueBuilder {
             orders_a_day: WireLimiter::new(vec![WireLimit::fixed(self.announced.orders_a_day, DAY)]),
             announced: self.announced,
             books: Books::default(),
+            streams: super::stream::Streams::default(),
             makers: BTreeMap::new(),
             visibility_lag: chrono::Duration::from_std(self.visibility_lag).unwrap_or(chrono::Duration::MAX),
             ahead: chrono::Duration::zero(),

@@ -19,6 +19,7 @@
 //! | `/api/v3/order/cancelReplace`, `/api/v3/order/amend/keepPriority` | POST, PUT | 1, 4 |
 //! | `/api/v3/account/commission`, `/api/v3/rateLimit/order` | GET | 20, 40 |
 //! | `/api/v3/ticker/bookTicker`, `/api/v3/ticker/price`, `/api/v3/klines` | GET | 2, of many 4 |
+//! | `/ws-api/v3`, `/stream` | sockets | 2 to connect to the first, 2 to subscribe |
 //! | `/sapi/v1/...`: conversions, dust, deposits, withdrawals, distributions, snapshots | GET, live only | own |
 //!
 //! * Weight is counted by address in windows that begin with the minute; who goes on after a refusal is banned (418).
@@ -26,6 +27,8 @@
 //!   done.
 //! * Trades and orders are numbered symbol by symbol, trades with gaps. `startTime` with `endTime` spans a day at most
 //!   (-1127), and times are not combined with ids (-1128).
+//! * Of the account's stream, orders of a list that were canceled because another one filled are told as canceled, not
+//!   as expired.
 //! * Lists of orders are told as `OTO` whatever waits for their working order.
 //! * The engine's exits cover what the entry filled, whatever fees left of it: exits are never refused for funds.
 //!
@@ -45,6 +48,7 @@ mod place;
 mod read;
 mod route;
 mod shapes;
+mod stream;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -52,10 +56,10 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use broker_core::model::Environment;
-use broker_core::seam::{Clock, Rng, Spawn, SystemClock, Transport};
+use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
 use broker_core::{AccountId, InstrumentId, Order, OrderId, Result};
 use broker_sim::wire::{
-    Admission, LoopbackServer, MemoryTransport, Venue, WireAnswer, WireLimiter, WireRequest, share,
+    Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
 use broker_sim::{Engine, HistoryPlan, SimOrder};
 use chrono::{DateTime, Duration, Utc};
@@ -80,6 +84,7 @@ pub struct BinanceVenue {
     orders_a_day: WireLimiter,
     announced: builder::Announced,
     books: Books,
+    streams: stream::Streams,
     /// Orders that were placed to make only.
     makers: BTreeMap<OrderId, ()>,
     visibility_lag: Duration,
@@ -113,6 +118,12 @@ impl BinanceVenue {
     /// When the plan cannot be traded.
     pub fn seeded(plan: &HistoryPlan) -> Result<Self> {
         Self::builder().history(plan)?.build()
+    }
+
+    /// The symbol under which the wire knows an instrument of the engine's.
+    pub fn symbol(&self, instrument: &InstrumentId) -> Option<InstrumentId> {
+        let found = self.engine.instrument(instrument)?;
+        Some(InstrumentId::from(shapes::symbol(found)))
     }
 
     /// The engine: to set quotes, to place orders behind the wire's back, to compare.
@@ -194,12 +205,7 @@ impl BinanceVenue {
     /// Who asks, when, and whether what was sent is what was signed.
     fn authenticate(&self, request: &WireRequest, now: DateTime<Utc>) -> Result<(), Refusal> {
         let key = request.header("x-mbx-apikey");
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
-            return Err(Refusal::new(-2014, "API-key format invalid.").with_status(401));
-        };
-        if key != self.key {
-            return Err(Refusal::new(-2015, "Invalid API-key, IP, or permissions for action.").with_status(401));
-        }
+        self.check_key(key.unwrap_or_default())?;
         let Some((payload, signature)) = request.query.rsplit_once("&signature=") else {
             return Err(Refusal::missing("signature"));
         };
@@ -213,6 +219,20 @@ impl BinanceVenue {
         let millis = |name: &str| request.param(name).and_then(|text| text.parse::<i64>().ok());
         let at = millis("timestamp").ok_or_else(|| Refusal::missing("timestamp"))?;
         let window = millis("recvWindow").unwrap_or(5_000);
+        Self::check_time(at, window, now)
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), Refusal> {
+        if key.is_empty() {
+            return Err(Refusal::new(-2014, "API-key format invalid.").with_status(401));
+        }
+        match key == self.key {
+            true => Ok(()),
+            false => Err(Refusal::new(-2015, "Invalid API-key, IP, or permissions for action.").with_status(401)),
+        }
+    }
+
+    fn check_time(at: i64, window: i64, now: DateTime<Utc>) -> Result<(), Refusal> {
         if !(1..=60_000).contains(&window) {
             return Err(Refusal::new(-1131, "'recvWindow' must be less than 60000."));
         }
@@ -299,6 +319,35 @@ impl Venue for BinanceVenue {
                 .with_header("x-mbx-order-count-1d", in_a_day),
             None => one,
         }
+    }
+
+    fn upgrade(&mut self, request: &WireRequest, socket: SocketId, now: DateTime<Utc>) -> Result<(), WireAnswer> {
+        self.keep_time(now);
+        self.open_socket(request, socket, now)
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame, now: DateTime<Utc>) {
+        self.keep_time(now);
+        self.tell_all(now);
+        match frame {
+            Frame::Text(text) => self.hear(socket, &text, now),
+            Frame::Binary(bytes) => self.hear(socket, &String::from_utf8_lossy(&bytes), now),
+            Frame::Ping(_) | Frame::Pong(_) => {}
+            Frame::Close(_) => {
+                self.streams.forget(socket);
+                self.attend();
+            }
+        }
+    }
+
+    fn pushed(&mut self, now: DateTime<Utc>) -> Vec<(SocketId, Frame)> {
+        self.keep_time(now);
+        self.tell_all(now);
+        self.take_frames()
+    }
+
+    fn wake_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_due(now)
     }
 }
 

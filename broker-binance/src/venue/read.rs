@@ -108,7 +108,7 @@ impl BinanceVenue {
         Ok(totals)
     }
 
-    fn locked(&self) -> Result<BTreeMap<Currency, Decimal>, Refusal> {
+    pub(super) fn locked(&self) -> Result<BTreeMap<Currency, Decimal>, Refusal> {
         let mut locked: BTreeMap<Currency, Decimal> = BTreeMap::new();
         for order in self.engine.open_orders(&self.account)? {
             let (inner, leaves) = (order.order(), order.leaves().unwrap_or_default());
