@@ -103,7 +103,7 @@ const SECRET_HEADERS: [&str; 12] = [
 ];
 
 /// Keys whose values are secrets in the sign-in frames of the brokers of this family.
-const SECRET_KEYS: [&str; 4] = ["key", "oauth_token", "secret", "token"];
+const SECRET_KEYS: [&str; 5] = ["apiKey", "key", "oauth_token", "secret", "token"];
 
 impl Default for Recorder {
     fn default() -> Self {
