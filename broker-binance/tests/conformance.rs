@@ -41,7 +41,7 @@ fn lived() -> (Engine, AccountId, broker_core::OrderId) {
 
 fn venue() -> (Arc<Mutex<BinanceVenue>>, Setup) {
     let (engine, account, order) = lived();
-    let mut venue = BinanceVenue::builder()
+    let venue = BinanceVenue::builder()
         .engine(engine, account)
         .without_limits()
         .walking_markets()

@@ -57,7 +57,7 @@ use std::sync::Arc;
 
 use broker_core::model::Environment;
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, InstrumentId, Order, OrderId, Result};
+use broker_core::{AccountId, Fill, FillId, InstrumentId, Order, OrderId, Record, Result};
 use broker_sim::wire::{
     Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
@@ -147,19 +147,68 @@ impl BinanceVenue {
     }
 
     /// The id that the client has of an order of the engine's.
-    pub fn order_id(&mut self, order: &OrderId) -> Option<OrderId> {
-        self.books.read(&self.engine, &self.account);
-        let found = self.engine.order(&self.account, order).ok()?;
-        let leg = found.order().legs.first()?;
-        let instrument = self.engine.instrument(&leg.instrument)?;
-        let number = self.books.number(order);
-        Some(OrderId::from(format!("{}:{number}", shapes::symbol(instrument))))
+    pub fn order_id(&self, order: &OrderId) -> Option<OrderId> {
+        self.engine.order(&self.account, order).ok()?;
+        Some(self.wire_id(&self.books_by_now(), order))
     }
 
-    /// Every order of the account as it is in truth, exits of groups too, in the order in which they were made.
+    /// Every order of the account as it is in truth, under the wire's ids, exits of groups too, in the order in which
+    /// they were made.
     pub fn orders(&self) -> Vec<Order> {
+        let books = self.books_by_now();
         let orders = self.engine.orders(&self.account).into_iter().flatten();
-        orders.map(SimOrder::order).cloned().collect()
+        let told = orders.map(SimOrder::order).cloned().map(|mut order| {
+            order.id = self.wire_id(&books, &order.id);
+            for leg in &mut order.legs {
+                leg.instrument = self.symbol(&leg.instrument).unwrap_or_else(|| leg.instrument.clone());
+            }
+            order
+        });
+        told.collect()
+    }
+
+    /// Every fill of the account under the wire's ids. The wire's times are in milliseconds.
+    pub fn fills(&self) -> Vec<Fill> {
+        let books = self.books_by_now();
+        let log = self.engine.log(&self.account).unwrap_or_default();
+        let mut seen: BTreeMap<&InstrumentId, usize> = BTreeMap::new();
+        let mut told = Vec::new();
+        for entry in log {
+            let Record::Fill(fill) = &entry.record else { continue };
+            let place = seen.entry(&fill.instrument).or_default();
+            let number = books.trades(&fill.instrument).get(*place).map(|trade| trade.number);
+            *place += 1;
+            let symbol = self.symbol(&fill.instrument).unwrap_or_else(|| fill.instrument.clone());
+            let order = fill.order.as_ref();
+            told.push(Fill {
+                id: FillId::from(format!(
+                    "{symbol}:{}:{}",
+                    number.unwrap_or_default(),
+                    order.map(|order| books.number(order)).unwrap_or_default()
+                )),
+                order: order.map(|order| self.wire_id(&books, order)),
+                at: DateTime::from_timestamp_millis(fill.at.timestamp_millis()).unwrap_or(fill.at),
+                instrument: symbol,
+                ..fill.clone()
+            });
+        }
+        told
+    }
+
+    fn books_by_now(&self) -> Books {
+        let mut books = Books::default();
+        books.read(&self.engine, &self.account);
+        books
+    }
+
+    fn wire_id(&self, books: &Books, order: &OrderId) -> OrderId {
+        let found = self.engine.order(&self.account, order).ok();
+        let leg = found.and_then(|found| found.order().legs.first());
+        let symbol = leg.and_then(|leg| self.symbol(&leg.instrument));
+        symbol.map_or_else(
+            || order.clone(),
+            |symbol| OrderId::from(format!("{symbol}:{}", books.number(order))),
+        )
     }
 
     /// How many requests were refused for their number so far.
