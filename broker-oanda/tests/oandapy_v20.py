@@ -1,4 +1,4 @@
-"""Somebody else's client of OANDA against the wire venue: python3 oandapyV20.py URL. Needs `pip install oandapyV20
+"""Somebody else's client of OANDA against the wire venue: python3 oandapy_v20.py URL. Needs `pip install oandapyV20
 requests`. Its table of hosts is told the venue's address; everything else is as it comes."""
 
 import sys
@@ -16,7 +16,6 @@ from oandapyV20.contrib.requests import (
     TakeProfitDetails,
     TakeProfitOrderRequest,
     TradeCloseRequest,
-    TradeCRCDORequest,
     TrailingStopLossDetails,
 )
 from oandapyV20.endpoints import accounts, instruments, orders, positions, pricing, trades, transactions
@@ -78,11 +77,11 @@ trade = filled["tradeOpened"]["tradeID"]
 assert filled["units"] == "1000"
 details = ask(trades.TradeDetails(account, tradeID=trade))["trade"]
 assert details["currentUnits"] == "1000" and details["takeProfitOrder"]["state"] == "PENDING"
-exits = TradeCRCDORequest(
-    takeProfit=TakeProfitDetails(price=f"{ask_price + 0.06:.5f}").data,
-    trailingStopLoss=TrailingStopLossDetails(distance="0.02000").data,
-)
-changed = ask(trades.TradeCRCDO(account, tradeID=trade, data=exits.data))
+exits = {
+    "takeProfit": TakeProfitDetails(price=f"{ask_price + 0.06:.5f}").data,
+    "trailingStopLoss": TrailingStopLossDetails(distance="0.02000").data,
+}
+changed = ask(trades.TradeCRCDO(account, tradeID=trade, data=exits))
 assert "takeProfitOrderTransaction" in changed and "trailingStopLossOrderTransaction" in changed
 reduced = ask(trades.TradeClose(account, tradeID=trade, data=TradeCloseRequest(units=400).data))
 assert reduced["orderFillTransaction"]["tradeReduced"]["units"] in ("400", "-400")
