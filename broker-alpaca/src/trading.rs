@@ -22,10 +22,6 @@ use crate::rest::{ORDERS, Rest, order_path};
 use crate::wire::{self, CancelRowJson};
 
 impl AlpacaBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
     fn check_id(&self, intent: &Intent) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
         rule.map_or(Ok(()), |rule| rule.check(&intent.id))
