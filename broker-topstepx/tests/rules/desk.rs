@@ -33,13 +33,16 @@ fn engine(now: DateTime<Utc>) -> Engine {
     let catalogue = ["ESZ26", "MESZ26"].into_iter().fold(catalogue, |catalogue, symbol| {
         catalogue.with(Catalogue::around(before).get(&symbol.into()).unwrap().clone())
     });
-    let mut engine = Engine::new(1, &catalogue, now);
+    let opened = now - chrono::Duration::minutes(2);
+    let mut engine = Engine::new(1, &catalogue, opened);
     let spec = AccountSpec::margin(own(), Currency::USD)
         .with_stated_pnl()
         .with_fees(FeeSchedule::us_retail());
-    engine.open_account(spec, now).unwrap();
+    engine.open_account(spec, opened).unwrap();
     let cash = Money::new(50_000.into(), Currency::USD);
-    engine.deposit(&own(), cash, now).unwrap();
+    engine.deposit(&own(), cash, opened).unwrap();
+    // The market moves once, so that there are bars.
+    engine.advance(now);
     engine
 }
 

@@ -154,16 +154,12 @@ fn closing_takes_the_legs_along() {
 fn a_trail_is_sent_as_a_price_and_read_as_a_distance() {
     let desk = Desk::new(practice);
     desk.place(market(Side::Buy, "1"));
-    // The market moves for two minutes, so that there are bars, and stands still again.
-    desk.wait(120);
-    let now = desk.runtime.block_on(async { desk.broker.context().clock().now() });
-    desk.venue().engine_mut().advance(now);
     let last = desk.run(|broker, _| async move {
         use broker_core::MarketData;
         let now = broker.context().clock().now();
         let query = broker_core::model::CandleQuery::new(
             super::desk::MES_ID.into(),
-            broker_core::model::Interval::Seconds(1),
+            broker_core::model::Interval::Minutes(1),
             now - chrono::Duration::days(4),
             now + chrono::Duration::minutes(1),
         );
