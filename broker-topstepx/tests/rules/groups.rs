@@ -65,8 +65,8 @@ fn legs_wait_suspended_then_work_and_one_ends_the_other() {
             assert_eq!(leg.links.group, Some(Group::Bracket));
             assert_eq!(leg.legs[0].side, side.opposite());
         }
-        assert_eq!(stop.links.siblings, [target.id.clone()]);
-        assert_eq!(target.links.siblings, [stop.id.clone()]);
+        assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
+        assert_eq!(target.links.siblings, std::slice::from_ref(&stop.id));
 
         // The entry fills: the legs work at prices counted from its fill.
         desk.quote(MES, far.0, far.1);
