@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use broker_core::model::Trade;
 use broker_core::pnl::{Books, TradeBook};
-use broker_core::{History, InstrumentId, Record};
+use broker_core::{History, InstrumentId, InstrumentQuery, Record};
 use broker_sync::{Progress, ProgressSink, SqliteStore, SyncReport, Syncer};
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
@@ -51,7 +51,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(SqliteStore::open(folder.join("sync_history.sqlite"))?);
     let bar = Arc::new(Bar::new());
     let sink: Arc<dyn ProgressSink> = Arc::clone(&bar) as _;
-    let syncer = Syncer::new(broker, store).with_days(90).with_progress(sink);
+    let mut syncer = Syncer::new(Arc::clone(&broker), store).with_days(90).with_progress(sink);
+    if broker.capabilities().history.by_instrument {
+        // Nobody else knows what was ever traded: everything is asked.
+        let all = broker.instruments(&InstrumentQuery::All).await?;
+        syncer = syncer.with_instruments(all.into_iter().map(|instrument| instrument.id).collect());
+    }
     let report = syncer.sync(&account).await?;
     bar.0.finish_and_clear();
 

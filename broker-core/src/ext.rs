@@ -114,8 +114,8 @@ pub trait BrokerExt: Broker {
         placement::cancel_once(self.handle(), order.clone())
     }
 
-    /// Closes a position with a market order, one for each leg of a hedging account; empty when it is flat. Orders
-    /// that hold the position are not canceled.
+    /// Closes a position with a market order, one for each leg of a hedging account; empty when it is flat. A coin that
+    /// is held outright is sold, as much of it as is free. Orders that hold the position are not canceled.
     ///
     /// # Errors
     /// No byte of the order that failed left us; of a hedging account the other leg's order may be at the venue.

@@ -117,7 +117,8 @@ pub struct VenueWords {
     pub duplicate: (u16, String),
 }
 
-/// Reads from method, path and body which intent a request sends: a new order, or a replacement.
+/// Reads from method, path and body which intent a request sends: a new order, or a replacement. Of a request without a
+/// body it gets the query.
 pub type IntentOf = fn(&str, &str, &str) -> Option<ClientOrderId>;
 
 /// A broker over its wire venue, as the campaigns need it.
@@ -164,7 +165,8 @@ pub fn sends(stage: &dyn Stage) -> BTreeMap<ClientOrderId, Sends> {
     let intent_of = stage.intent_of();
     let mut counts: BTreeMap<ClientOrderId, Sends> = BTreeMap::new();
     for request in stage.world().recorder.requests() {
-        let Some(id) = intent_of(&request.method, &request.path, &request.body) else {
+        let said = said(&request.query, &request.body);
+        let Some(id) = intent_of(&request.method, &request.path, said) else {
             continue;
         };
         if request.fate != Fate::NotSent {
@@ -174,6 +176,11 @@ pub fn sends(stage: &dyn Stage) -> BTreeMap<ClientOrderId, Sends> {
         }
     }
     counts
+}
+
+/// Where a request says what it asks for.
+pub(crate) fn said<'a>(query: &'a str, body: &'a str) -> &'a str {
+    if body.is_empty() { query } else { body }
 }
 
 /// A 4xx that came back whole, though perhaps late: the venue did nothing.

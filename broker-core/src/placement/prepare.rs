@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use super::attempt::{self, Attempt};
 use super::check::check;
 use super::{Desk, Placement};
@@ -9,8 +11,8 @@ use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, ClientOrderId};
 use crate::journal::Intent;
-use crate::model::{InstrumentRef, OrderRequest, Position, PositionEffect};
-use crate::num::Side;
+use crate::model::{Instrument, InstrumentRef, OrderRequest, Payoff, Position, PositionEffect};
+use crate::num::{Qty, Side};
 use crate::seam::Rng;
 
 pub(crate) async fn place_once(
@@ -57,7 +59,37 @@ pub(crate) async fn close(broker: Arc<dyn Broker>, account: AccountId, name: Ins
         let request = closing(&position, broker.capabilities().orders.reduce_only);
         placed.push(place_once(Arc::clone(&broker), account.clone(), request).await?);
     }
+    if placed.is_empty()
+        && let Some(request) = selling(&*broker, &account, &instrument).await.map_err(unsent)?
+    {
+        placed.push(place_once(broker, account, request).await?);
+    }
     Ok(placed)
+}
+
+/// A coin that is held outright is a balance and no position: as much of it is sold as is free and makes whole lots.
+async fn selling(broker: &dyn Broker, account: &AccountId, instrument: &Instrument) -> Result<Option<OrderRequest>> {
+    let outright = !broker.capabilities().history.positions_cover_fills && instrument.payoff == Payoff::Cash;
+    let Some(base) = instrument.base.filter(|_| outright) else {
+        return Ok(None);
+    };
+    let balances = broker.balances(account).await?.balances;
+    let held = balances.iter().find(|balance| balance.currency == base);
+    let free = held.map_or(Decimal::ZERO, |held| held.available.unwrap_or(held.total));
+    let lot = instrument.lot.filter(|lot| !lot.is_zero());
+    let whole = lot
+        .and_then(|lot| free.checked_rem(lot))
+        .map_or(free, |rest| free - rest);
+    let least = instrument.min_qty.map_or(Decimal::ZERO, Qty::get);
+    if whole <= Decimal::ZERO || whole < least {
+        return Ok(None);
+    }
+    let request = OrderRequest::market(instrument.symbol.clone(), Side::Sell, Qty::new(whole)?);
+    Ok(Some(
+        request
+            .with_instrument(instrument.id.clone())
+            .with_effect(PositionEffect::Close),
+    ))
 }
 
 fn closing(position: &Position, reduce_only: bool) -> OrderRequest {
@@ -89,14 +121,10 @@ pub(super) fn unsent(error: Error) -> Error {
 }
 
 fn own_id(broker: &dyn Broker, id: &ClientOrderId) -> Result<ClientOrderId> {
-    match broker.capabilities().orders.client_id {
-        Some(rule) if !rule.allows(id.get()) => Err(Error::invalid(format!(
-            "{id} cannot be an order id: at most {} letters, digits and {:?}",
-            rule.longest, rule.extra
-        ))
-        .with_broker(broker.id())),
-        Some(_) | None => Ok(id.clone()),
+    if let Some(rule) = broker.capabilities().orders.client_id {
+        rule.check(id).map_err(|error| error.with_broker(broker.id()))?;
     }
+    Ok(id.clone())
 }
 
 /// Characters of 130 random bits, five in each.

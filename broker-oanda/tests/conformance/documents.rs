@@ -74,15 +74,14 @@ impl Documents {
         let found = of_request.iter().map(|problem| (problem, "request"));
         let found = found.chain(of_answer.iter().map(|problem| (problem, "answer")));
         for (problem, which) in found {
-            let problem = problem.to_string();
+            // Numbers of rows are left out: one line a kind.
+            let problem: String = problem.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
             let known = BEYOND
                 .iter()
                 .position(|(place, what, _)| problem.contains(place) && problem.contains(what));
             match known {
                 Some(place) => self.used[place] = true,
                 None => {
-                    // Numbers of rows are left out: one line a kind.
-                    let problem: String = problem.chars().filter(|c| !c.is_ascii_digit()).collect();
                     let path: String = path.chars().filter(|c| !c.is_ascii_digit()).collect();
                     self.problems
                         .insert(format!("{which} {method} {path} {}: {problem}", answer.status));

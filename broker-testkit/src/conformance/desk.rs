@@ -9,8 +9,8 @@ use broker_core::model::{
 };
 use broker_core::seam::BoxFuture;
 use broker_core::{
-    Broker, BrokerExt, ClientOrderId, Delivery, Error, ErrorKind, Fill, Gate, HistoryQuery, Instrument, Intent, Order,
-    OrderQuery, OrderRef, OrderRequest, OrderStatus, Placement, Price, Qty, Result, Side, Trading,
+    Broker, BrokerExt, ClientOrderId, Currency, Delivery, Error, ErrorKind, Fill, Gate, HistoryQuery, Instrument,
+    Intent, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Placement, Price, Qty, Result, Side, Trading,
 };
 use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
@@ -76,11 +76,31 @@ impl<'a> Desk<'a> {
             self.trading.cancel_all(&self.setup.account).await?;
             self.until_none_is_open().await?;
         }
-        if !self.is_flat(self.position().await?) {
-            let _ = self.close().await?;
-            self.until_flat().await?;
+        self.until("the position is flat", || {
+            Box::pin(async {
+                let qty = self.position().await?;
+                match self.is_flat(qty) || self.closes_whole().await? {
+                    true => Ok(Ok(())),
+                    false => Ok(Err(format!("it was {qty}"))),
+                }
+            })
+        })
+        .await?;
+        self.until_flat().await
+    }
+
+    /// Closes the position. At the market that can end with a part of it, where no more is on offer.
+    async fn closes_whole(&self) -> Result<bool, Failed> {
+        let mut whole = true;
+        for placement in self.close().await? {
+            let Placement::Accepted(order) = placement else {
+                continue;
+            };
+            let is_final = |order: &Order| order.status.is_final();
+            let done = self.until_order(&order.reference(), "it is done", is_final).await?;
+            whole &= done.status == OrderStatus::Filled;
         }
-        Ok(())
+        Ok(whole)
     }
 
     pub(super) async fn close(&self) -> Result<Vec<Placement>, Failed> {
@@ -262,6 +282,21 @@ impl Desk<'_> {
         self.until_status(&order.reference(), &[OrderStatus::Filled]).await
     }
 
+    /// A purchase that fills at once, and what hangs on it. Where a group cannot begin with a market order it begins at
+    /// a limit that the market meets, below a target at `high`.
+    pub(super) async fn entered(&self, group: impl Fn(OrderRequest) -> OrderRequest) -> Result<Order, Failed> {
+        let at_market = group(self.market(Side::Buy));
+        match self.broker.place_once(&self.setup.account, at_market).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported && error.delivery() == Delivery::NotSent => {
+                let high = self.trade.high;
+                let tick = self.instrument.tick_at(high).unwrap_or(Decimal::ONE);
+                let limit = Price::new(high.get() - tick * Decimal::TEN);
+                self.place(group(self.limit(Side::Buy, limit))).await
+            }
+            placed => accepted(placed?),
+        }
+    }
+
     /// A purchase of twice as much, so that the setup's quantity can be sold even where a fee is taken in kind. Gives
     /// the position.
     pub(super) async fn stocked(&self) -> Result<Decimal, Failed> {
@@ -358,8 +393,27 @@ impl Desk<'_> {
         .await
     }
 
-    /// Signed size of the position, both legs of a hedging account together.
+    /// What is held where coins are held outright: their balances are no positions.
+    fn coin(&self) -> Option<Currency> {
+        let outright = !self.broker.capabilities().history.positions_cover_fills;
+        self.instrument
+            .base
+            .filter(|_| outright && self.instrument.payoff == Payoff::Cash)
+    }
+
+    /// Whether what is held is told as positions.
+    pub(super) fn has_positions(&self) -> bool {
+        self.coin().is_none()
+    }
+
+    /// Signed size of the position, both legs of a hedging account together; of a coin that is held outright its
+    /// balance.
     pub(super) async fn position(&self) -> Result<Decimal, Failed> {
+        if let Some(coin) = self.coin() {
+            let balances = self.broker.balances(&self.setup.account).await?.balances;
+            let held = balances.iter().find(|balance| balance.currency == coin);
+            return Ok(held.map_or(Decimal::ZERO, |held| held.total));
+        }
         let positions = self.broker.positions(&self.setup.account).await?;
         let ours = positions
             .iter()
@@ -395,7 +449,7 @@ impl Desk<'_> {
     }
 
     /// Nothing, or less than can be traded.
-    fn is_flat(&self, qty: Decimal) -> bool {
+    pub(super) fn is_flat(&self, qty: Decimal) -> bool {
         qty.is_zero() || self.instrument.lot.is_some_and(|lot| qty.abs() < lot)
     }
 

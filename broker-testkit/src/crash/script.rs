@@ -9,7 +9,7 @@ use broker_core::{Broker, BrokerExt, IntentJournal, OrderRef, OrderRequest, Plac
 use broker_sim::wire::{Fault, FaultPlan, When};
 use futures_util::future::join_all;
 
-use crate::stage::{Process, Stage};
+use crate::stage::{Process, Stage, said};
 
 /// One order, in one situation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,8 @@ impl Script {
         }
         let intent_of = stage.intent_of();
         let sends = move |method: &str, path: &str, body: &str| intent_of(method, path, body).is_some();
-        let when = When::always().matching(move |request| sends(&request.method, &request.path, &request.text()));
+        let when = When::always()
+            .matching(move |request| sends(&request.method, &request.path, said(&request.query, &request.text())));
         let plan = self.fault().map(|fault| FaultPlan::none().rule(when.nth(1), fault));
         world.faults.set(plan.unwrap_or_default());
         Action { order: order.flatten() }

@@ -4,6 +4,7 @@
 //! more.
 
 mod alpaca;
+mod binance;
 mod kraken;
 mod oanda;
 mod topstepx;
@@ -49,7 +50,13 @@ pub struct Known {
 }
 
 /// Every broker.
-pub const ALL: &[Known] = &[alpaca::KNOWN, oanda::KNOWN, topstepx::KNOWN, kraken::KNOWN];
+pub const ALL: &[Known] = &[
+    alpaca::KNOWN,
+    oanda::KNOWN,
+    topstepx::KNOWN,
+    kraken::KNOWN,
+    binance::KNOWN,
+];
 
 /// The broker that the first argument names; the first of all without one.
 ///

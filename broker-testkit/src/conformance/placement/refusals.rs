@@ -213,7 +213,7 @@ pub(super) async fn insufficient_funds_are_the_venues_own_answer(desk: &Desk<'_>
     };
     let (open, position) = (desk.open_orders().await?.len(), desk.position().await?);
     check(
-        open == 0 && position.is_zero(),
+        open == 0 && desk.is_flat(position),
         format!("{open} orders, a position of {position}"),
     )
 }

@@ -1,9 +1,9 @@
 //! Orders that hang together: brackets, OCO, OTO. Legs are listed as orders of their own, linked.
 
 use broker_core::model::{Amount, Group, OrderKind};
-use broker_core::{Order, OrderRequest, OrderStatus, Price, Side};
+use broker_core::{BrokerExt, ErrorKind, Order, OrderRequest, OrderStatus, Placement, Price, Side};
 
-use super::super::desk::Desk;
+use super::super::desk::{Desk, accepted};
 use crate::conformance::{Failed, Outcome, check};
 
 /// A purchase with a target above and a stop below.
@@ -125,7 +125,7 @@ fn waiting(exits: &[Order]) -> Outcome {
 }
 
 pub(super) async fn exits_of_a_bracket_work_once_the_entry_fills(desk: &Desk<'_>) -> Outcome {
-    let placed = desk.place(bracket(desk, desk.market(Side::Buy))).await?;
+    let placed = desk.entered(|entry| bracket(desk, entry)).await?;
     desk.until_status(&placed.reference(), &[OrderStatus::Filled]).await?;
     let group = listed(desk, &placed, 2).await?;
     let target = of_kind(&group.others, &OrderKind::Limit)?;
@@ -172,8 +172,15 @@ pub(super) async fn an_oco_is_linked(desk: &Desk<'_>) -> Outcome {
 
 pub(super) async fn one_fill_of_an_oco_cancels_the_other(desk: &Desk<'_>) -> Outcome {
     let before = desk.stocked().await?;
-    // A target below the market trades at once.
-    let placed = desk.place(oco(desk, desk.trade.low)).await?;
+    // A target below the market trades at once, where the venue does not refuse targets that would.
+    let placed = match desk
+        .broker
+        .place_once(&desk.setup.account, oco(desk, desk.trade.low))
+        .await?
+    {
+        Placement::Rejected(error) if error.kind() == ErrorKind::OrderRejected => return Ok(false),
+        placed => accepted(placed)?,
+    };
     desk.until_status(&placed.reference(), &[OrderStatus::Filled]).await?;
     let group = listed(desk, &placed, 1).await?;
     let stop = of_kind(&group.others, &OrderKind::Stop)?;
@@ -207,7 +214,7 @@ pub(super) async fn an_oto_is_linked_and_waits(desk: &Desk<'_>) -> Outcome {
 }
 
 pub(super) async fn the_exit_of_an_oto_works_once_the_entry_fills(desk: &Desk<'_>) -> Outcome {
-    let placed = desk.place(stopped(desk, desk.market(Side::Buy))).await?;
+    let placed = desk.entered(|entry| stopped(desk, entry)).await?;
     desk.until_status(&placed.reference(), &[OrderStatus::Filled]).await?;
     let group = listed(desk, &placed, 1).await?;
     let stop = of_kind(&group.others, &OrderKind::Stop)?;

@@ -1,0 +1,296 @@
+//! Orders and lists of orders.
+
+use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
+use broker_core::num::Num;
+use broker_core::{
+    AccountId, ClientOrderId, Error, Money, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce,
+};
+use rust_decimal::Decimal;
+
+use super::{Pair, at, order_id, order_parts, side};
+#[cfg(feature = "trading")]
+use crate::wire::AmendJson;
+use crate::wire::{OrderJson, OrderListJson};
+
+/// A hundredth of a percent is a unit of a trailing distance.
+const UNITS_A_PERCENT: Decimal = Decimal::ONE_HUNDRED;
+
+/// What all answers about orders have in common.
+struct Facts<'a> {
+    symbol: &'a str,
+    number: u64,
+    client_id: Option<&'a str>,
+    status: &'a str,
+    kind: &'a str,
+    side: &'a str,
+    time_in_force: &'a str,
+    qty: Decimal,
+    money: Decimal,
+    filled: Decimal,
+    cost: Decimal,
+    price: Decimal,
+    stop: Decimal,
+    trail: Option<Decimal>,
+    created: Option<i64>,
+    updated: Option<i64>,
+    reason: Option<&'a str>,
+}
+
+pub(crate) fn order(wire: &OrderJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    let text = |field: &'static str, text: &Option<broker_core::num::Text<'_>>| match text {
+        Some(_) => Ok(()),
+        None => Err(missing(field)),
+    };
+    text("status", &wire.status)?;
+    text("type", &wire.kind)?;
+    text("side", &wire.side)?;
+    text("timeInForce", &wire.time_in_force)?;
+    let word = |text: &Option<broker_core::num::Text<'_>>| text.as_ref().map_or("", |text| text.get()).to_owned();
+    let needed = |number: Option<Num>, field| number.map(|number| number.0).ok_or_else(|| missing(field));
+    let (status, kind, side, tif) = (
+        word(&wire.status),
+        word(&wire.kind),
+        word(&wire.side),
+        word(&wire.time_in_force),
+    );
+    let ours = wire.orig_client_order_id.as_ref().or(wire.client_order_id.as_ref());
+    made(
+        &Facts {
+            symbol: wire.symbol.get(),
+            number: wire.order_id,
+            client_id: ours.map(|id| id.get()),
+            status: &status,
+            kind: &kind,
+            side: &side,
+            time_in_force: &tif,
+            qty: needed(wire.orig_qty, "origQty")?,
+            money: wire.orig_quote_order_qty.map_or(Decimal::ZERO, |money| money.0),
+            filled: needed(wire.executed_qty, "executedQty")?,
+            cost: needed(wire.cummulative_quote_qty, "cummulativeQuoteQty")?,
+            price: needed(wire.price, "price")?,
+            stop: wire.stop_price.map_or(Decimal::ZERO, |stop| stop.0),
+            trail: wire.trailing_delta.map(|delta| delta.0),
+            created: wire.time.or(wire.transact_time),
+            updated: wire.update_time.or(wire.transact_time),
+            reason: wire.expiry_reason.as_ref().map(|reason| reason.get()),
+        },
+        pair,
+        account,
+    )
+}
+
+/// The answer to making an order smaller.
+#[cfg(feature = "trading")]
+pub(crate) fn amended(wire: &AmendJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    let order = &wire.amended_order;
+    made(
+        &Facts {
+            symbol: order.symbol.get(),
+            number: order.order_id,
+            client_id: Some(order.client_order_id.get()),
+            status: order.status.get(),
+            kind: order.kind.get(),
+            side: order.side.get(),
+            time_in_force: order.time_in_force.get(),
+            qty: order.qty.0,
+            money: Decimal::ZERO,
+            filled: order.executed_qty.0,
+            cost: order.cumulative_quote_qty.0,
+            price: order.price.0,
+            stop: Decimal::ZERO,
+            trail: None,
+            created: None,
+            updated: Some(wire.transact_time),
+            reason: None,
+        },
+        pair,
+        account,
+    )
+}
+
+/// As the account's stream reports it.
+#[cfg(feature = "streaming")]
+pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    let canceled = wire.happened.get() == "CANCELED";
+    let before = wire
+        .canceled_client_order_id
+        .as_ref()
+        .filter(|id| canceled && !id.get().is_empty());
+    let word = |word: &Option<broker_core::num::Text<'_>>| {
+        let word = word.as_ref().map(|word| word.get().to_owned());
+        word.filter(|word| !matches!(word.as_str(), "" | "NONE"))
+    };
+    let reason = word(&wire.expiry).or_else(|| word(&wire.refusal));
+    made(
+        &Facts {
+            symbol: wire.symbol.get(),
+            number: wire.order,
+            // With a cancel the id is the cancel's.
+            client_id: Some(before.unwrap_or(&wire.client_order_id).get()),
+            status: wire.status.get(),
+            kind: wire.kind.get(),
+            side: wire.side.get(),
+            time_in_force: wire.time_in_force.get(),
+            qty: wire.qty.0,
+            money: wire.money.map_or(Decimal::ZERO, |money| money.0),
+            filled: wire.filled.0,
+            cost: wire.cost.0,
+            price: wire.price.0,
+            stop: wire.stop_price.0,
+            trail: wire.trailing_delta.map(|delta| delta.0),
+            created: Some(wire.created),
+            updated: Some(wire.at),
+            reason: reason.as_deref(),
+        },
+        pair,
+        account,
+    )
+}
+
+fn made(wire: &Facts<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    let filled_qty = Qty::new(wire.filled)?;
+    // Of old orders the cost is not known, which is written as a number below zero.
+    let average_price = Some(wire.cost)
+        .filter(|cost| !cost.is_sign_negative())
+        .and_then(|cost| cost.checked_div(wire.filled))
+        .map(Price::new);
+    let amount = match (pair.quote, wire.kind) {
+        (Some(quote), "MARKET") if !wire.money.is_zero() => Amount::Notional(Money::new(wire.money, quote)),
+        _ => Amount::Qty(Qty::new(wire.qty)?),
+    };
+    // A price of zero is none.
+    let price = |value: Decimal| Some(value).filter(|value| !value.is_zero()).map(Price::new);
+    let trail = wire.trail.filter(|units| !units.is_zero());
+    let trail = trail
+        .map(|units| {
+            units
+                .checked_div(UNITS_A_PERCENT)
+                .ok_or_else(|| Error::decode("a trailing distance does not fit"))
+        })
+        .transpose()?;
+    let leg = OrderLeg {
+        instrument: pair.id.clone(),
+        symbol: pair.symbol.clone(),
+        side: side(wire.side)?,
+        ratio: Decimal::ONE,
+        effect: None,
+        position: PositionLeg::Net,
+        filled_qty,
+        average_price,
+    };
+    Ok(Order {
+        id: order_id(wire.symbol, wire.number),
+        client_id: wire.client_id.filter(|id| !id.is_empty()).map(ClientOrderId::from),
+        account: account.clone(),
+        legs: vec![leg],
+        kind: kind(wire.kind, trail.is_some()),
+        amount,
+        filled_qty,
+        average_price,
+        limit_price: price(wire.price),
+        stop_price: price(wire.stop),
+        trail: trail.map(Trail::Percent),
+        time_in_force: Some(time_in_force(wire.time_in_force)),
+        expires_at: None,
+        extended_hours: false,
+        reduce_only: false,
+        status: status(wire.status),
+        reason: wire.reason.map(str::to_owned),
+        links: OrderLinks::default(),
+        created_at: wire.created.map(at).transpose()?,
+        updated_at: wire.updated.map(at).transpose()?,
+    })
+}
+
+fn missing(field: &str) -> Error {
+    Error::decode(format!("an order without {field}"))
+}
+
+pub(crate) fn status(word: &str) -> OrderStatus {
+    match word {
+        "NEW" => OrderStatus::New,
+        // A leg that waits for its list's working order to fill.
+        "PENDING_NEW" => OrderStatus::Held,
+        "PARTIALLY_FILLED" => OrderStatus::PartiallyFilled,
+        "FILLED" => OrderStatus::Filled,
+        "CANCELED" => OrderStatus::Canceled,
+        "PENDING_CANCEL" => OrderStatus::PendingCancel,
+        "REJECTED" => OrderStatus::Rejected,
+        "EXPIRED" | "EXPIRED_IN_MATCH" => OrderStatus::Expired,
+        other => OrderStatus::Other(other.into()),
+    }
+}
+
+pub(crate) fn kind(word: &str, trails: bool) -> OrderKind {
+    match (word, trails) {
+        ("MARKET", _) => OrderKind::Market,
+        ("LIMIT" | "LIMIT_MAKER", _) => OrderKind::Limit,
+        ("STOP_LOSS" | "TAKE_PROFIT", true) => OrderKind::TrailingStop,
+        ("STOP_LOSS_LIMIT" | "TAKE_PROFIT_LIMIT", true) => OrderKind::TrailingStopLimit,
+        ("STOP_LOSS", false) => OrderKind::Stop,
+        ("STOP_LOSS_LIMIT", false) => OrderKind::StopLimit,
+        ("TAKE_PROFIT", false) => OrderKind::MarketIfTouched,
+        ("TAKE_PROFIT_LIMIT", false) => OrderKind::LimitIfTouched,
+        (other, _) => OrderKind::Other(other.into()),
+    }
+}
+
+pub(crate) fn time_in_force(word: &str) -> TimeInForce {
+    match word {
+        "GTC" => TimeInForce::Gtc,
+        "IOC" => TimeInForce::Ioc,
+        "FOK" => TimeInForce::Fok,
+        other => TimeInForce::Other(other.into()),
+    }
+}
+
+/// A list of orders: its number, and what hangs on what. Owned, for it outlives its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) number: i64,
+    members: Vec<OrderId>,
+    one_cancels: bool,
+}
+
+/// The word for a list with a working order is `OTO` however many wait for it, and its orders are numbered as they
+/// were named: the working one first.
+pub(crate) fn list(wire: &OrderListJson<'_>) -> List {
+    let members = wire.orders.iter().map(|row| order_id(row.symbol.get(), row.order_id));
+    List::of(wire.order_list_id, members.collect(), wire.contingency_type.get())
+}
+
+impl List {
+    /// Of orders of one symbol, and the word for how they hang together.
+    pub(crate) fn of(number: i64, mut members: Vec<OrderId>, word: &str) -> Self {
+        members.sort_by_key(|id| order_parts(id).map(|(_, number)| number));
+        Self {
+            number,
+            members,
+            one_cancels: word == "OCO",
+        }
+    }
+
+    /// How an order hangs together with the others of this list; `None` where it is not in it.
+    pub(crate) fn links_of(&self, order: &OrderId) -> Option<OrderLinks> {
+        let place = self.members.iter().position(|member| member == order)?;
+        let others = |from: usize| -> Vec<OrderId> {
+            let members = self.members.iter().skip(from);
+            members.filter(|member| *member != order).cloned().collect()
+        };
+        let none = OrderLinks::default();
+        Some(match (self.one_cancels, self.members.len(), place) {
+            (true, _, _) => OrderLinks {
+                group: Some(Group::Oco),
+                siblings: others(0),
+                ..none
+            },
+            (false, count, place) => OrderLinks {
+                group: Some(if count > 2 { Group::Bracket } else { Group::Oto }),
+                parent: self.members.first().filter(|_| place > 0).cloned(),
+                siblings: if place > 0 { others(1) } else { Vec::new() },
+                children: if place == 0 { others(1) } else { Vec::new() },
+                ..none
+            },
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! A venue that takes an id again once its order is done: what is sent twice can fill twice. A receive window bounds how
+//! late an order can arrive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_binance::BinanceBroker;
+use broker_binance::venue::BinanceVenue;
+use broker_core::{Broker, ClientOrderId, Context};
+use broker_testkit::campaign::{OrdersStage, seeds};
+use broker_testkit::crash::crash_campaign;
+use broker_testkit::damage::Damage;
+use broker_testkit::orders::{OrdersPlan, OrdersReport, orders_campaign};
+use broker_testkit::planted::PlantedBug;
+use broker_testkit::stage::Stage;
+
+use super::{ACCOUNT, config, connect, engine, house, lines, now, words};
+
+const ORDERS: u64 = 2_000;
+/// The facts say two seconds.
+const LAG: Duration = Duration::from_millis(900);
+/// Enough of each coin for all sales.
+const HELD: u64 = 200_000;
+
+fn stage(seed: u64, connect: fn(Context) -> Arc<dyn Broker>) -> OrdersStage<BinanceVenue> {
+    let builder = BinanceVenue::builder()
+        .engine(engine(seed), ACCOUNT.into())
+        .without_limits()
+        .with_visibility_lag(LAG);
+    let venue = builder.build().unwrap();
+    OrdersStage::new((house(), venue), lines().to_vec(), now(), connect, (intent_of, words())).holding(HELD)
+}
+
+/// With so little weight that it can be used up.
+fn connect_slowly(context: Context) -> Arc<dyn Broker> {
+    BinanceBroker::new(config(400).with_context(context)).unwrap().handle()
+}
+
+/// All is in the query.
+fn intent_of(method: &str, path: &str, query: &str) -> Option<ClientOrderId> {
+    let places = path == "/api/v3/order" || path.starts_with("/api/v3/orderList/");
+    if method != "POST" || !places {
+        return None;
+    }
+    let names = ["newClientOrderId=", "workingClientOrderId="];
+    let mut params = query.split('&');
+    let id = params.find_map(|param| names.iter().find_map(|name| param.strip_prefix(name)))?;
+    Some(id.into())
+}
+
+#[test]
+fn nothing_is_doubled_and_nothing_falsely_dead() {
+    for seed in 1..=seeds(4) {
+        let report = orders_campaign(&stage(seed, connect), OrdersPlan::new(ORDERS, seed));
+        println!("seed {seed}: {report}");
+        assert!(report.is_clean(), "seed {seed}: {report}");
+        assert!(report.asked > ORDERS && report.canceled > ORDERS / 10, "{report}");
+        assert!(report.accepted > ORDERS / 2, "{report}");
+    }
+}
+
+#[test]
+fn every_drop_kill_and_failing_journal_is_survived() {
+    let report = crash_campaign(&|| Box::new(stage(1, connect_slowly)) as Box<dyn Stage>);
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    assert!(report.drops_before_send > 20 && report.recovered > 20, "{report}");
+}
+
+fn small(stage: OrdersStage<BinanceVenue>) -> OrdersReport {
+    let report = orders_campaign(&stage, OrdersPlan::new(1_000, 3));
+    println!("{stage:?}: {report}");
+    report
+}
+
+#[test]
+fn planted_bugs_are_caught() {
+    let report = small(stage(3, connect).flawed(PlantedBug::BlindResend));
+    assert!(report.damages.of(Damage::DoubleOrder) > 0, "{report}");
+    for bug in [PlantedBug::FinAsNotSent, PlantedBug::ErrorAsRefusal] {
+        let report = small(stage(3, connect).flawed(bug));
+        assert!(report.damages.of(Damage::FalseDead) > 0, "{bug:?}: {report}");
+    }
+}

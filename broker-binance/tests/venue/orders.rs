@@ -1,0 +1,167 @@
+//! Orders that are placed and changed through the client.
+
+use broker_core::model::{Amount, OrderState, Window};
+use broker_core::{
+    Broker, BrokerExt, Delivery, ErrorKind, OrderQuery, OrderRef, OrderRequest, OrderStatus, Placement, Side, Trading,
+};
+
+use super::House;
+use broker_binance::venue::BinanceVenue;
+
+fn house() -> House {
+    House::new(BinanceVenue::builder().starts_at(super::end()))
+}
+
+fn resting() -> OrderRequest {
+    OrderRequest::limit(
+        "BTC/USD".into(),
+        Side::Buy,
+        "0.5".parse().unwrap(),
+        "50000".parse().unwrap(),
+    )
+}
+
+fn accepted(placement: Placement) -> broker_core::Order {
+    match placement {
+        Placement::Accepted(order) => *order,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_order_is_placed_read_made_smaller_and_canceled() {
+    let house = house();
+    let account = house.account.clone();
+    house.run(|broker| async move {
+        let order = accepted(broker.place_once(&account, resting()).await.unwrap());
+        assert_eq!(
+            (&order.status, order.amount),
+            (&OrderStatus::New, Amount::Qty("0.5".parse().unwrap()))
+        );
+        assert!(order.id.get().starts_with("BTCUSD:"), "{}", order.id);
+        let smaller = broker.reduce(&order.reference(), "0.2".parse().unwrap()).await.unwrap();
+        assert_eq!((&smaller.id, &smaller.client_id), (&order.id, &order.client_id));
+        assert_eq!(smaller.amount, Amount::Qty("0.2".parse().unwrap()));
+        let larger = broker
+            .reduce(&order.reference(), "0.7".parse().unwrap())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (larger.kind(), larger.code()),
+            (ErrorKind::OrderRejected, Some("-2038"))
+        );
+        let ours = OrderRef::by_client_id(&account, order.client_id.clone().unwrap());
+        let error = broker.order(&ours).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::InvalidRequest, Delivery::NotSent)
+        );
+        assert!(error.to_string().contains("instrument"), "{error}");
+        let found = broker.order(&ours.with_instrument("BTCUSD".into())).await.unwrap();
+        assert_eq!(found.id, order.id);
+        let done = broker.cancel_once(&order.reference()).await.unwrap();
+        assert_eq!(done.status, OrderStatus::Canceled);
+        let query = OrderQuery::placed(&account, Window::LastDays(1)).with_state(OrderState::Closed);
+        assert_eq!(broker.all_orders(query).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn cancel_replace_tells_both_halves() {
+    let house = house();
+    let account = house.account.clone();
+    house.run(|broker| async move {
+        let first = accepted(broker.place_once(&account, resting()).await.unwrap());
+        let other = |id: &str, price: &str| {
+            OrderRequest::limit(
+                "BTC/USD".into(),
+                Side::Buy,
+                "0.4".parse().unwrap(),
+                price.parse().unwrap(),
+            )
+            .with_client_id(id.into())
+        };
+        let done = broker
+            .cancel_replace(&first.reference(), other("two", "51000"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (&done.canceled.id, &done.canceled.status),
+            (&first.id, &OrderStatus::Canceled)
+        );
+        let second = done.placed.unwrap();
+        assert_eq!(second.client_id.as_ref().unwrap().get(), "two");
+
+        // More than the account has: the first half is done, and the second is not.
+        let much = OrderRequest::limit(
+            "BTC/USD".into(),
+            Side::Buy,
+            "400".parse().unwrap(),
+            "51000".parse().unwrap(),
+        )
+        .with_client_id("three".into());
+        let half = broker.cancel_replace(&second.reference(), much).await.unwrap();
+        assert_eq!(
+            (&half.canceled.id, &half.canceled.status),
+            (&second.id, &OrderStatus::Canceled)
+        );
+        let error = half.placed.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::InsufficientFunds, Delivery::Answered)
+        );
+
+        // Neither: it is gone already.
+        let error = broker
+            .cancel_replace(&second.reference(), other("four", "51000"))
+            .await
+            .unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some("-2022")));
+        let open = broker.all_orders(OrderQuery::open(&account)).await.unwrap();
+        assert!(open.is_empty(), "{open:?}");
+    });
+}
+
+#[test]
+fn post_only_orders_do_not_take_and_icebergs_are_taken() {
+    let house = house();
+    let account = house.account.clone();
+    house.run(|broker| async move {
+        let taking = OrderRequest::limit(
+            "BTC/USD".into(),
+            Side::Buy,
+            "0.1".parse().unwrap(),
+            "99999".parse().unwrap(),
+        );
+        let refused = broker.post_only().place_once(&account, taking).await.unwrap();
+        let Placement::Rejected(error) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(error.message(), Some("Order would immediately match and take."));
+        let rests = accepted(broker.post_only().place_once(&account, resting()).await.unwrap());
+        assert_eq!(rests.status, OrderStatus::New);
+        let shown = broker.iceberg("0.1".parse().unwrap());
+        assert_eq!(
+            accepted(shown.place_once(&account, resting()).await.unwrap()).status,
+            OrderStatus::New
+        );
+        assert_eq!(broker.cancel_all(&account).await.unwrap().len(), 2);
+    });
+}
+
+/// The id is free again once its order is done: a second send would buy twice, so nothing is ever sent again.
+#[test]
+fn an_id_is_taken_among_open_orders_alone() {
+    let house = house();
+    let account = house.account.clone();
+    house.run(|broker| async move {
+        assert!(!broker.capabilities().orders.resend_is_safe);
+        let named = || resting().with_client_id("mine".into());
+        accepted(broker.place_once(&account, named()).await.unwrap());
+        let intent_is_known = broker.place_once(&account, named()).await.unwrap();
+        // Taken by an order of the same terms: that is the order.
+        let again = accepted(intent_is_known);
+        assert_eq!(again.client_id.unwrap().get(), "mine");
+        assert_eq!(broker.all_orders(OrderQuery::open(&account)).await.unwrap().len(), 1);
+    });
+}
