@@ -66,6 +66,8 @@ fn multiplier(tick: Decimal, tick_value: Decimal) -> Result<Decimal> {
     let quotient = tick_value.checked_div(tick).filter(|_| positive);
     quotient
         .map(|multiplier| multiplier.normalize())
-        .filter(|multiplier| multiplier.checked_mul(tick) == Some(tick_value))
+        // A product of more places than there is room for is rounded, and a rounded third times three is one.
+        .filter(|multiplier| multiplier.scale() + tick.normalize().scale() <= Decimal::MAX_SCALE)
+        .filter(|multiplier| multiplier.checked_mul(tick.normalize()) == Some(tick_value))
         .ok_or_else(|| Error::decode(format!("a tick of {tick} worth {tick_value} gives no exact multiplier")))
 }

@@ -76,8 +76,8 @@ impl Stage {
         config: TopstepxConfig,
         answer: impl Fn(&str, &str) -> (u16, String) + Send + Sync + 'static,
     ) -> Self {
-        Self::of(config, move |path, body| {
-            let (status, text) = answer(path, body);
+        Self::of(config, move |sent| {
+            let (status, text) = answer(&sent.path, &sent.body);
             (status, text, None)
         })
     }
@@ -86,12 +86,14 @@ impl Stage {
     pub(crate) fn hinted(
         answer: impl Fn(&str, &str) -> (u16, String, Option<&'static str>) + Send + Sync + 'static,
     ) -> Self {
-        Self::of(TopstepxConfig::new("a-login", "a-key"), answer)
+        let config = TopstepxConfig::new("a-login", "a-key");
+        Self::of(config, move |sent| answer(&sent.path, &sent.body))
     }
 
-    fn of(
+    /// Answers that look at the whole request.
+    pub(crate) fn of(
         config: TopstepxConfig,
-        answer: impl Fn(&str, &str) -> (u16, String, Option<&'static str>) + Send + Sync + 'static,
+        answer: impl Fn(&Sent) -> (u16, String, Option<&'static str>) + Send + Sync + 'static,
     ) -> Self {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&sent);
@@ -102,12 +104,13 @@ impl Stage {
             );
             assert_eq!(request.method(), "POST", "{path}");
             assert!(request.uri().query().is_none(), "{path}");
-            let (status, text, hint) = answer(&path, &body);
             let bearer = request
                 .headers()
                 .get("authorization")
                 .map(|value| value.to_str().unwrap().to_owned());
-            log.lock().unwrap().push(Sent { path, body, bearer });
+            let sent = Sent { path, body, bearer };
+            let (status, text, hint) = answer(&sent);
+            log.lock().unwrap().push(sent);
             let answer = http::Response::builder().status(status);
             let answer = match hint {
                 Some(hint) => answer.header("retry-after", hint),

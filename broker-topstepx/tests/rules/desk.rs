@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
-use broker_core::{AccountId, Broker, BrokerExt, Context, Order, OrderRequest, Placement, Side};
+use broker_core::{AccountId, Broker, BrokerExt, Context, Currency, Money, Order, OrderRequest, Placement, Side};
 use broker_sim::wire::{MemoryTransport, Recorder, share};
+use broker_sim::{AccountSpec, Catalogue, Engine, FeeSchedule};
 use broker_topstepx::venue::{TopstepxVenue, TopstepxVenueBuilder};
 use broker_topstepx::{TopstepxBroker, TopstepxConfig};
+use chrono::{DateTime, Utc};
 
 use super::common::{at, price, qty};
 
@@ -22,6 +24,31 @@ pub(super) struct Desk {
     pub(super) account: AccountId,
     pub(super) recorder: Recorder,
     venue: Arc<Mutex<TopstepxVenue>>,
+}
+
+/// December's contracts, which are traded now, and March's behind them; one account with 50,000 dollars.
+fn engine(now: DateTime<Utc>) -> Engine {
+    let before = now.date_naive() - chrono::Days::new(90);
+    let catalogue = Catalogue::around(now.date_naive());
+    let catalogue = ["ESZ26", "MESZ26"].into_iter().fold(catalogue, |catalogue, symbol| {
+        catalogue.with(Catalogue::around(before).get(&symbol.into()).unwrap().clone())
+    });
+    let opened = now - chrono::Duration::minutes(2);
+    let mut engine = Engine::new(1, &catalogue, opened);
+    let spec = AccountSpec::margin(own(), Currency::USD)
+        .with_stated_pnl()
+        .with_fees(FeeSchedule::us_retail());
+    engine.open_account(spec, opened).unwrap();
+    let cash = Money::new(50_000.into(), Currency::USD);
+    engine.deposit(&own(), cash, opened).unwrap();
+    // The market moves once, so that there are bars.
+    engine.advance(now);
+    engine
+}
+
+/// As an account to practice on.
+pub(super) fn practice(builder: TopstepxVenueBuilder) -> TopstepxVenueBuilder {
+    builder.practice_account(own())
 }
 
 /// The engine's name of the account.
@@ -42,7 +69,8 @@ impl Desk {
         change: impl FnOnce(TopstepxVenueBuilder) -> TopstepxVenueBuilder,
     ) -> Self {
         let now = at(NOW);
-        let venue = change(TopstepxVenue::builder().starts_at(now)).build().unwrap();
+        let builder = TopstepxVenue::builder().engine(engine(now));
+        let venue = change(builder).build().unwrap();
         let account = venue.account_id(venue.account()).unwrap();
         let venue = share(venue);
         let runtime = VirtualRuntime::starting_at(now);

@@ -2,10 +2,9 @@
 
 use broker_core::model::{Group, Level, OrderState, StopExit, Trail};
 use broker_core::{Broker, BrokerExt, ErrorKind, Order, OrderQuery, OrderRequest, OrderStatus, Placement, Side};
-use broker_topstepx::venue::TopstepxVenueBuilder;
 
 use super::common::{dec, price, qty};
-use super::desk::{Desk, MES, market};
+use super::desk::{Desk, MES, market, practice};
 
 /// Ten points to the target, five to the stop.
 fn bracket(side: Side, limit: &str) -> OrderRequest {
@@ -44,7 +43,7 @@ fn legs_wait_suspended_then_work_and_one_ends_the_other() {
         (Side::Buy, "4990.00", ("4989.50", "4989.75"), "4985.00", "5000.00"),
         (Side::Sell, "5010.00", ("5010.25", "5010.50"), "5015.00", "5000.00"),
     ] {
-        let desk = Desk::new(|builder| builder);
+        let desk = Desk::new(practice);
         let entry = desk.place(bracket(side, limit));
         // Ticks of 0.25, signed by where they lie, not by what they earn.
         let sent = desk.sent("/api/Order/place").remove(0);
@@ -66,8 +65,8 @@ fn legs_wait_suspended_then_work_and_one_ends_the_other() {
             assert_eq!(leg.links.group, Some(Group::Bracket));
             assert_eq!(leg.legs[0].side, side.opposite());
         }
-        assert_eq!(stop.links.siblings, [target.id.clone()]);
-        assert_eq!(target.links.siblings, [stop.id.clone()]);
+        assert_eq!(stop.links.siblings, std::slice::from_ref(&target.id));
+        assert_eq!(target.links.siblings, std::slice::from_ref(&stop.id));
 
         // The entry fills: the legs work at prices counted from its fill.
         desk.quote(MES, far.0, far.1);
@@ -107,7 +106,7 @@ fn legs_wait_suspended_then_work_and_one_ends_the_other() {
 
 #[test]
 fn an_account_in_the_other_mode_refuses_and_keeps_a_record() {
-    let desk = Desk::new(TopstepxVenueBuilder::position_brackets);
+    let desk = Desk::new(|builder| practice(builder).position_brackets());
     let placed =
         desk.run(|broker, account| async move { broker.place_once(&account, bracket(Side::Buy, "4990")).await });
     match placed.unwrap() {
@@ -128,7 +127,7 @@ fn an_account_in_the_other_mode_refuses_and_keeps_a_record() {
 
 #[test]
 fn closing_takes_the_legs_along() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let request = market(Side::Buy, "1").with_stop(StopExit::Stop {
         stop: Level::Distance(qty("5")),
         limit: None,
@@ -153,14 +152,14 @@ fn closing_takes_the_legs_along() {
 /// What is sent is a price, what is read is a distance, and the one is never made of the other without the last price.
 #[test]
 fn a_trail_is_sent_as_a_price_and_read_as_a_distance() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     desk.place(market(Side::Buy, "1"));
     let last = desk.run(|broker, _| async move {
         use broker_core::MarketData;
         let now = broker.context().clock().now();
         let query = broker_core::model::CandleQuery::new(
             super::desk::MES_ID.into(),
-            broker_core::model::Interval::Seconds(1),
+            broker_core::model::Interval::Minutes(1),
             now - chrono::Duration::days(4),
             now + chrono::Duration::minutes(1),
         );

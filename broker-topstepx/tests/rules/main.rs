@@ -32,7 +32,7 @@ const ACCOUNTS: &str = r#"{"accounts":[
   {"id":1003,"name":"EXPRESS-V2-000001-00000003","balance":1000.00,"canTrade":true,"isVisible":true,"simulated":true}],
   "success":true,"errorCode":0,"errorMessage":null}"#;
 
-fn practice() -> AccountId {
+fn practice_account() -> AccountId {
     PRACTICE.into()
 }
 

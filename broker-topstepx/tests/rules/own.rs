@@ -5,7 +5,7 @@ use broker_core::{Broker, BrokerExt, Delivery, ErrorKind, HistoryQuery, OrderSta
 use broker_topstepx::{JoinOrder, JoinSide};
 
 use super::common::{price, qty};
-use super::desk::{Desk, MES, MES_ID, market};
+use super::desk::{Desk, MES, MES_ID, market, practice};
 
 fn join(side: Side, at: JoinSide, tag: &str) -> JoinOrder {
     JoinOrder::new(MES_ID.into(), side, qty("2"), at, tag)
@@ -13,7 +13,7 @@ fn join(side: Side, at: JoinSide, tag: &str) -> JoinOrder {
 
 #[test]
 fn an_order_joins_the_bid_or_the_ask_and_rests_there() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     for (side, at, tag, word, level, kind) in [
         (Side::Buy, JoinSide::Bid, "joins-the-bid", "join_bid", "5000.00", 6),
         (Side::Sell, JoinSide::Ask, "joins-the-ask", "join_ask", "5000.25", 7),
@@ -48,7 +48,7 @@ fn an_order_joins_the_bid_or_the_ask_and_rests_there() {
 
 #[test]
 fn a_tag_joins_once() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     desk.run(|broker, account| async move {
         let order = join(Side::Buy, JoinSide::Bid, "once");
         broker.place_join(&account, &order).await.unwrap();
@@ -73,7 +73,7 @@ fn a_tag_joins_once() {
 
 #[test]
 fn a_position_is_closed_in_part_and_whole_and_no_order_is_named() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     desk.place(market(Side::Buy, "3"));
     assert_eq!(desk.position(), "3");
     let part = |count: &'static str| {

@@ -9,7 +9,7 @@ use broker_topstepx::TopstepxBroker;
 use rust_decimal::Decimal;
 
 use super::common::{dec, price, qty};
-use super::desk::{Desk, own};
+use super::desk::{Desk, own, practice};
 
 fn day(text: &str) -> Option<chrono::NaiveDate> {
     Some(text.parse().unwrap())
@@ -82,7 +82,7 @@ fn contracts_end_and_roll_by_the_quarter_or_by_the_month() {
             "ZN",
             2027,
             3,
-            "2027-03-19",
+            "2027-03-22",
             Some("2027-02-25"),
             (2027, 6),
         ),
@@ -104,7 +104,7 @@ fn contracts_end_and_roll_by_the_quarter_or_by_the_month() {
 /// Through `broker-sync`, as a journal would see it: one tick of the S&P is 12.50 dollars, of the micro 1.25.
 #[test]
 fn a_tick_is_worth_what_the_exchange_says() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let trade = |contract: &str, bid: &str, ask: &str, side: Side| {
         desk.quote(contract, bid, ask);
         desk.wait(1);
@@ -149,7 +149,7 @@ fn a_tick_is_worth_what_the_exchange_says() {
 /// The old contract is closed and the new one opened, each at its own price: 40 points between them are nobody's profit.
 #[test]
 fn a_roll_is_two_trades() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let trade = |contract: &str, bid: &str, ask: &str, side: Side| {
         desk.quote(contract, bid, ask);
         desk.wait(1);

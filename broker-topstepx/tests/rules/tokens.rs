@@ -9,13 +9,14 @@ use broker_topstepx::{TopstepxBroker, TopstepxConfig};
 use futures_util::future::join_all;
 
 use super::common::{Stage, enveloped, price, qty};
-use super::{ACCOUNTS, PRACTICE, intent, practice};
+use super::{ACCOUNTS, PRACTICE, intent, practice_account};
 
-/// What the gateway does with tokens: it takes those in `good`.
+/// What the gateway does with tokens.
 #[derive(Default)]
 struct Gateway {
     issued: usize,
-    good: Vec<String>,
+    /// What was issued so far is good no more.
+    forgotten: usize,
     /// Renewals are refused.
     stubborn: bool,
 }
@@ -23,50 +24,41 @@ struct Gateway {
 impl Gateway {
     fn issue(&mut self, member: &str) -> (u16, String) {
         self.issued += 1;
-        let token = format!("token-{}", self.issued);
-        self.good.push(token.clone());
-        (200, enveloped(member, &format!("\"{token}\"")))
+        (200, enveloped(member, &format!("\"token-{}\"", self.issued)))
+    }
+
+    fn takes(&self, bearer: Option<&str>) -> bool {
+        let number = bearer.and_then(|bearer| bearer.strip_prefix("Bearer token-")?.parse().ok());
+        number.is_some_and(|number: usize| number > self.forgotten && number <= self.issued)
     }
 }
 
-/// A gateway that looks at nothing but the bearer: the stage's answers do not see headers, so what is good is decided by
-/// what was issued last, and refusals are asked for.
 struct Desk {
     stage: Stage,
     gateway: Arc<Mutex<Gateway>>,
-    refuse: Arc<Mutex<usize>>,
 }
 
 fn desk() -> Desk {
     let gateway = Arc::new(Mutex::new(Gateway::default()));
-    let refuse = Arc::new(Mutex::new(0));
-    let (told, refusals) = (Arc::clone(&gateway), Arc::clone(&refuse));
-    let stage = Stage::with(TopstepxConfig::new("a-login", "a-key"), move |path, _| {
+    let told = Arc::clone(&gateway);
+    let stage = Stage::of(TopstepxConfig::new("a-login", "a-key"), move |sent| {
         let mut gateway = told.lock().unwrap();
-        match path {
-            "/api/Auth/loginKey" => return gateway.issue("token"),
-            "/api/Auth/validate" if gateway.stubborn => {
-                return (
-                    200,
-                    r#"{"success":false,"errorCode":3,"errorMessage":null,"newToken":null}"#.to_owned(),
-                );
-            }
-            "/api/Auth/validate" => return gateway.issue("newToken"),
-            _ => {}
-        }
-        let mut refusals = refusals.lock().unwrap();
-        if *refusals > 0 {
-            *refusals -= 1;
-            return (401, String::new());
-        }
-        let body = match path {
-            "/api/Account/search" => ACCOUNTS.to_owned(),
-            "/api/Order/place" => enveloped("orderId", "9056"),
-            _ => enveloped("positions", "[]"),
+        let takes = gateway.takes(sent.bearer.as_deref());
+        let (status, body) = match sent.path.as_str() {
+            "/api/Auth/loginKey" => gateway.issue("token"),
+            _ if !takes => (401, String::new()),
+            "/api/Auth/validate" if gateway.stubborn => (
+                200,
+                r#"{"success":false,"errorCode":3,"errorMessage":null,"newToken":null}"#.to_owned(),
+            ),
+            "/api/Auth/validate" => gateway.issue("newToken"),
+            "/api/Account/search" => (200, ACCOUNTS.to_owned()),
+            "/api/Order/place" => (200, enveloped("orderId", "9056")),
+            _ => (200, enveloped("positions", "[]")),
         };
-        (200, body)
+        (status, body, None)
     });
-    Desk { stage, gateway, refuse }
+    Desk { stage, gateway }
 }
 
 impl Desk {
@@ -83,7 +75,12 @@ impl Desk {
 }
 
 async fn reads(broker: &TopstepxBroker, callers: usize) -> Vec<Result<usize>> {
-    let read = || async { broker.positions(&practice()).await.map(|positions| positions.len()) };
+    let read = || async {
+        broker
+            .positions(&practice_account())
+            .await
+            .map(|positions| positions.len())
+    };
     join_all((0..callers).map(|_| read())).await
 }
 
@@ -165,23 +162,21 @@ fn a_refused_token_is_replaced_once_and_the_call_repeated() {
     let desk = desk();
     desk.stage.run(|broker| async move { reads(&broker, 1).await });
     desk.paths();
-    // The gateway was started anew: all that are under way are refused.
-    *desk.refuse.lock().unwrap() = 16;
-    desk.gateway.lock().unwrap().stubborn = true;
+    // The gateway was started anew.
+    desk.gateway.lock().unwrap().forgotten = 1;
     let all = desk.stage.run(|broker| async move { reads(&broker, 16).await });
     assert!(all.iter().all(|one| matches!(one, Ok(0))), "{all:?}");
     let paths = desk.paths();
     let logins = paths.iter().filter(|path| *path == LOGIN).count();
-    assert_eq!(logins, 1, "sixteen were refused, one signed in: {paths:?}");
-    assert_eq!(paths.iter().filter(|path| path.ends_with("searchOpen")).count(), 32);
+    assert_eq!(logins, 1, "whoever was refused, one signed in: {paths:?}");
+    assert!(paths.iter().filter(|path| path.ends_with("searchOpen")).count() > 16);
 }
 
 /// A 401 came before anything was done, so an order may be sent again: once.
 #[test]
 fn an_order_that_was_refused_with_its_token_is_sent_once_more() {
-    let place = |refusals: usize| {
+    let place = |forgotten: usize| {
         let desk = desk();
-        desk.stage.run(|broker| async move { broker.accounts().await.unwrap() });
         // The guard reads the names first.
         desk.stage.run(|broker| async move {
             let request = OrderRequest::limit("ESU26".into(), Side::Buy, qty("1"), price("6000"));
@@ -189,7 +184,7 @@ fn an_order_that_was_refused_with_its_token_is_sent_once_more() {
             broker.place(&wrong, &Gate::new()).await.unwrap_err();
         });
         desk.paths();
-        *desk.refuse.lock().unwrap() = refusals;
+        desk.gateway.lock().unwrap().forgotten = forgotten;
         let placed = desk.stage.run(|broker| async move {
             let request = OrderRequest::limit("ESU26".into(), Side::Buy, qty("1"), price("6000"));
             let intent = intent(&broker, PRACTICE, request);
@@ -200,6 +195,7 @@ fn an_order_that_was_refused_with_its_token_is_sent_once_more() {
     };
     let (placed, sends) = place(1);
     assert_eq!((placed.unwrap().id.get(), sends), ("9056", 2));
-    let (placed, sends) = place(9);
+    // Whatever is issued is refused: no third attempt.
+    let (placed, sends) = place(1_000);
     assert_eq!((placed.unwrap_err().kind(), sends), (ErrorKind::Auth, 2));
 }

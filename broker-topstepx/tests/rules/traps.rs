@@ -3,17 +3,19 @@
 use broker_core::model::{AccountStatus, Event, OrderKind};
 use broker_core::seam::Frame;
 use broker_core::{
-    Broker, BrokerExt, ErrorKind, HistoryQuery, InstrumentQuery, OrderQuery, OrderRef, OrderRequest, OrderStatus,
-    Placement, Side, TimeInForce,
+    Broker, BrokerExt, Currency, ErrorKind, HistoryQuery, InstrumentQuery, Money, OrderQuery, OrderRef, OrderRequest,
+    OrderStatus, Placement, Proof, Side, TimeInForce,
 };
 use broker_sim::wire::{SocketId, Venue, WireRequest};
-use broker_topstepx::venue::TopstepxVenueBuilder;
 use broker_topstepx::{TopstepxBroker, TopstepxConfig};
 
 use super::common::{Stage, at, dec, enveloped, price, qty};
-use super::desk::{Desk, MES, MES_ID, market, own};
+use super::desk::{Desk, MES, MES_ID, market, own, practice};
 use super::errors::WORKING;
-use super::practice;
+use super::practice_account as our;
+
+/// An evaluation's name.
+const NAME: &str = "50KTC-V2-000001-00000001";
 
 fn order_of(changes: &[(&str, &str)]) -> broker_core::Order {
     let body = changes.iter().fold(WORKING.to_owned(), |body, (from, to)| {
@@ -21,7 +23,7 @@ fn order_of(changes: &[(&str, &str)]) -> broker_core::Order {
         body.replace(from, to)
     });
     let stage = Stage::fixed(200, &body);
-    let order = OrderRef::by_id(&practice(), "9056".into());
+    let order = OrderRef::by_id(&our(), "9056".into());
     stage.run(|broker| async move { broker.order(&order).await.unwrap() })
 }
 
@@ -159,7 +161,7 @@ fn contracts_are_found_by_what_people_write() {
 /// The token stands in the URL: a hub without negotiation looks nowhere else.
 #[test]
 fn a_hub_takes_its_token_from_the_url_alone() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     desk.run(|broker, _| async move { broker.accounts().await.unwrap() });
     let now = at(super::desk::NOW);
     let token = {
@@ -177,7 +179,7 @@ fn a_hub_takes_its_token_from_the_url_alone() {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         body["token"].as_str().unwrap().to_owned()
     };
-    let mut open = |target: &str, header: Option<&str>| {
+    let open = |target: &str, header: Option<&str>| {
         let request = WireRequest::new("GET", target, "memory");
         let request = match header {
             Some(token) => request.with_header("authorization", format!("Bearer {token}")),
@@ -198,7 +200,7 @@ fn a_hub_takes_its_token_from_the_url_alone() {
 /// The service passes over `startDate` and answers for another window; the venue refuses it, and we never send it.
 #[test]
 fn a_window_is_asked_for_by_the_names_that_count() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     desk.run(|broker, account| async move {
         broker
             .history(&HistoryQuery::last_days(&account, 3), None)
@@ -216,32 +218,51 @@ fn a_window_is_asked_for_by_the_names_that_count() {
 /// The list pages at a hundred rows whatever is asked for: the others are not forgotten.
 #[test]
 fn more_open_orders_than_a_page_holds() {
-    let desk = Desk::new(|builder| builder.limits(Vec::new(), Vec::new()));
-    {
-        let now = desk.runtime.block_on(async { desk.broker.context().clock().now() });
-        let mut venue = desk.venue();
-        for count in 0..250 {
-            let request = OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("100"));
-            let made = now - chrono::Duration::seconds(300 - count);
-            let _ = made;
-            venue.engine_mut().place(&own(), &request, None, now).unwrap();
+    for (apart, found) in [(1, true), (0, false)] {
+        let desk = Desk::new(|builder| practice(builder).limits(Vec::new(), Vec::new()));
+        {
+            let now = desk.runtime.block_on(async { desk.broker.context().clock().now() });
+            let mut venue = desk.venue();
+            let engine = venue.engine_mut();
+            let cash = Money::new(1_000_000.into(), Currency::USD);
+            engine.deposit(&own(), cash, now).unwrap();
+            for count in 0..250 {
+                let request = OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("4000"));
+                let at = now + chrono::Duration::seconds(count * apart);
+                engine.place(&own(), &request, None, at).unwrap();
+            }
         }
-    }
-    let open = desk.run(|broker, account| async move {
-        let query = OrderQuery::open(&account);
-        broker.all_orders(query).await
-    });
-    // All of one second: a page cannot be passed by time. It says so, and forgets nothing in silence.
-    match open {
-        Ok(orders) => assert_eq!(orders.len(), 250),
-        Err(error) => println!("{error}"),
+        desk.wait(600);
+        let account = desk.account.clone();
+        let (orders, proofs) = desk.run(|broker, _| async move {
+            let (mut orders, mut proofs, mut cursor) = (std::collections::BTreeSet::new(), Vec::new(), None);
+            loop {
+                let page = broker
+                    .orders(&OrderQuery::open(&account), cursor.as_ref())
+                    .await
+                    .unwrap();
+                orders.extend(page.rows.into_iter().map(|order| order.id));
+                proofs.push(page.proof);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return (orders, proofs);
+                }
+            }
+        });
+        if found {
+            assert_eq!(orders.len(), 250, "{proofs:?}");
+            assert_eq!(proofs.last(), Some(&Proof::Short));
+        } else {
+            // More of one second than a page holds: what comes is said to be cut.
+            assert_eq!((orders.len(), proofs), (100, vec![Proof::Contiguous, Proof::Capped]));
+        }
     }
 }
 
 /// An order that filled cannot be canceled: "not found" is what the gateway says of it.
 #[test]
 fn a_cancel_that_comes_too_late_tells_of_the_fill() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let placed = desk.place(OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("4999")));
     desk.quote(MES, "4998.00", "4998.25");
     let order = placed.reference();
@@ -256,7 +277,7 @@ fn a_live_account_cancels_nothing() {
         broker_topstepx::venue::TopstepxVenue::USER_NAME,
         broker_topstepx::venue::TopstepxVenue::API_KEY,
     );
-    let desk = Desk::with(config.live(), |builder| builder_of(builder).real());
+    let desk = Desk::with(config.live(), |builder| builder.account(own(), NAME).real());
     let placed = desk.place(OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("4999")));
     let order = placed.reference();
     let error = desk.run(|broker, _| async move { broker.cancel_once(&order).await.unwrap_err() });
@@ -265,21 +286,10 @@ fn a_live_account_cancels_nothing() {
     assert_eq!(account.access.cancel, Some(false));
 }
 
-/// Over an engine with one account of our own naming.
-fn builder_of(builder: TopstepxVenueBuilder) -> TopstepxVenueBuilder {
-    let now = at(super::desk::NOW);
-    let mut engine = broker_sim::Engine::new(1, &broker_sim::Catalogue::around(now.date_naive()), now);
-    let spec = broker_sim::AccountSpec::margin(own(), broker_core::Currency::USD).with_stated_pnl();
-    engine.open_account(spec, now).unwrap();
-    let cash = broker_core::Money::new(50_000.into(), broker_core::Currency::USD);
-    engine.deposit(&own(), cash, now).unwrap();
-    builder.engine(engine).account(own(), "50KTC-V2-000001-00000001")
-}
-
 /// A failed evaluation drops out of the active list, and its trades still matter.
 #[test]
 fn an_inactive_account_keeps_its_history() {
-    let desk = Desk::new(|builder| builder_of(builder).inactive());
+    let desk = Desk::new(|builder| builder.account(own(), NAME).inactive());
     {
         let now = desk.runtime.block_on(async { desk.broker.context().clock().now() });
         let mut venue = desk.venue();
@@ -304,7 +314,7 @@ fn an_inactive_account_keeps_its_history() {
 /// Orders have no field for a time in force, and no stop-limit is placed: a request for either is refused, not dropped.
 #[test]
 fn what_cannot_be_said_is_refused_unsent() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let limit = || OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("4999"));
     let requests = [
         limit().with_time_in_force(TimeInForce::Gtc),
@@ -326,7 +336,7 @@ fn what_cannot_be_said_is_refused_unsent() {
 /// A tag is taken once for ever, also after its order is gone.
 #[test]
 fn a_tag_comes_never_again() {
-    let desk = Desk::new(|builder| builder);
+    let desk = Desk::new(practice);
     let request = || OrderRequest::limit(MES.into(), Side::Buy, qty("1"), price("4999")).with_client_id("mine".into());
     let placed = desk.place(request());
     let order = placed.reference();
@@ -374,7 +384,7 @@ fn events_come_in_every_wrapping() {
         format!(r#"[{ROW}]"#),
         format!(r#"[null,{{"action":0,"data":{ROW}}},null]"#),
     ] {
-        let events = TopstepxBroker::read_user_hub(&[practice()], &user(&arguments)).unwrap();
+        let events = TopstepxBroker::read_user_hub(&[our()], &user(&arguments)).unwrap();
         let [Event::Position(position)] = events.as_slice() else {
             panic!("{arguments}: {events:?}")
         };
@@ -386,11 +396,11 @@ fn events_come_in_every_wrapping() {
         assert_eq!(position.at, Some(at("2026-08-20T11:59:00.123456Z")));
     }
     let flat = ROW.replace(r#""type":2,"size":3"#, r#""type":0,"size":0"#);
-    let events = TopstepxBroker::read_user_hub(&[practice()], &user(&flat)).unwrap();
+    let events = TopstepxBroker::read_user_hub(&[our()], &user(&flat)).unwrap();
     assert!(matches!(events.as_slice(), [Event::Position(position)] if position.qty.is_zero()));
     // A size without a direction says nothing.
     let lost = ROW.replace(r#""type":2"#, r#""type":0"#);
-    assert!(TopstepxBroker::read_user_hub(&[practice()], &user(&lost)).is_err());
+    assert!(TopstepxBroker::read_user_hub(&[our()], &user(&lost)).is_err());
 }
 
 /// Quotes are changes: what is missing is as it was.
