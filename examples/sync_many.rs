@@ -1,8 +1,8 @@
 //! Nine accounts at three brokers into one SQLite file: one display of progress, one table, a certificate each.
 //!
-//! `cargo run --example sync_many` needs no account and no network: it starts three wire venues on loopback. Each is a
-//! house of three accounts; at Alpaca a key sees one account, so each house has three keys. Another broker joins by a
-//! function that starts its venue, in the list of `houses`. A second run finds nothing new and says so.
+//! `cargo run --example sync_many` needs no account and no network: it starts three wire venues on loopback, of Alpaca,
+//! OANDA and Kraken. Each is a house of three accounts with a key each. Another broker joins by a function that starts
+//! its venue, in the list of `houses`. A second run finds nothing new and says so.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,20 +15,23 @@ use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::Completeness;
 use broker_core::net::NetTransport;
-use broker_core::pnl::TradeBook;
+use broker_core::pnl::LotMethod;
 use broker_core::seam::{Clock, SeededRng, SystemClock, TokioSpawn};
-use broker_core::{Broker, Context, Currency};
+use broker_core::{Broker, Context, Currency, Money};
+use broker_kraken::venue::KrakenVenue;
+use broker_kraken::{KrakenBroker, KrakenConfig};
+use broker_oanda::venue::{OandaVenue, OandaVenueBuilder};
+use broker_oanda::{OandaBroker, OandaConfig};
 use broker_sim::wire::{LoopbackServer, Venue, WireAnswer, WireLimit, WireRequest, share};
 use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan};
-use broker_sync::{Progress, Scope, SqliteStore, Store, StoreExt, SyncGroup, SyncNews, SyncReport, Syncer};
+use broker_sync::{Progress, Scope, SqliteStore, Store, StoreExt, SyncGroup, SyncNews, SyncReport, Syncer, summary};
 use chrono::{DateTime, TimeZone, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use futures_util::StreamExt;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-const KEYS: [&str; 3] = ["PKMANY00000000000001", "PKMANY00000000000002", "PKMANY00000000000003"];
 const SECRET: &str = "venue-secret-of-no-worth";
-/// More than Alpaca's 200 a minute: an example need not wait.
+/// More than Alpaca's 200 a minute and Kraken's counters: an example need not wait.
 const PER_MINUTE: u32 = 6_000;
 
 #[tokio::main]
@@ -50,7 +53,7 @@ struct House {
 }
 
 async fn houses() -> Result<Vec<House>, Box<dyn Error>> {
-    Ok(vec![alpaca(1).await?, alpaca(2).await?, alpaca(3).await?])
+    Ok(vec![alpaca().await?, oanda().await?, kraken().await?])
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -151,6 +154,10 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     ));
 }
 
+fn cents(money: &Money) -> String {
+    format!("{:.2} {}", money.amount.round_dp(2), money.currency)
+}
+
 /// A line an account: what it holds by the store, what was new, what is proven.
 async fn table(ended: &Ended, store: &dyn Store) -> Result<Table, Box<dyn Error>> {
     let mut table = Table::new();
@@ -178,11 +185,11 @@ async fn table(ended: &Ended, store: &dyn Store) -> Result<Table, Box<dyn Error>
             continue;
         };
         let history = store.history(scope).await?;
-        let books = TradeBook::fifo().fold(&history)?;
-        let closed = books.trades.iter().filter(|trade| !trade.is_open()).count();
-        // Everything at Alpaca is in dollars.
-        let realized = books.instruments.values().filter_map(|book| book.realized);
-        let realized: rust_decimal::Decimal = realized.map(|money| money.amount).sum();
+        let books = store.books(scope, LotMethod::Fifo).await?;
+        let [row] = summary::by_account([(scope, &books)])?
+            .try_into()
+            .map_err(|_| "one account makes one row")?;
+        let gross: Vec<String> = row.summary.gross.iter().map(cents).collect();
         let verdict = match &report.verdict {
             Completeness::Complete => "complete".to_owned(),
             Completeness::Incomplete { .. } => "INCOMPLETE".to_owned(),
@@ -190,8 +197,8 @@ async fn table(ended: &Ended, store: &dyn Store) -> Result<Table, Box<dyn Error>
         table.add_row([
             scope.to_string(),
             history.fills().count().to_string(),
-            closed.to_string(),
-            format!("{:.2}", realized.round_dp(2)),
+            row.summary.trades.to_string(),
+            gross.join(", "),
             report.totals.new.to_string(),
             report.requests.to_string(),
             verdict,
@@ -205,59 +212,116 @@ async fn table(ended: &Ended, store: &dyn Store) -> Result<Table, Box<dyn Error>
     Ok(table)
 }
 
-/// One server for several Alpaca accounts: the key says whose request it is.
-struct ByKey(BTreeMap<&'static str, AlpacaVenue>);
+/// One server for three accounts: what a request signs in with says whose it is.
+struct ByKey {
+    header: &'static str,
+    venues: BTreeMap<String, Box<dyn Venue>>,
+}
 
 impl Venue for ByKey {
     fn handle(&mut self, request: &WireRequest, now: DateTime<Utc>) -> WireAnswer {
-        let key = request.header("apca-api-key-id").unwrap_or_default();
-        match self.0.get_mut(key) {
+        let key = request.header(self.header).unwrap_or_default();
+        match self.venues.get_mut(key) {
             Some(venue) => venue.handle(request, now),
-            None => WireAnswer::json(401, r#"{"message":"forbidden."}"#),
+            None => WireAnswer::json(401, r#"{"message":"no such key"}"#),
         }
     }
 }
 
-/// Three accounts at Alpaca with 90 days of history each, another in every house.
-async fn alpaca(house: u64) -> Result<House, Box<dyn Error>> {
-    let now = Utc
-        .with_ymd_and_hms(2026, 6, 30, 21, 0, 0)
-        .single()
-        .ok_or("no such moment")?;
-    let mut venues = BTreeMap::new();
-    for (number, key) in (1..).zip(KEYS) {
-        let account = AccountSpec::margin(format!("SIM-{house}{number}"), Currency::USD);
-        let plan = HistoryPlan::new(400 + 200 * number, now)
-            .with_days(89)
-            .with_seed(house * 10 + number as u64)
-            .with_account(account.with_fees(FeeSchedule::us_retail()));
-        let limit = WireLimit::fixed(PER_MINUTE, Duration::from_secs(60));
-        let builder = AlpacaVenue::builder()
-            .history(&plan)?
-            .key(key, SECRET)
-            .trading_limits(vec![limit]);
-        venues.insert(key, builder.build()?);
+/// Connects a client to the venue at this address, with the key of that number.
+type Connect<'a> = dyn Fn(usize, url::Url, Context) -> broker_core::Result<Arc<dyn Broker>> + 'a;
+
+impl House {
+    /// Three accounts with 90 days of history each behind one address. A house has one connection pool and one limiter.
+    async fn of(
+        name: &str,
+        seed: u64,
+        header: &'static str,
+        venue: impl Fn(usize, HistoryPlan) -> broker_core::Result<(String, Box<dyn Venue>)>,
+        connect: &Connect<'_>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let now = Utc.with_ymd_and_hms(2026, 6, 30, 21, 0, 0).single();
+        let now = now.ok_or("no such moment")?;
+        let plan = |number: usize| {
+            let plan = HistoryPlan::new(400 + 200 * number, now).with_days(89);
+            plan.with_seed(seed * 10 + number as u64)
+        };
+        let venues = (1..=3).map(|number| venue(number, plan(number)));
+        let venues = venues.collect::<broker_core::Result<BTreeMap<_, _>>>()?;
+        // The venue's clock starts at the same moment in every run, so that every run meets the same things.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(now));
+        let server = LoopbackServer::start(share(ByKey { header, venues }), Arc::clone(&clock)).await?;
+        let url = server.url().parse::<url::Url>()?;
+        let rng = Arc::new(SeededRng::new(seed));
+        let context = Context::new(clock, rng, Arc::new(TokioSpawn), Arc::new(NetTransport::new()?));
+        let brokers = (1..=3).map(|number| connect(number, url.clone(), context.clone()));
+        Ok(Self {
+            name: name.to_owned(),
+            brokers: brokers.collect::<broker_core::Result<_>>()?,
+            server,
+        })
     }
-    // The venue's clock starts at the same moment in every run, so that every run meets the same things.
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(now));
-    let server = LoopbackServer::start(share(ByKey(venues)), Arc::clone(&clock)).await?;
-    let url = server.url().parse::<url::Url>()?;
-    let context = Context::new(
-        clock,
-        Arc::new(SeededRng::new(house)),
-        Arc::new(TokioSpawn),
-        Arc::new(NetTransport::new()?),
-    );
-    let connect = |key: &str| {
-        let config = AlpacaConfig::new(key, SECRET)
-            .with_base_url(url.clone())
-            .with_requests_per_minute(PER_MINUTE)
-            .with_context(context.clone());
-        Ok::<_, broker_core::Error>(AlpacaBroker::new(config)?.handle())
+}
+
+async fn alpaca() -> Result<House, Box<dyn Error>> {
+    let key = |number: usize| format!("PKMANY0000000000000{number}");
+    let venue = move |number: usize, plan: HistoryPlan| {
+        let account = AccountSpec::margin(format!("SIM-{number}"), Currency::USD);
+        let limit = WireLimit::fixed(PER_MINUTE, Duration::from_secs(60));
+        let venue = AlpacaVenue::builder()
+            .history(&plan.with_account(account.with_fees(FeeSchedule::us_retail())))?
+            .key(key(number), SECRET)
+            .trading_limits(vec![limit])
+            .build()?;
+        Ok((key(number), Box::new(venue) as Box<dyn Venue>))
     };
-    Ok(House {
-        name: format!("Alpaca, house {house},"),
-        brokers: KEYS.iter().map(|key| connect(key)).collect::<Result<_, _>>()?,
-        server,
-    })
+    let connect = |number: usize, url, context| {
+        let config = AlpacaConfig::new(key(number), SECRET)
+            .with_base_url(url)
+            .with_requests_per_minute(PER_MINUTE)
+            .with_context(context);
+        Ok(AlpacaBroker::new(config)?.handle())
+    };
+    House::of("Alpaca", 1, "apca-api-key-id", venue, &connect).await
+}
+
+async fn oanda() -> Result<House, Box<dyn Error>> {
+    let token = |number: usize| format!("venue-token-of-no-worth-{number}");
+    let venue = move |number: usize, plan: HistoryPlan| {
+        let account = OandaVenueBuilder::spec(format!("101-004-1000000-00{number}"), Currency::USD);
+        let venue = OandaVenue::builder()
+            .history(&plan.with_symbols(8).with_account(account))?
+            .token(token(number))
+            .build()?;
+        Ok((format!("Bearer {}", token(number)), Box::new(venue) as Box<dyn Venue>))
+    };
+    let connect = |number: usize, url: url::Url, context| {
+        let config = OandaConfig::new(token(number)).with_base_url(url.clone());
+        let config = config.with_stream_url(url).with_context(context);
+        Ok(OandaBroker::new(config)?.handle())
+    };
+    House::of("OANDA", 2, "authorization", venue, &connect).await
+}
+
+async fn kraken() -> Result<House, Box<dyn Error>> {
+    let key = |number: usize| format!("{}{number}", KrakenVenue::KEY);
+    let venue = move |number: usize, plan: HistoryPlan| {
+        let venue = KrakenVenue::builder()
+            .history(&plan)?
+            .key(key(number), KrakenVenue::SECRET)
+            .without_limits()
+            .build()?;
+        Ok((key(number), Box::new(venue) as Box<dyn Venue>))
+    };
+    let connect = |number: usize, url, context| {
+        let point = Duration::from_millis(1);
+        let config = KrakenConfig::new(key(number), KrakenVenue::SECRET)
+            .live()
+            .with_call_counter(PER_MINUTE, point)
+            .with_public_counter(PER_MINUTE, point)
+            .with_base_url(url)
+            .with_context(context);
+        Ok(KrakenBroker::new(config)?.handle())
+    };
+    House::of("Kraken", 3, "api-key", venue, &connect).await
 }

@@ -445,50 +445,41 @@ impl Broker for AlpacaBroker {
         let mut page = walk.page(came)?;
         page.raw = raw;
         if let Some(wanted) = &query.instrument {
-            page.rows.retain(|record| instrument(record) == Some(wanted));
+            page.rows.retain(|record| record.instrument() == Some(wanted));
         }
         Ok(page)
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        self.as_trading()
+        #[cfg(feature = "trading")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "trading"))]
+        {
+            None
+        }
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
-        self.as_market_data()
+        #[cfg(feature = "market-data")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "market-data"))]
+        {
+            None
+        }
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.as_streaming()
-    }
-}
-
-#[cfg(not(feature = "trading"))]
-impl AlpacaBroker {
-    fn as_trading(&self) -> Option<&dyn Trading> {
-        None
-    }
-}
-
-#[cfg(not(feature = "streaming"))]
-impl AlpacaBroker {
-    fn as_streaming(&self) -> Option<&dyn Streaming> {
-        None
-    }
-}
-
-#[cfg(not(feature = "market-data"))]
-impl AlpacaBroker {
-    fn as_market_data(&self) -> Option<&dyn MarketData> {
-        None
-    }
-}
-
-fn instrument(record: &Record) -> Option<&InstrumentId> {
-    match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Fee(fee) => fee.instrument.as_ref(),
-        Record::Flow(flow) => flow.instrument.as_ref(),
-        Record::Void(_) => None,
+        #[cfg(feature = "streaming")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "streaming"))]
+        {
+            None
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use broker_core::model::Environment;
-use broker_core::{Context, Error, Result};
+use broker_core::{Context, Error, Result, Variables};
 use secrecy::SecretString;
 use url::Url;
 
@@ -112,29 +112,13 @@ impl AlpacaConfig {
     /// # Errors
     /// `Config`, naming every variable that is missing.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &'static str| {
-            lookup(name)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-                .ok_or(name)
-        };
-        let config = match (get("APCA_API_KEY_ID"), get("APCA_API_SECRET_KEY")) {
-            (Ok(key), Ok(secret)) => Self::new(key, secret),
-            (key, secret) => {
-                let missing: Vec<_> = [key.err(), secret.err()].into_iter().flatten().collect();
-                return Err(Error::config(format!("not set: {}", missing.join(", "))).with_help(
-                    "make a key pair on https://app.alpaca.markets (paper trading, API keys) and set both variables",
-                ));
-            }
-        };
-        match get("APCA_API_BASE_URL") {
-            Err(_) => Ok(config),
-            Ok(text) => {
-                let url = Url::parse(&text)
-                    .map_err(|error| Error::config("APCA_API_BASE_URL is not a URL").with_source(error))?;
-                Ok(config.with_base_url(url))
-            }
-        }
+        let variables = Variables::of(lookup);
+        let names = ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"];
+        let help = "make a key pair on https://app.alpaca.markets (paper trading, API keys) and set both variables";
+        let [key, secret] = variables.all(names, help)?;
+        let mut config = Self::new(key, secret);
+        config.base_url = variables.url("APCA_API_BASE_URL")?;
+        Ok(config)
     }
 
     fn with_credentials(credentials: Credentials) -> Self {

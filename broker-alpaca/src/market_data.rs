@@ -54,10 +54,6 @@ impl Kind {
 }
 
 impl AlpacaBroker {
-    pub(crate) fn as_market_data(&self) -> Option<&dyn MarketData> {
-        Some(self)
-    }
-
     /// A read of the Market Data API.
     pub(crate) fn data(&self, op: &'static str, path: &str, params: Params<'_>) -> Call {
         let rest = self.rest();

@@ -22,31 +22,9 @@ use crate::rest::{ORDERS, Rest, order_path};
 use crate::wire::{self, CancelRowJson};
 
 impl AlpacaBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
-    /// Names an error from before the first byte of a write. A read that was made for it has answered, or has not:
-    /// either way nothing was placed, changed or canceled.
-    fn unsent(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<> {
-        let broker = self.id();
-        move |error| {
-            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
-            match error.operation() {
-                Some(_) => error,
-                None => error.with_operation(operation),
-            }
-        }
-    }
-
     fn check_id(&self, intent: &Intent) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
-        match rule.is_some_and(|rule| rule.allows(intent.id.get())) {
-            true => Ok(()),
-            false => Err(Error::invalid(
-                "a client order id has 1 to 128 letters, digits and characters of \"._-\"",
-            )),
-        }
+        rule.map_or(Ok(()), |rule| rule.check(&intent.id))
     }
 
     /// The order that carries the intent's id. `None` only where Alpaca itself says that there is none: a gateway
@@ -91,7 +69,7 @@ impl Trading for AlpacaBroker {
     }
 
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         self.check_id(intent).map_err(&unsent)?;
         let body = request::place(intent).and_then(|json| text(&json)).map_err(&unsent)?;
         self.check(&intent.account).await.map_err(&unsent)?;
@@ -117,7 +95,7 @@ impl Trading for AlpacaBroker {
         replacement: &Intent,
         gate: &Gate,
     ) -> Result<Order> {
-        let unsent = self.unsent("replace");
+        let unsent = Error::unsent(self.id(), "replace");
         self.check_id(replacement).map_err(&unsent)?;
         self.check(&order.account).await.map_err(&unsent)?;
         let old = self.rest().order(order).await.map_err(&unsent)?;
@@ -129,7 +107,7 @@ impl Trading for AlpacaBroker {
     }
 
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         self.check(&order.account).await.map_err(&unsent)?;
         let path = match &order.id {
             Some(id) => order_path(id),
@@ -142,7 +120,7 @@ impl Trading for AlpacaBroker {
 
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
         const OPERATION: &str = "cancel_all";
-        self.check(account).await.map_err(self.unsent(OPERATION))?;
+        self.check(account).await.map_err(Error::unsent(self.id(), OPERATION))?;
         let named = |error: Error| error.with_broker(self.id()).with_operation(OPERATION);
         let read = |body: &str| {
             let rows: Vec<CancelRowJson<'_>> = wire::decode(body)?;

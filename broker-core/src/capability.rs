@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{AssetClass, Environment, Group, OrderKind, TimeInForce};
+use crate::{ClientOrderId, Error, Result};
 
 /// Facts of one broker, with units, from its documentation. Each broker crate writes one full literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,20 @@ impl ClientIdRule {
             && text
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || self.extra.contains(c))
+    }
+
+    /// The same in words.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, saying what an id can be.
+    pub fn check(&self, id: &ClientOrderId) -> Result<()> {
+        if self.allows(id.get()) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{id} cannot be an order id: at most {} letters, digits and {:?}",
+            self.longest, self.extra
+        )))
     }
 }
 

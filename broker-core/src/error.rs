@@ -162,6 +162,18 @@ impl Error {
         self
     }
 
+    /// What names errors from before the first byte of a write. A read that was made for it has answered, or has not:
+    /// either way nothing was placed, changed or canceled. An operation that is named already stays.
+    pub fn unsent(broker: BrokerId, operation: &'static str) -> impl Fn(Self) -> Self {
+        move |error| {
+            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
+            match error.operation() {
+                Some(_) => error,
+                None => error.with_operation(operation),
+            }
+        }
+    }
+
     /// The broker's own code, escaped and cut.
     #[must_use]
     pub fn with_code(mut self, code: impl AsRef<str>) -> Self {

@@ -53,6 +53,8 @@ pub mod broker;
 
 pub mod span;
 
+mod variables;
+
 pub mod proof;
 
 pub mod dedup;
@@ -87,6 +89,7 @@ pub use num::{Currency, Money, Price, Qty, Side};
 pub use placement::{Placement, PreTradeCheck, Recovery, Settled, Ticket};
 pub use pnl::TradeBook;
 pub use span::Span;
+pub use variables::Variables;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

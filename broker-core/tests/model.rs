@@ -13,8 +13,8 @@ use broker_core::model::{
 use broker_core::num::decimal;
 use broker_core::seam::{Clock, MemoryTransport, OpenRequest, SeededRng, Transport, VirtualRuntime};
 use broker_core::{
-    AccountId, Context, Currency, ErrorKind, HistoryQuery, Instrument, Intent, IntentJournal, OrderQuery, OrderRef,
-    OrderRequest, Price, Qty, Side, TimeInForce,
+    AccountId, Context, Currency, Delivery, Error, ErrorKind, HistoryQuery, Instrument, Intent, IntentJournal,
+    OrderQuery, OrderRef, OrderRequest, Price, Qty, Side, TimeInForce,
 };
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use rust_decimal::Decimal;
@@ -235,7 +235,31 @@ fn client_ids_follow_the_rule_of_their_broker() {
         ("é", false),
     ] {
         assert_eq!(rule.allows(id), allowed, "{id:?}");
+        assert_eq!(rule.check(&id.into()).is_ok(), allowed, "{id:?}");
     }
+    let error = rule.check(&"a.b".into()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(
+        error.to_string().contains("at most 8 letters, digits and \"-_\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_error_before_a_write_says_that_nothing_was_sent() {
+    let unsent = Error::unsent("a-broker".into(), "place");
+    let read = Error::new(ErrorKind::Unavailable).with_delivery(Delivery::Unknown);
+    let named = unsent(read.clone().with_operation("accounts"));
+    let error = unsent(read);
+    assert_eq!(
+        (error.delivery(), error.operation()),
+        (Delivery::NotSent, Some("place"))
+    );
+    assert_eq!(
+        (named.delivery(), named.operation()),
+        (Delivery::NotSent, Some("accounts"))
+    );
+    assert_eq!(error.broker().map(broker_core::BrokerId::get), Some("a-broker"));
 }
 
 #[test]

@@ -453,7 +453,7 @@ impl Broker for KrakenBroker {
         let window = walk.since..walk.until;
         rows.retain(|record| {
             let wanted = query.instrument.as_ref();
-            window.contains(&record.at()) && wanted.is_none_or(|wanted| instrument(record) == Some(wanted))
+            window.contains(&record.at()) && wanted.is_none_or(|wanted| record.instrument() == Some(wanted))
         });
         rows.sort_by_key(Record::at);
         let goes_on = step != Step::Last || walk.next_source();
@@ -467,44 +467,35 @@ impl Broker for KrakenBroker {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        self.as_trading()
+        #[cfg(feature = "trading")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "trading"))]
+        {
+            None
+        }
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
-        self.as_market_data()
+        #[cfg(feature = "market-data")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "market-data"))]
+        {
+            None
+        }
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.as_streaming()
-    }
-}
-
-#[cfg(not(feature = "trading"))]
-impl KrakenBroker {
-    fn as_trading(&self) -> Option<&dyn Trading> {
-        None
-    }
-}
-
-#[cfg(not(feature = "streaming"))]
-impl KrakenBroker {
-    fn as_streaming(&self) -> Option<&dyn Streaming> {
-        None
-    }
-}
-
-#[cfg(not(feature = "market-data"))]
-impl KrakenBroker {
-    fn as_market_data(&self) -> Option<&dyn MarketData> {
-        None
-    }
-}
-
-fn instrument(record: &Record) -> Option<&InstrumentId> {
-    match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Fee(fee) => fee.instrument.as_ref(),
-        Record::Flow(flow) => flow.instrument.as_ref(),
-        Record::Void(_) => None,
+        #[cfg(feature = "streaming")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "streaming"))]
+        {
+            None
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::capability::LimitRule;
-use broker_core::{Context, Error, Result};
+use broker_core::{Context, Error, Result, Variables};
 use secrecy::SecretString;
 use url::Url;
 
@@ -153,18 +153,10 @@ impl KrakenConfig {
     /// # Errors
     /// `Config`, naming every variable that is missing.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &'static str| {
-            let value = lookup(name).map(|value| value.trim().to_owned());
-            value.filter(|value| !value.is_empty()).ok_or(name)
-        };
-        match (get("KRAKEN_API_KEY"), get("KRAKEN_API_SECRET")) {
-            (Ok(key), Ok(secret)) => Ok(Self::new(key, secret)),
-            (key, secret) => {
-                let missing: Vec<_> = [key.err(), secret.err()].into_iter().flatten().collect();
-                Err(Error::config(format!("not set: {}", missing.join(", ")))
-                    .with_help("make a key on https://pro.kraken.com/app/settings/api and set both variables"))
-            }
-        }
+        let names = ["KRAKEN_API_KEY", "KRAKEN_API_SECRET"];
+        let help = "make a key on https://pro.kraken.com/app/settings/api and set both variables";
+        let [key, secret] = Variables::of(lookup).all(names, help)?;
+        Ok(Self::new(key, secret))
     }
 
     /// Real money. Kraken has nothing else for spot, so nothing works without it.

@@ -18,12 +18,6 @@ const PAIRS_A_CALL: usize = 100;
 /// Most candles of an answer, the newest there are.
 const MOST_CANDLES: usize = 720;
 
-impl KrakenBroker {
-    pub(crate) fn as_market_data(&self) -> Option<&dyn MarketData> {
-        Some(self)
-    }
-}
-
 #[async_trait]
 impl MarketData for KrakenBroker {
     async fn quotes(&self, instruments: &[InstrumentId]) -> Result<Vec<Quote>> {

@@ -11,8 +11,8 @@ use broker_core::journal::Mark;
 use broker_core::limit::Lane;
 use broker_core::model::{InstrumentRef, OrderChange, OrderKind};
 use broker_core::{
-    AccountId, Broker, CancelOutcome, Delivery, Error, Gate, InstrumentQuery, Intent, Order, OrderId, OrderRef,
-    OrderRequest, Result, Trading,
+    AccountId, Broker, CancelOutcome, Error, Gate, InstrumentQuery, Intent, Order, OrderId, OrderRef, OrderRequest,
+    Result, Trading,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -31,31 +31,9 @@ const CANCEL_COSTS: [(i64, u32); 6] = [(5, 8), (10, 6), (15, 5), (45, 4), (90, 2
 const AMEND_COSTS: [(i64, u32); 3] = [(5, 3), (10, 2), (15, 1)];
 
 impl KrakenBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
-    /// Names an error from before the first byte of a write. A read that was made for it has answered, or has not:
-    /// either way nothing was placed, changed or canceled.
-    fn unsent(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<> {
-        let broker = self.id();
-        move |error| {
-            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
-            match error.operation() {
-                Some(_) => error,
-                None => error.with_operation(operation),
-            }
-        }
-    }
-
     fn check_id(&self, intent: &Intent) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
-        match rule.is_some_and(|rule| rule.allows(intent.id.get())) {
-            true => Ok(()),
-            false => Err(Error::invalid(
-                "a client order id has 1 to 18 letters, digits and characters of \"-_\"",
-            )),
-        }
+        rule.map_or(Ok(()), |rule| rule.check(&intent.id))
     }
 
     /// A call to the matching engine, which counts by pair.
@@ -135,7 +113,7 @@ impl KrakenBroker {
     /// # Errors
     /// [`Delivery::Unknown`]: it may be done. Read the order.
     pub async fn edit(&self, order: &OrderRef, change: &OrderChange) -> Result<OrderId> {
-        let unsent = self.unsent("edit");
+        let unsent = Error::unsent(self.id(), "edit");
         let old = self.order(order).await.map_err(&unsent)?;
         let pair = self.pair_of(&old).await.map_err(&unsent)?;
         let both = matches!(old.kind, OrderKind::StopLimit | OrderKind::LimitIfTouched);
@@ -182,7 +160,7 @@ impl Trading for KrakenBroker {
     }
 
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         self.check_id(intent).map_err(&unsent)?;
         self.check(&intent.account).map_err(&unsent)?;
         let (_, name) = held(intent.instrument.id.get());
@@ -237,7 +215,7 @@ impl Trading for KrakenBroker {
         replacement: &Intent,
         gate: &Gate,
     ) -> Result<Order> {
-        let unsent = self.unsent("replace");
+        let unsent = Error::unsent(self.id(), "replace");
         self.check(&replacement.account).map_err(&unsent)?;
         let old = self.order(order).await.map_err(&unsent)?;
         let form = request::amend(&old, change).map_err(&unsent)?;
@@ -256,7 +234,7 @@ impl Trading for KrakenBroker {
     }
 
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         self.check(&order.account).map_err(&unsent)?;
         let form = match (&order.id, &order.client_id) {
             (Some(id), _) => Form::new().with("txid", id.get()),
@@ -280,7 +258,7 @@ impl Trading for KrakenBroker {
     /// Kraken says how many it canceled, not which: those that were open just before are named.
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
         const OPERATION: &str = "cancel_all";
-        let unsent = self.unsent(OPERATION);
+        let unsent = Error::unsent(self.id(), OPERATION);
         self.check(account).map_err(&unsent)?;
         let open = self
             .rest()

@@ -154,7 +154,8 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
             groups: vec![Group::Bracket, Group::Oto],
             exits: ExitFacts {
                 kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::TrailingStop],
-                levels: vec![LevelKind::Price],
+                // A stop takes either; a target's distance is converted where that is exact.
+                levels: vec![LevelKind::Price, LevelKind::Distance],
             },
             trails: vec![TrailKind::Amount],
             times_in_force: vec![

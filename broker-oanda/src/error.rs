@@ -180,6 +180,7 @@ fn help(kind: ErrorKind, code: Option<&str>) -> Option<&'static str> {
 }
 
 /// An order that OANDA took and canceled at once: its answer is 201, and nothing came of it.
+#[cfg(feature = "trading")]
 pub(crate) fn canceled_at_once(reason: &str) -> Error {
     let kind = match of_code(reason) {
         // It is a word about the order, whatever it would mean as an error's code.

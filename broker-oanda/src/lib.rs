@@ -16,6 +16,8 @@ mod stream;
 mod trades;
 #[cfg(feature = "trading")]
 mod trading;
+#[cfg(feature = "trading")]
+mod trail;
 #[cfg(feature = "venue")]
 #[cfg_attr(docsrs, doc(cfg(feature = "venue")))]
 pub mod venue;

@@ -41,6 +41,8 @@ pub(crate) struct Learned {
     names: Vec<(AccountId, bool)>,
     books: BTreeMap<AccountId, Book>,
     last: BTreeMap<AccountId, u64>,
+    #[cfg(feature = "trading")]
+    trails: BTreeMap<AccountId, crate::trail::Trail>,
 }
 
 /// Query parameters of a call.
@@ -300,6 +302,11 @@ impl Rest {
         let known = learned.last.entry(account.clone()).or_default();
         *known = last.max(*known);
         Ok(last)
+    }
+
+    #[cfg(feature = "trading")]
+    pub(crate) fn with_trail<T>(&self, account: &AccountId, of: impl FnOnce(&mut crate::trail::Trail) -> T) -> T {
+        of(self.learned().trails.entry(account.clone()).or_default())
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

@@ -14,13 +14,11 @@ use broker_core::{
     AccountId, Broker, CancelOutcome, Cursor, Delivery, Error, ErrorKind, Fill, Gate, Instrument, InstrumentId,
     InstrumentQuery, Intent, Order, OrderRef, OrderStatus, Qty, RecordId, Result, Trading,
 };
-use chrono::Duration;
 use http::Method;
 use serde::Serialize;
 
 use crate::broker::OandaBroker;
 use crate::error::canceled_at_once;
-use crate::history::borders;
 use crate::map::order::{Made, parent_of};
 use crate::map::request::{self, digits, plain, trail_digits};
 use crate::map::{Book, order, record};
@@ -278,39 +276,6 @@ impl OandaBroker {
             false => Ok(()),
         }
     }
-
-    /// Rows behind the intent's mark. Without one, those of the time since it was made.
-    async fn rows_behind(&self, intent: &Intent, book: &Book) -> Result<Rows> {
-        let mark = intent.mark.as_ref().map(|mark| wire::id(&mark.0)).transpose()?;
-        let mut reached = match mark {
-            Some(mark) => mark,
-            None => {
-                let now = self.context().clock().now();
-                let params = borders(intent.created_at - Duration::minutes(1), now, book, now);
-                let span = self.rest().span(&intent.account, &params).await?;
-                match span.ids {
-                    Some(ids) => ids.start().saturating_sub(1),
-                    None => span.last,
-                }
-            }
-        };
-        let mut all = Rows::default();
-        loop {
-            let read = |rows: &[RowJson<'_>], last: u64| {
-                let end = crate::trades::reached(rows, reached)?;
-                Ok((Rows::read(rows, book)?, end, last))
-            };
-            let (rows, end, last) = self.rest().since(&intent.account, reached, read).await?;
-            all.add(rows);
-            if end >= last {
-                return Ok(all);
-            }
-            if end == reached {
-                return Err(Error::decode("newer transactions are there and did not come"));
-            }
-            reached = end;
-        }
-    }
 }
 
 #[async_trait]
@@ -339,11 +304,8 @@ impl Trading for OandaBroker {
 
     async fn trace(&self, intent: &Intent) -> Result<Vec<Order>> {
         let book = self.book(&intent.account).await?;
-        let rows = self.rows_behind(intent, &book).await;
-        let rows = rows.map_err(|error| error.with_broker(self.id()).with_operation("trace"))?;
-        let made = rows.settle(&book).into_values();
-        let ours = made.filter(|made| made.order.client_id.as_ref() == Some(&intent.id));
-        Ok(ours.map(|made| made.order).collect())
+        let traced = self.rest().traced(intent, &book, self.context().clock().now()).await;
+        traced.map_err(|error| error.with_broker(self.id()).with_operation("trace"))
     }
 
     /// Reads the order first: a replacement is the whole order again.
@@ -459,6 +421,13 @@ fn taken(done: &DoneJson<'_>, canceled: Option<&RowJson<'_>>, intent: &Intent, b
     }
     let made: Option<Made> = rows.settle(book).remove(&created.number()?);
     let order = made.ok_or_else(missing)?.order;
+    let is_filled = !order.filled_qty.is_zero();
+    let is_ended = is_filled || order.status != OrderStatus::New;
+    if (done.order_fill_transaction.is_some() && !is_filled) || (canceled.is_some() && !is_ended) {
+        return Err(Error::decode(
+            "the answer's fill or cancel is of another order than it made",
+        ));
+    }
     if order.client_id.as_ref() != Some(&intent.id) {
         return Err(Error::decode(
             "the answer is about another order than the one that was sent",

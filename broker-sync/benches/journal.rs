@@ -2,7 +2,8 @@
 //! day more. Times are on the wall, of one thread; the bodies are made outside of them.
 //!
 //! `cargo bench -p broker-sync --bench journal` prints the stages for 10,000, 100,000 and 1,000,000 fills with the peak
-//! of memory, and criterion's figures of a journal of 100,000. `BROKER_FILLS=10000` measures one size alone.
+//! of memory, and then criterion's figures in fills a second: the whole path, a
+//! whole fold, a day more, and folding alone of 1,000,000. `BROKER_FILLS=10000` measures one size alone.
 
 #![allow(missing_docs, clippy::unwrap_used)] // criterion's macros, and a bench may fail
 
@@ -13,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use broker_alpaca::AlpacaBroker;
 use broker_core::dedup::{KeySpace, RowKind, Seen, SeenSet};
-use broker_core::model::{AssetClass, Environment, Instrument, InstrumentStatus, Payoff};
+use broker_core::model::{AssetClass, Environment, Instrument, InstrumentStatus, Payoff, Trade};
 use broker_core::pnl::{LotMethod, TradeBook};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{AccountId, Currency, Record};
 use broker_sync::{PageWrite, Refolded, Scope, Span, SqliteStore, Store, StoreExt};
 use chrono::{DateTime, TimeDelta, Utc};
-use criterion::Criterion;
+use criterion::{Criterion, Throughput};
 use rust_decimal::Decimal;
 
 const PAGE: u64 = 100;
@@ -281,23 +282,40 @@ fn stages(fills: u64) {
     alone(fills);
 }
 
-/// Folding alone, out of memory.
-fn alone(fills: u64) {
+fn records(fills: u64) -> Vec<Record> {
     let mut pages = Pages::of_years(fills);
     let mut records = Vec::new();
     while let Some(body) = pages.body() {
         records.extend(AlpacaBroker::read_activities(&account(), &body).unwrap());
     }
+    records
+}
+
+fn trades(records: &[Record]) -> Vec<Trade> {
+    let mut book = TradeBook::fifo();
+    (0..SYMBOLS).for_each(|number| book.add_instrument(&instrument(number)).unwrap());
+    records.iter().for_each(|record| book.apply(record).unwrap());
+    book.into_trades().unwrap()
+}
+
+/// Folding alone, out of memory.
+fn alone(fills: u64) {
+    let records = records(fills);
     let mut took = Duration::ZERO;
-    let trades = timed(&mut took, || {
-        let mut book = TradeBook::fifo();
-        (0..SYMBOLS).for_each(|number| book.add_instrument(&instrument(number)).unwrap());
-        records.iter().for_each(|record| book.apply(record).unwrap());
-        book.into_trades().unwrap()
-    });
+    let trades = timed(&mut took, || trades(&records));
     assert_eq!(trades.len() as u64, fills / 4);
     println!("  records -> trades      {}", a_fill(took, fills));
     black_box(trades);
+}
+
+/// From the bodies of pages to trades that are stored.
+fn whole_path(fills: u64) -> Duration {
+    let file = File::new("whole");
+    let store = open(&file);
+    let took = keep(&store, Pages::of_years(fills), &mut SeenSet::new());
+    let mut folded = Duration::ZERO;
+    timed(&mut folded, || refold(&store));
+    took.decode + took.dedup + took.store + folded
 }
 
 fn main() {
@@ -313,11 +331,17 @@ fn main() {
         return;
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    let mut group = criterion.benchmark_group("journal");
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("page bodies to trades, 10,000 fills", |bench| {
+        bench.iter_custom(|rounds| (0..rounds).map(|_| whole_path(10_000)).sum());
+    });
     let file = File::new("criterion");
     let store = open(&file);
     let mut seen = SeenSet::new();
     keep(&store, Pages::of_years(100_000), &mut seen);
-    criterion.bench_function("five years, 100000 fills, folded at once", |bench| {
+    group.throughput(Throughput::Elements(100_000));
+    group.bench_function("five years, 100,000 fills, folded at once", |bench| {
         bench.iter(|| {
             let history = run(store.history(&scope()));
             TradeBook::fifo().fold(&history).unwrap()
@@ -325,7 +349,8 @@ fn main() {
     });
     refold(&store);
     let mut day = 0;
-    criterion.bench_function("a day of 500 fills more", |bench| {
+    group.throughput(Throughput::Elements(DAY));
+    group.bench_function("a day of 500 fills more", |bench| {
         bench.iter_custom(|rounds| {
             let mut took = Duration::ZERO;
             for _ in 0..rounds {
@@ -336,5 +361,11 @@ fn main() {
             took
         });
     });
+    let records = records(1_000_000);
+    group.throughput(Throughput::Elements(1_000_000));
+    group.bench_function("folding alone, 1,000,000 fills", |bench| {
+        bench.iter_with_large_drop(|| trades(&records));
+    });
+    group.finish();
     criterion.final_summary();
 }

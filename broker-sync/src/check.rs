@@ -7,7 +7,7 @@ use std::time::Duration;
 use broker_core::dedup::{Folded, Row};
 use broker_core::model::{Instrument, OrderQuery, Record, RecordKey, Window};
 use broker_core::pnl::LotMethod;
-use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, Proof, Result};
+use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, OrderId, Proof, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::effort::by_class;
@@ -22,7 +22,7 @@ use crate::refold::trades::Trades;
 use crate::report::{OrderCheck, PnlCheck, PositionCheck};
 use crate::run::{LEAST_OVERLAP, Run};
 use crate::state::{Basis, Holdings};
-use crate::store::KnownOrder;
+use crate::store::{KnownOrder, Select, order_of};
 
 /// What the checks found.
 pub(crate) struct Outcome {
@@ -164,7 +164,8 @@ impl Run<'_> {
         fold(self.syncer.store.snapshot(&self.scope).await?.rows)
     }
 
-    /// Every order that was placed since the window began, or that an earlier sync left open or in doubt.
+    /// Every order that was placed since the window began, that an earlier sync left open or in doubt, or whose records
+    /// are others since.
     async fn list_orders(&mut self) -> Result<Listed> {
         let now = self.syncer.clock().now();
         let since = self.orders_since(now).await?;
@@ -215,7 +216,8 @@ impl Run<'_> {
         let covers = self.covers();
         let read = self.state.reading.iter().flat_map(|reading| &reading.parts);
         let first_read = read.map(|part| part.span.since).min().unwrap_or(covers.since);
-        let doubtful = self.syncer.store.doubtful_orders(&self.scope).await?;
+        let mut doubtful = self.syncer.store.doubtful_orders(&self.scope).await?;
+        doubtful.extend(self.touched_orders().await?);
         let wanted = doubtful
             .iter()
             .filter_map(|order| order.created_at)
@@ -228,6 +230,18 @@ impl Run<'_> {
             .and_then(|depth| chrono::Duration::from_std(depth).ok())
             .and_then(|depth| now.checked_sub_signed(depth));
         Ok(reach.map_or(wanted, |reach| wanted.max(reach)))
+    }
+
+    /// Orders that were compared before, and that rows name which came since: a late fill, a correction, a fee.
+    async fn touched_orders(&self) -> Result<Vec<KnownOrder>> {
+        let checked = self.state.checked_rows;
+        if checked == 0 || checked == self.state.rows {
+            return Ok(Vec::new());
+        }
+        let store = &self.syncer.store;
+        let new = store.select(&self.scope, Select::After(checked), None).await?;
+        let ids: BTreeSet<OrderId> = new.iter().filter_map(|row| order_of(&row.record)).cloned().collect();
+        store.known_orders(&self.scope, &Vec::from_iter(ids)).await
     }
 
     /// The instruments that history was asked for one by one, or once for all.

@@ -159,24 +159,8 @@ pub(crate) fn completeness(state: &SyncState, last: Option<SyncReport>) -> Compl
 
 /// The instruments that records are about.
 pub(crate) fn instruments_of(records: &[Record]) -> Vec<InstrumentId> {
-    let ids: BTreeSet<&InstrumentId> = records.iter().filter_map(instrument_of).collect();
+    let ids: BTreeSet<&InstrumentId> = records.iter().filter_map(Record::instrument).collect();
     ids.into_iter().cloned().collect()
-}
-
-pub(crate) fn instrument_of(record: &Record) -> Option<&InstrumentId> {
-    match record {
-        Record::Fill(fill) => Some(&fill.instrument),
-        Record::Void(_) => None,
-        Record::Fee(fee) => of_asset(&fee.asset).or(fee.instrument.as_ref()),
-        Record::Flow(flow) => of_asset(&flow.asset).or(flow.instrument.as_ref()),
-    }
-}
-
-fn of_asset(asset: &Asset) -> Option<&InstrumentId> {
-    match asset {
-        Asset::Instrument { id, .. } => Some(id),
-        Asset::Currency(_) => None,
-    }
 }
 
 /// Positions before the first record. A price is never known: they were worked out from quantities.

@@ -138,6 +138,13 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// With the broker's word in the place of a sum that differed from it.
+    pub(crate) fn corrected(mut self, difference: &PositionDifference) -> Self {
+        let key = Key::of(&difference.asset, difference.leg);
+        self.qty.insert(key, difference.stated);
+        self
+    }
+
     pub(crate) fn plus(mut self, other: &Self) -> Result<Self> {
         for (key, qty) in &other.qty {
             self.add(key.clone(), *qty)?;

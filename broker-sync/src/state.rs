@@ -65,6 +65,9 @@ pub struct SyncState {
     pub verified_until: Option<DateTime<Utc>>,
     /// Number of the last part that was begun.
     pub last_part: u64,
+    /// Rows that were stored when orders were last compared with their fills.
+    #[serde(default)]
+    pub checked_rows: u64,
 }
 
 impl SyncState {

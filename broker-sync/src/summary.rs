@@ -1,11 +1,14 @@
-//! What the books say, by symbol and by day.
+//! What the books say, by symbol, by day and by account.
 
 use std::collections::BTreeMap;
 
 use broker_core::model::Trade;
 use broker_core::pnl::Books;
-use broker_core::{InstrumentId, Money, Result, Symbol};
+use broker_core::{Currency, InstrumentId, Money, Result, Symbol};
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
+
+use crate::state::Scope;
 
 /// Trades and money of a group. Each list of money has one row a currency.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +48,16 @@ pub struct DaySummary {
     /// The day on which they came back to flat, UTC.
     pub day: NaiveDate,
     /// Its trades, and what they brought from their first fill to their last.
+    pub summary: Summary,
+}
+
+/// What one account brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSummary {
+    /// Whose.
+    pub scope: Scope,
+    /// Its trades, and what they brought. Open trades with what they realized so far; fees and financing that belong
+    /// to no instrument too.
     pub summary: Summary,
 }
 
@@ -143,6 +156,35 @@ pub fn by_day(books: &Books) -> Result<Vec<DaySummary>> {
     }
     let days = days.into_iter();
     Ok(days.map(|(day, summary)| DaySummary { day, summary }).collect())
+}
+
+/// By account, in the order given: one row for the books of each.
+///
+/// # Errors
+/// A sum that does not fit.
+pub fn by_account<'a>(books: impl IntoIterator<Item = (&'a Scope, &'a Books)>) -> Result<Vec<AccountSummary>> {
+    books
+        .into_iter()
+        .map(|(scope, books)| of_account(scope, books))
+        .collect()
+}
+
+fn of_account(scope: &Scope, books: &Books) -> Result<AccountSummary> {
+    let mut summary = Summary::default();
+    books.trades.iter().for_each(|trade| summary.count(trade));
+    let mut realized = books.instruments.values().filter_map(|book| book.realized);
+    realized.try_for_each(|money| add(&mut summary.gross, money))?;
+    summary.gross.sort_by_key(|money| money.currency);
+    let rows = |sums: &BTreeMap<Currency, Decimal>| {
+        let rows = sums.iter().filter(|(_, amount)| !amount.is_zero());
+        rows.map(|(currency, amount)| Money::new(*amount, *currency)).collect()
+    };
+    summary.fees = rows(&books.fees);
+    summary.financing = rows(&books.financing);
+    Ok(AccountSummary {
+        scope: scope.clone(),
+        summary,
+    })
 }
 
 fn add(sums: &mut Vec<Money>, money: Money) -> Result<()> {

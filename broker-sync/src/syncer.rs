@@ -113,10 +113,16 @@ impl Syncer {
     /// Any error of the broker or the store ends the sync. Pages that were stored stay, and the next call goes on
     /// behind them. `Unavailable` from the operation `store`: another sync of the same account is running.
     pub async fn sync(&self, account: &AccountId) -> Result<SyncReport> {
+        self.sync_again(account, Vec::new()).await
+    }
+
+    /// The same, with these spans read again besides.
+    pub(crate) async fn sync_again(&self, account: &AccountId, spans: Vec<Span>) -> Result<SyncReport> {
         let began = self.clock().elapsed();
         let account = self.account(account).await?;
         let mut run = Run::begin(self, account, began).await?;
         run.read().await?;
+        run.state.unproven.extend(spans);
         run.plan().await?;
         run.read().await?;
         let mut outcome: Outcome = run.check().await?;
@@ -192,7 +198,7 @@ impl Syncer {
         }
     }
 
-    async fn account(&self, id: &AccountId) -> Result<Account> {
+    pub(crate) async fn account(&self, id: &AccountId) -> Result<Account> {
         let accounts = self.broker.accounts().await?;
         accounts.into_iter().find(|account| account.id == *id).ok_or_else(|| {
             Error::new(ErrorKind::NotFound)

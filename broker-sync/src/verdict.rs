@@ -28,6 +28,7 @@ impl Run<'_> {
         holes.extend(lost.iter().map(|span| Hole::new(*span, reason)));
         let mut state = self.state.clone();
         state.reading = None;
+        state.checked_rows = state.rows;
         state.covers = Some(covers);
         for part in self.state.reading.iter().flat_map(|reading| &reading.parts) {
             if let Some(id) = &part.instrument {

@@ -10,7 +10,7 @@ use broker_core::model::{Completeness, Record};
 use broker_core::pnl::TradeBook;
 use broker_core::seam::VirtualRuntime;
 use broker_core::{Currency, Money, Side};
-use broker_sync::summary::{Summary, by_day, by_symbol};
+use broker_sync::summary::{Summary, by_account, by_day, by_symbol};
 use broker_sync::{MemoryStore, PnlCheck, PositionCheck, Store, StoreExt, Syncer};
 use chrono::{Duration, NaiveDate};
 use common::venue::Coins;
@@ -73,6 +73,22 @@ fn trades_by_symbol_and_by_day() {
         assert_eq!(symbols[1].symbol.get(), "MSFT");
         assert_eq!(symbols[1].summary.net().unwrap(), [usd("1.96")]);
         assert_eq!(symbols.len(), 2);
+
+        // Seven fills at 0.02; -1.50 of AAPL and 2.00 of MSFT.
+        let accounts = by_account([(&scope(), &books)]).unwrap();
+        let whole = Summary {
+            trades: 3,
+            open: 1,
+            wins: 2,
+            losses: 1,
+            unknown: 0,
+            gross: vec![usd("0.50")],
+            fees: vec![usd("0.14")],
+            financing: Vec::new(),
+        };
+        assert_eq!(accounts.len(), 1);
+        assert_eq!((&accounts[0].scope, &accounts[0].summary), (&scope(), &whole));
+        assert_eq!(whole.net().unwrap(), [usd("0.36")]);
 
         let days = by_day(&books).unwrap();
         let date = |day| NaiveDate::from_ymd_opt(2026, 1, day).unwrap();

@@ -218,6 +218,38 @@ fn late_rows_corrections_and_voids_are_found_by_the_next_sync() {
     });
 }
 
+/// An order that had ended is filled further: it is compared once more, though it was placed long before what is read.
+#[test]
+fn a_late_fill_brings_its_order_back_to_the_check() {
+    over_both_stores(|store| {
+        let mut other = fill("b", day(9));
+        other.order = Some("o2".into());
+        let book = Book::new(vec![Record::Fill(fill("a", day(1))), Record::Fill(other)]);
+        let checked = |report: &SyncReport| match report.orders {
+            OrderCheck::Checked { since, orders, .. } => (since, orders),
+            OrderCheck::Unavailable(_) => panic!("{report}"),
+        };
+        sync_at(day(10), &book, &store).unwrap();
+        let report = sync_at(day(11), &book, &store).unwrap();
+        // Three days before the end of the last window, in which `o2` was placed.
+        assert_eq!(checked(&report).1, 1, "{report}");
+        book.add(Record::Fill(fill("late", day(11))));
+        let report = sync_at(day(12), &book, &store).unwrap();
+        // An order is placed a second before its first fill.
+        assert_eq!(checked(&report), (day(1) - Days::seconds(1), 2), "{report}");
+        assert!(report.is_complete(), "{report}");
+        let known = VirtualRuntime::new().block_on(store.orders(&scope())).unwrap();
+        let filled: Vec<_> = known
+            .iter()
+            .map(|order| (order.id.get(), order.filled[0].qty.to_string(), order.is_settled))
+            .collect();
+        assert_eq!(filled, [("o1", "4".to_owned(), true), ("o2", "2".to_owned(), true)]);
+        // Nothing new, nothing compared again; both were placed before the last three days.
+        let report = sync_at(day(13), &book, &store).unwrap();
+        assert_eq!(checked(&report).1, 0, "{report}");
+    });
+}
+
 #[test]
 fn a_fill_while_the_account_is_checked_is_no_difference() {
     over_both_stores(|store| {

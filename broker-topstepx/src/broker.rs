@@ -26,9 +26,10 @@ use crate::auth::{self, TopstepxProtocol, broker_id, fingerprint};
 use crate::config::{DOMAINS, TopstepxConfig};
 use crate::map;
 use crate::rest::Rest;
+use crate::tags::Tags;
 #[cfg(feature = "trading")]
 use crate::trading::Names;
-use crate::walk::{OrderWalk, TradeWalk, Walk};
+use crate::walk::{OrderWalk, TradeWalk, Walk, is_suspicious};
 
 /// More contracts than this are looked up in the whole list first, which is one call.
 const FEW_CONTRACTS: usize = 5;
@@ -55,6 +56,7 @@ struct Inner {
         allow(dead_code, reason = "quotes come from a hub alone")
     )]
     hubs: Url,
+    tags: Tags,
     #[cfg(feature = "trading")]
     names: Names,
     #[cfg(feature = "market-data")]
@@ -104,6 +106,7 @@ impl TopstepxBroker {
             capabilities,
             tokens,
             hubs,
+            tags: Tags::default(),
             #[cfg(feature = "trading")]
             names: Names::default(),
             #[cfg(feature = "market-data")]
@@ -176,15 +179,32 @@ impl TopstepxBroker {
         &self.0.board
     }
 
-    /// Every order that carries our id. The gateway finds none by it, so the orders since then are read.
+    /// Every order that carries our id, made since then. The gateway finds none by it, so what was made since then and
+    /// was not read before is read.
     pub(crate) async fn tagged(
         &self,
         account: &AccountId,
         id: &ClientOrderId,
         since: DateTime<Utc>,
     ) -> Result<Vec<Order>> {
-        let mut found = self.rest().orders(account, since, None).await?.rows;
-        found.retain(|order| order.client_id.as_ref() == Some(id));
+        let tags = &self.0.tags;
+        let known = tags.of(account, id);
+        if known.is_empty() {
+            let from = tags.unread(account, since);
+            let read = self.rest().orders(account, from, None).await?;
+            // A list that may have been cut says nothing of what is not in it.
+            if !is_suspicious(read.count) {
+                tags.learn(account, from, &read.rows);
+            }
+            let mut found = read.rows;
+            found.retain(|order| order.client_id.as_ref() == Some(id));
+            return Ok(found);
+        }
+        // A tag stays with its order for ever; what became of the order is asked.
+        let mut found = Vec::with_capacity(known.len());
+        for order in &known {
+            found.push(self.rest().order(account, order).await?);
+        }
         Ok(found)
     }
 

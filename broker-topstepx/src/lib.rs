@@ -13,6 +13,7 @@ mod market_data;
 mod rest;
 #[cfg(feature = "streaming")]
 mod stream;
+mod tags;
 #[cfg(feature = "trading")]
 mod trading;
 #[cfg(feature = "venue")]

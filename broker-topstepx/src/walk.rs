@@ -111,7 +111,7 @@ impl Walk {
 }
 
 /// Limits are round: 500, 1000, 1024.
-fn is_suspicious(rows: usize) -> bool {
+pub(crate) fn is_suspicious(rows: usize) -> bool {
     rows >= SUSPICIOUS && (rows.is_multiple_of(100) || rows.is_power_of_two())
 }
 

@@ -40,10 +40,6 @@ const LARGEST_MESSAGE: usize = 1 << 20;
 type Feeds = Vec<Box<dyn Feed>>;
 
 impl AlpacaBroker {
-    pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
-        Some(self)
-    }
-
     /// What is to run, and the holds on it that the user's stream takes.
     fn feeds(&self, subscription: &Subscription) -> Result<(Feeds, Vec<Slot>)> {
         let mut feeds = Feeds::new();

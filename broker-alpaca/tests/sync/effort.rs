@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker_core::model::AssetClass;
-use broker_sync::{Effort, Volume};
+use broker_sync::{Effort, OrderCheck, Volume};
 
 use crate::stage::{Stage, plan};
 
@@ -58,6 +58,19 @@ fn ninety_days(fills: usize, seed: u64) {
     // Of fills alone not all is known that is in the way; what is said to be is.
     let hindrance = told.hindrance(FIVE_MINUTES);
     assert!(hindrance.is_none() || spent.time > FIVE_MINUTES, "{hindrance:?}");
+    // Who knows all rows is told beforehand that the limits need more than five minutes for them.
+    let OrderCheck::Checked { orders, .. } = report.orders else {
+        panic!("{report}")
+    };
+    let known = Volume::fills(report.totals.fills)
+        .with_others(report.totals.rows - report.totals.fills)
+        .with_orders(orders);
+    let hindrance = planner.plan(&known).hindrance(FIVE_MINUTES);
+    assert_eq!(
+        hindrance.is_some(),
+        spent.time > FIVE_MINUTES,
+        "{hindrance:?}, {effort}"
+    );
 }
 
 #[test]

@@ -304,6 +304,20 @@ impl Record {
         }
     }
 
+    /// The instrument that was traded, moved or named; `None` for voids and for what concerns money alone.
+    pub fn instrument(&self) -> Option<&InstrumentId> {
+        let of_asset = |asset| match asset {
+            &Asset::Instrument { ref id, .. } => Some(id),
+            Asset::Currency(_) => None,
+        };
+        match self {
+            Self::Fill(fill) => Some(&fill.instrument),
+            Self::Void(_) => None,
+            Self::Fee(fee) => of_asset(&fee.asset).or(fee.instrument.as_ref()),
+            Self::Flow(flow) => of_asset(&flow.asset).or(flow.instrument.as_ref()),
+        }
+    }
+
     /// When it happened, or the day that it is for.
     pub fn at(&self) -> DateTime<Utc> {
         match self {

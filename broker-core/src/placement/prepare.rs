@@ -121,14 +121,10 @@ pub(super) fn unsent(error: Error) -> Error {
 }
 
 fn own_id(broker: &dyn Broker, id: &ClientOrderId) -> Result<ClientOrderId> {
-    match broker.capabilities().orders.client_id {
-        Some(rule) if !rule.allows(id.get()) => Err(Error::invalid(format!(
-            "{id} cannot be an order id: at most {} letters, digits and {:?}",
-            rule.longest, rule.extra
-        ))
-        .with_broker(broker.id())),
-        Some(_) | None => Ok(id.clone()),
+    if let Some(rule) = broker.capabilities().orders.client_id {
+        rule.check(id).map_err(|error| error.with_broker(broker.id()))?;
     }
+    Ok(id.clone())
 }
 
 /// Characters of 130 random bits, five in each.

@@ -30,10 +30,6 @@ const SILENCE: Duration = Duration::from_secs(16);
 const LARGEST_MESSAGE: usize = 4 << 20;
 
 impl KrakenBroker {
-    pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
-        Some(self)
-    }
-
     async fn feeds(&self, subscription: &Subscription) -> Result<Vec<Box<dyn Feed>>> {
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
         if !subscription.accounts.is_empty() {

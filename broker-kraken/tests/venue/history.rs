@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_core::model::{Asset, Completeness, FlowKind};
 use broker_core::seam::Clock;
@@ -10,7 +11,7 @@ use broker_kraken::KrakenTier;
 use broker_kraken::venue::KrakenVenue;
 use broker_sim::HistoryPlan;
 use broker_sim::wire::WireLimit;
-use broker_sync::{MemoryStore, PositionCheck, SyncReport, Syncer};
+use broker_sync::{Effort, MemoryStore, PositionCheck, SyncReport, Syncer, Volume};
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
@@ -182,7 +183,7 @@ fn a_purchase_without_an_order_is_a_fill() {
 /// The counters of every tier are used as far as they go, and no call is refused.
 #[test]
 fn counters_are_used_and_never_broken() {
-    let hundred = std::time::Duration::from_secs(100);
+    let hundred = Duration::from_secs(100);
     for (tier, most, falls) in [
         (KrakenTier::Starter, 15, 33),
         (KrakenTier::Intermediate, 20, 50),
@@ -209,6 +210,66 @@ fn counters_are_used_and_never_broken() {
         );
         assert_eq!(stage.refused(), 0, "{tier:?}");
         assert!(least / took >= 0.95, "{tier:?}: {took} s for {least} s");
+    }
+}
+
+/// What 90 days take at each tier is what the planner says once the rows are counted, in requests and in time; and
+/// where the counters make it last, that is said beforehand.
+#[test]
+fn ninety_days_take_what_the_plan_says_at_every_tier() {
+    let five_minutes = Duration::from_secs(300);
+    let hundred = Duration::from_secs(100);
+    for (tier, most, falls, fills) in [
+        (KrakenTier::Starter, 15, 33, 1_000),
+        (KrakenTier::Intermediate, 20, 50, 1_000),
+        (KrakenTier::Pro, 20, 100, 1_000),
+        (KrakenTier::Starter, 15, 33, 10_000),
+        (KrakenTier::Intermediate, 20, 50, 10_000),
+        (KrakenTier::Pro, 20, 100, 10_000),
+    ] {
+        let venue = KrakenVenue::builder()
+            .history(&plan(fills).with_days(89))
+            .unwrap()
+            .call_limits(vec![WireLimit::falling(most, falls, hundred)])
+            .build()
+            .unwrap();
+        let stage = Stage::new(venue, end() + TimeDelta::minutes(2), config().with_tier(tier));
+        let syncer = Syncer::new(Arc::new(stage.broker.clone()), Arc::new(MemoryStore::new()));
+        let planner = stage.runtime.block_on(syncer.planner(&stage.account)).unwrap();
+        let told = planner.plan(&Volume::fills(fills as u64));
+        let report = stage.runtime.block_on(syncer.sync(&stage.account)).unwrap();
+        let Effort { planned, spent, .. } = report.effort;
+        println!(
+            "{tier:?}, {fills} fills: told before: {}; {}",
+            told.least_time().as_secs(),
+            report.effort
+        );
+        assert!(report.is_complete(), "{report}");
+        assert_eq!(stage.refused(), 0, "{tier:?}");
+        assert_eq!(
+            spent.requests,
+            stage.recorder.requests().len() as u64,
+            "what the wire saw"
+        );
+        let near = |planned: u128, spent: u128| planned.abs_diff(spent) * 10 <= spent;
+        assert!(
+            near(planned.requests.into(), spent.requests.into()),
+            "{tier:?}: {}",
+            report.effort
+        );
+        assert!(
+            near(planned.time.as_millis(), spent.time.as_millis()),
+            "{tier:?}: {}",
+            report.effort
+        );
+        assert!(told.least_time() <= spent.time && told.requests() <= spent.requests);
+        assert!(
+            spent.time <= five_minutes.max(planned.time * 11 / 10),
+            "{}",
+            report.effort
+        );
+        // By the fills alone it is known beforehand that it takes longer.
+        assert_eq!(told.hindrance(five_minutes).is_some(), spent.time > five_minutes);
     }
 }
 

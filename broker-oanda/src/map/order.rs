@@ -87,7 +87,7 @@ pub(crate) fn told(row: &RowJson<'_>, book: &Book) -> Result<Option<Told>> {
 /// The order that a transaction made, or that an answer lists.
 pub(crate) fn made(row: &RowJson<'_>, book: &Book) -> Result<Made> {
     let id = OrderId::from(row.id()?);
-    let word = row.kind();
+    let word = row.needed(text(&row.kind), "type")?;
     let word = word.strip_suffix("_ORDER").unwrap_or(word);
     let trade = row.trade_id.as_ref().map(|trade| wire::id(trade.get())).transpose()?;
     let at = row.at()?;
@@ -124,7 +124,7 @@ pub(crate) fn made(row: &RowJson<'_>, book: &Book) -> Result<Made> {
         expires_at: row.gtd_time,
         extended_hours: false,
         reduce_only,
-        status: OrderStatus::New,
+        status: listed_status(text(&row.state)),
         reason: None,
         links: OrderLinks {
             replaces: text(&row.replaces_order_id).map(OrderId::from),
@@ -428,6 +428,15 @@ impl Made {
     pub(crate) fn listed(self) -> impl Iterator<Item = Order> {
         let exits = self.exits.into_iter();
         std::iter::once(self.order).chain(exits.filter(|exit| exit.status != OrderStatus::Replaced))
+    }
+}
+
+/// What an order's own word says of it. That it is filled or canceled is told in full by the transaction that it names;
+/// where it names none, its word is all there is.
+fn listed_status(word: Option<&str>) -> OrderStatus {
+    match word {
+        None | Some("PENDING" | "TRIGGERED") => OrderStatus::New,
+        Some(other) => OrderStatus::Other(other.into()),
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn trade(wire: &TradeJson<'_>, book: &Book) -> Result<OpenTrade> {
 }
 
 fn exit(row: &RowJson<'_>) -> Result<ExitOrder> {
-    let kind = exit_kind(row.kind()).unwrap_or_else(|| OrderKind::Other(row.kind().into()));
+    let word = row.needed(text(&row.kind), "type")?;
+    let kind = exit_kind(word).unwrap_or_else(|| OrderKind::Other(word.into()));
     Ok(ExitOrder {
         id: OrderId::from(row.id()?),
         kind,

@@ -47,6 +47,9 @@
 //! ```
 
 mod builder;
+mod candles;
+mod check;
+mod close;
 mod json;
 mod ledger;
 mod params;
@@ -223,7 +226,7 @@ impl OandaVenue {
         match path.as_slice() {
             ["v3", "accounts"] if request.method == "GET" => self.accounts(request),
             ["v3", "instruments", name, "candles"] if request.method == "GET" => {
-                reads::candles(&self.engine, request, name, now)
+                candles::candles(&self.engine, request, name, now)
             }
             ["v3", "accounts"] | ["v3", "instruments", _, "candles"] => Err(wrong_method()),
             ["v3", "accounts", account, rest @ ..] => {

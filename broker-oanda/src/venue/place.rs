@@ -1,7 +1,6 @@
-//! Everything that is written: orders placed, replaced and canceled, trades and positions closed, exits set.
+//! Orders placed, replaced and canceled.
 
 use broker_core::model::{InstrumentRef, Level, PositionLeg, PositionMode, StopExit, TimeInForce, Trail};
-use broker_core::num::Num;
 use broker_core::{AccountId, ClientOrderId, Instrument, OrderRequest, Price, Qty, Side};
 use broker_sim::wire::{WireAnswer, WireRequest};
 use broker_sim::{Engine, SimReject};
@@ -14,7 +13,7 @@ use super::ledger::{Ledger, What};
 use super::params::Params;
 use super::refusal::{Refusal, Reply};
 use super::render::Page;
-use super::terms::{BodyJson, Exit, ExitIn, Exits, Extensions, OrderIn, Terms, places};
+use super::terms::{BodyJson, Exit, Terms};
 
 /// Where orders are placed.
 pub(super) struct Floor<'a> {
@@ -24,21 +23,21 @@ pub(super) struct Floor<'a> {
 }
 
 /// Why an order is refused before it is one: the reject's reason.
-type Reason = &'static str;
+pub(super) type Reason = &'static str;
 
 impl Floor<'_> {
-    fn account(&self) -> AccountId {
+    pub(super) fn account(&self) -> AccountId {
         self.ledger.account.clone()
     }
 
-    fn page(&self) -> Page<'_> {
+    pub(super) fn page(&self) -> Page<'_> {
         Page {
             engine: self.engine,
             ledger: self.ledger,
         }
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.ledger.settle(self.engine);
     }
 
@@ -76,7 +75,7 @@ impl Floor<'_> {
     }
 
     /// Puts an order in another one's place.
-    fn exchange(&mut self, old: u64, mut terms: Terms) -> u64 {
+    pub(super) fn exchange(&mut self, old: u64, mut terms: Terms) -> u64 {
         let account = self.account();
         let engine_id = self.ledger.cards.get(&old).and_then(|card| card.engine.clone());
         let Some(engine_id) = engine_id else { return old };
@@ -124,7 +123,7 @@ impl Floor<'_> {
         Refusal::with(404, head, Some(reason), "The Order specified does not exist")
     }
 
-    fn refuse(&mut self, terms: Terms, reason: Reason, key: &str, status: u16) -> Refusal {
+    pub(super) fn refuse(&mut self, terms: Terms, reason: Reason, key: &str, status: u16) -> Refusal {
         let what = What::Refused {
             terms: Box::new(terms),
             reason: reason.to_owned(),
@@ -137,7 +136,7 @@ impl Floor<'_> {
     }
 
     /// Hands an order to the engine. What the engine refuses was taken and is canceled at once, as OANDA does it.
-    fn submit(&mut self, terms: Terms) -> u64 {
+    pub(super) fn submit(&mut self, terms: Terms) -> u64 {
         let account = self.account();
         let mut terms = terms;
         if let Some(reason) = self.refused_at_once(&terms) {
@@ -273,383 +272,7 @@ impl Floor<'_> {
         }
     }
 
-    /// What is wrong with an order before it is one.
-    fn check(&self, terms: &Terms, replaced: Option<u64>) -> Result<(), Reason> {
-        let page = self.page();
-        let instrument = page.instrument(&terms.instrument).ok_or("INSTRUMENT_UNKNOWN")?;
-        let is_exit = terms.is_exit();
-        let prices = [terms.price, terms.bound];
-        if prices.into_iter().flatten().any(|price| !fits(price, instrument)) {
-            return Err("PRICE_PRECISION_EXCEEDED");
-        }
-        if terms.distance.is_some_and(|distance| !fits(distance, instrument)) {
-            return Err("PRICE_DISTANCE_PRECISION_EXCEEDED");
-        }
-        if !is_exit {
-            let lot = instrument.lot.unwrap_or(Decimal::ONE);
-            let size = terms.units.abs();
-            if size.is_zero() {
-                return Err("UNITS_INVALID");
-            }
-            if !(size % lot).is_zero() {
-                return Err("UNITS_PRECISION_EXCEEDED");
-            }
-            if size > Decimal::from(100_000_000) {
-                return Err("UNITS_LIMIT_EXCEEDED");
-            }
-            if size < instrument.min_qty.map_or(lot, Qty::get) {
-                return Err("UNITS_MIMIMUM_NOT_MET");
-            }
-        }
-        let needs_price = !matches!(terms.kind.as_str(), "MARKET" | "TRAILING_STOP_LOSS");
-        if needs_price && terms.price.is_none_or(|price| price <= Decimal::ZERO) {
-            return Err("PRICE_INVALID");
-        }
-        if terms.kind == "TRAILING_STOP_LOSS" && terms.distance.is_none_or(|distance| distance <= Decimal::ZERO) {
-            return Err("PRICE_DISTANCE_INVALID");
-        }
-        let at_once = matches!(terms.tif.as_str(), "FOK" | "IOC");
-        if at_once != (terms.kind == "MARKET") {
-            return Err("TIME_IN_FORCE_INVALID");
-        }
-        match (terms.tif == "GTD", terms.gtd) {
-            (true, None) => return Err("TIME_IN_FORCE_GTD_TIMESTAMP_MISSING"),
-            (true, Some(at)) if at <= self.now => return Err("TIME_IN_FORCE_GTD_TIMESTAMP_IN_PAST"),
-            _ => {}
-        }
-        if let Some(id) = terms.own_id() {
-            let taken = |number: &u64| {
-                let card = self.ledger.cards.get(number);
-                Some(*number) != replaced && card.is_some_and(|card| card.terms.own_id() == Some(id))
-            };
-            // A market order never pends, so it has no id to clash with but those of orders that do.
-            if self.ledger.pending(self.ledger.last()).iter().any(taken) {
-                return Err("CLIENT_ORDER_ID_ALREADY_EXISTS");
-            }
-        }
-        self.check_exits(&terms.exits, instrument)
-    }
-
-    fn check_exits(&self, exits: &Exits, instrument: &Instrument) -> Result<(), Reason> {
-        let fits = |value: Option<Decimal>| value.is_none_or(|value| fits(value, instrument) && value > Decimal::ZERO);
-        if let Some(target) = &exits.target {
-            if target.price.is_none() {
-                return Err("TAKE_PROFIT_ON_FILL_PRICE_MISSING");
-            }
-            if !fits(target.price) {
-                return Err("TAKE_PROFIT_ON_FILL_PRICE_PRECISION_EXCEEDED");
-            }
-        }
-        for stop in [&exits.stop, &exits.guaranteed].into_iter().flatten() {
-            match (stop.price, stop.distance) {
-                (Some(_), Some(_)) => return Err("STOP_LOSS_ON_FILL_PRICE_AND_DISTANCE_BOTH_SPECIFIED"),
-                (None, None) => return Err("STOP_LOSS_ON_FILL_PRICE_AND_DISTANCE_BOTH_MISSING"),
-                _ if !fits(stop.price) || !fits(stop.distance) => {
-                    return Err("STOP_LOSS_ON_FILL_PRICE_PRECISION_EXCEEDED");
-                }
-                _ => {}
-            }
-        }
-        if let Some(trailing) = &exits.trailing {
-            if trailing.distance.is_none() {
-                return Err("TRAILING_STOP_LOSS_ON_FILL_PRICE_DISTANCE_MISSING");
-            }
-            if !fits(trailing.distance) {
-                return Err("TRAILING_STOP_LOSS_ON_FILL_PRICE_DISTANCE_PRECISION_EXCEEDED");
-            }
-        }
-        Ok(())
-    }
-
-    /// The terms of a body. A word that OANDA does not have is no order.
-    fn terms(&self, order: &OrderIn) -> Result<Terms, Refusal> {
-        let needed = |text: &Option<String>, name: &str| text.clone().ok_or_else(|| Refusal::invalid(name));
-        let kind = needed(&order.kind, "order.type")?;
-        let trade = order.trade_id.as_ref().and_then(|id| id.parse::<u64>().ok());
-        let is_exit =
-            ["TAKE_PROFIT", "STOP_LOSS", "GUARANTEED_STOP_LOSS", "TRAILING_STOP_LOSS"].contains(&kind.as_str());
-        let is_entry = ["MARKET", "LIMIT", "STOP", "MARKET_IF_TOUCHED"].contains(&kind.as_str());
-        if !is_exit && !is_entry {
-            return Err(Refusal::invalid("order.type"));
-        }
-        let number = |number: Option<Num>| number.map(|number| number.0);
-        let default = if kind == "MARKET" { "FOK" } else { "GTC" };
-        let (instrument, units, opened) = match is_exit {
-            false => (
-                needed(&order.instrument, "order.instrument")?,
-                number(order.units).ok_or_else(|| Refusal::invalid("order.units"))?,
-                None,
-            ),
-            true => {
-                let open = trade
-                    .and_then(|id| self.ledger.trades.get(&id))
-                    .filter(|trade| trade.closed_at.is_none());
-                let open = open.ok_or_else(|| {
-                    Refusal::with(
-                        404,
-                        Object::new(),
-                        Some("TRADE_DOESNT_EXIST"),
-                        "The Trade specified does not exist",
-                    )
-                })?;
-                (open.instrument.clone(), -open.current, Some((open.price, open.initial)))
-            }
-        };
-        let distance = number(order.distance);
-        let price = number(order.price).or_else(|| {
-            // A stop at a distance is one at a price, from the moment on that its trade has one.
-            let (price, initial) = opened.filter(|_| kind != "TRAILING_STOP_LOSS")?;
-            let direction = if initial > Decimal::ZERO {
-                Decimal::ONE
-            } else {
-                -Decimal::ONE
-            };
-            Some(price - distance? * direction)
-        });
-        Ok(Terms {
-            instrument,
-            units,
-            price: price.filter(|_| kind != "MARKET"),
-            bound: number(order.price_bound),
-            distance,
-            tif: word(
-                &order.time_in_force,
-                default,
-                &["GTC", "GTD", "GFD", "FOK", "IOC"],
-                "order.timeInForce",
-            )?,
-            gtd: order.gtd_time,
-            position_fill: word(
-                &order.position_fill,
-                "DEFAULT",
-                &["DEFAULT", "OPEN_ONLY", "REDUCE_FIRST", "REDUCE_ONLY"],
-                "order.positionFill",
-            )?,
-            trigger: word(
-                &order.trigger_condition,
-                "DEFAULT",
-                &["DEFAULT", "INVERSE", "BID", "ASK", "MID"],
-                "order.triggerCondition",
-            )?,
-            trade: trade.filter(|_| is_exit),
-            client: order.client_extensions.clone(),
-            exits: Exits {
-                target: exit(&order.take_profit_on_fill)?,
-                stop: exit(&order.stop_loss_on_fill)?,
-                guaranteed: exit(&order.guaranteed_stop_loss_on_fill)?,
-                trailing: exit(&order.trailing_stop_loss_on_fill)?,
-            },
-            trade_client: order.trade_client_extensions.clone(),
-            reason: "CLIENT_ORDER",
-            replaces: None,
-            with_fill: None,
-            closes: None,
-            kind,
-        })
-    }
-
-    /// `PUT .../trades/{specifier}/close`.
-    pub(super) fn close_trade(&mut self, request: &WireRequest, specifier: &str) -> Reply {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct CloseIn {
-            units: Option<String>,
-        }
-        Params::of(request, &[])?;
-        let wanted = body::<CloseIn>(request)?.units.unwrap_or_else(|| "ALL".to_owned());
-        let id = specifier.parse::<u64>().unwrap_or_default();
-        let trade = self
-            .ledger
-            .trades
-            .get(&id)
-            .filter(|trade| trade.closed_at.is_none())
-            .cloned();
-        let name = trade
-            .as_ref()
-            .map_or_else(String::new, |trade| trade.instrument.clone());
-        let current = trade.as_ref().map_or(Decimal::ZERO, |trade| trade.current);
-        let units = amount(&wanted, current.abs());
-        let closes = Object::new().text("tradeID", specifier).text("units", &wanted).end();
-        let direction = if current > Decimal::ZERO {
-            -Decimal::ONE
-        } else {
-            Decimal::ONE
-        };
-        let terms = Terms {
-            trade: Some(id),
-            closes: Some(("tradeClose", closes)),
-            reason: "TRADE_CLOSE",
-            ..market(&name, direction * units.unwrap_or_default())
-        };
-        let first = self.ledger.last() + 1;
-        match (trade, units) {
-            (None, _) => Err(self.refuse(terms, "TRADE_DOESNT_EXIST", "orderRejectTransaction", 404)),
-            (Some(_), None) => Err(self.refuse(
-                terms,
-                "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE",
-                "orderRejectTransaction",
-                400,
-            )),
-            (Some(_), Some(_)) => {
-                let made = self.submit(terms);
-                Ok(self.done(200, first, &[("order", made)]))
-            }
-        }
-    }
-
-    /// `PUT .../positions/{instrument}/close`.
-    pub(super) fn close_position(&mut self, request: &WireRequest, name: &str) -> Reply {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        struct CloseIn {
-            long_units: Option<String>,
-            short_units: Option<String>,
-        }
-        Params::of(request, &[])?;
-        let wanted: CloseIn = body(request)?;
-        let first = self.ledger.last() + 1;
-        let mut made = Vec::new();
-        for (long, key, units) in [
-            (true, "long", &wanted.long_units),
-            (false, "short", &wanted.short_units),
-        ] {
-            let Some(units) = units.as_ref().filter(|units| *units != "NONE") else {
-                continue;
-            };
-            let open = self.ledger.trades.values();
-            let open = open.filter(|trade| trade.instrument == name && trade.closed_at.is_none());
-            let held: Decimal = open
-                .map(|trade| trade.current)
-                .filter(|units| (*units > Decimal::ZERO) == long)
-                .sum();
-            let size = amount(units, held.abs()).filter(|_| !held.is_zero());
-            let direction = if long { -Decimal::ONE } else { Decimal::ONE };
-            let closes = Object::new().text("instrument", name).text("units", units).end();
-            let terms = Terms {
-                position_fill: "REDUCE_ONLY".to_owned(),
-                closes: Some((
-                    if long {
-                        "longPositionCloseout"
-                    } else {
-                        "shortPositionCloseout"
-                    },
-                    closes,
-                )),
-                reason: "POSITION_CLOSEOUT",
-                ..market(name, direction * size.unwrap_or_default())
-            };
-            if size.is_none() {
-                let reason = match held.is_zero() {
-                    true => "CLOSEOUT_POSITION_DOESNT_EXIST",
-                    false => "CLOSEOUT_POSITION_UNITS_EXCEED_POSITION_SIZE",
-                };
-                return Err(self.refuse(terms, reason, &format!("{key}OrderRejectTransaction"), 400));
-            }
-            made.push((key, self.submit(terms)));
-        }
-        let made: Vec<_> = made
-            .iter()
-            .map(|(key, id)| (if *key == "long" { "longOrder" } else { "shortOrder" }, *id))
-            .collect();
-        match made.is_empty() {
-            true => Err(Refusal::invalid("longUnits")),
-            false => Ok(self.done(200, first, &made)),
-        }
-    }
-
-    /// `PUT .../trades/{specifier}/orders`: what is left out stays, what is null is canceled.
-    pub(super) fn set_exits(&mut self, request: &WireRequest, specifier: &str) -> Reply {
-        Params::of(request, &[])?;
-        let text = text(request)?;
-        let body: std::collections::BTreeMap<String, Option<ExitIn>> =
-            serde_json::from_str(text).map_err(|_| Refusal::new(400, "Invalid JSON, ParseErrorCode: 3"))?;
-        let keys = [
-            ("takeProfit", "TAKE_PROFIT", "takeProfitOrder"),
-            ("stopLoss", "STOP_LOSS", "stopLossOrder"),
-            ("guaranteedStopLoss", "GUARANTEED_STOP_LOSS", "guaranteedStopLossOrder"),
-            ("trailingStopLoss", "TRAILING_STOP_LOSS", "trailingStopLossOrder"),
-        ];
-        if let Some(unknown) = body.keys().find(|key| !keys.iter().any(|(known, _, _)| known == key)) {
-            return Err(Refusal::invalid(unknown));
-        }
-        let id = specifier.parse::<u64>().unwrap_or_default();
-        if self
-            .ledger
-            .trades
-            .get(&id)
-            .is_none_or(|trade| trade.closed_at.is_some())
-        {
-            let words = "The Trade specified does not exist";
-            return Err(Refusal::with(404, Object::new(), Some("NO_SUCH_TRADE"), words));
-        }
-        let first = self.ledger.last() + 1;
-        let mut out = Object::new();
-        for (key, kind, prefix) in keys {
-            let Some(asked) = body.get(key) else { continue };
-            let old = self.ledger.pending(self.ledger.last()).into_iter().find(|number| {
-                let card = self.ledger.cards.get(number);
-                card.is_some_and(|card| card.terms.trade == Some(id) && card.terms.kind == kind)
-            });
-            let Some(asked) = asked else {
-                if let Some(ended) = old.and_then(|old| self.cancel_card(old)) {
-                    let row = self.page().transaction(ended).unwrap_or_default();
-                    out = out.raw(&format!("{prefix}CancelTransaction"), &row);
-                }
-                continue;
-            };
-            let order = OrderIn {
-                kind: Some(kind.to_owned()),
-                trade_id: Some(specifier.to_owned()),
-                price: asked.price,
-                distance: asked.distance,
-                time_in_force: asked.time_in_force.clone(),
-                gtd_time: asked.gtd_time,
-                client_extensions: asked.client_extensions.clone(),
-                ..OrderIn::default()
-            };
-            let terms = self.terms(&order)?;
-            if let Err(reason) = self.check(&terms, old) {
-                return Err(self.refuse(terms, reason, &format!("{prefix}RejectTransaction"), 400));
-            }
-            let made = match old {
-                Some(old) => {
-                    let made = self.exchange(old, terms);
-                    let ended = self.ledger.cards.get(&old).and_then(|card| card.ended);
-                    let row = ended
-                        .and_then(|ended| self.page().transaction(ended))
-                        .unwrap_or_default();
-                    out = out.raw(&format!("{prefix}CancelTransaction"), &row);
-                    made
-                }
-                None => self.submit(terms),
-            };
-            let page = self.page();
-            out = out.raw(
-                &format!("{prefix}Transaction"),
-                &page.transaction(made).unwrap_or_default(),
-            );
-            if let Some(card) = self.ledger.cards.get(&made) {
-                let row = |id: Option<u64>| id.and_then(|id| page.transaction(id));
-                out = out.maybe_raw(&format!("{prefix}FillTransaction"), row(card.filled));
-                out = out.maybe_raw(&format!("{prefix}CreatedCancelTransaction"), row(card.ended));
-            }
-        }
-        let last = self.ledger.last();
-        let out = out
-            .raw("relatedTransactionIDs", &texts(first..=last))
-            .id("lastTransactionID", last);
-        Ok(WireAnswer::json(200, out.end()))
-    }
-
-    fn cancel_card(&mut self, id: u64) -> Option<u64> {
-        let account = self.account();
-        let engine_id = self.ledger.cards.get(&id)?.engine.clone()?;
-        self.engine.cancel(&account, &engine_id, self.now).ok()?;
-        self.settle();
-        self.ledger.cards.get(&id)?.ended
-    }
-
-    fn done(&self, status: u16, first: u64, made: &[(&str, u64)]) -> WireAnswer {
+    pub(super) fn done(&self, status: u16, first: u64, made: &[(&str, u64)]) -> WireAnswer {
         self.answer(status, first, made, None, false)
     }
 
@@ -687,64 +310,6 @@ impl Floor<'_> {
     }
 }
 
-/// A market order that closes something.
-fn market(name: &str, units: Decimal) -> Terms {
-    Terms {
-        kind: "MARKET".to_owned(),
-        instrument: name.to_owned(),
-        units,
-        price: None,
-        bound: None,
-        distance: None,
-        tif: "FOK".to_owned(),
-        gtd: None,
-        position_fill: "DEFAULT".to_owned(),
-        trigger: "DEFAULT".to_owned(),
-        trade: None,
-        client: None::<Extensions>,
-        exits: Exits::default(),
-        trade_client: None,
-        reason: "CLIENT_ORDER",
-        replaces: None,
-        with_fill: None,
-        closes: None,
-    }
-}
-
-/// `ALL`, or a positive number that is not more than there is.
-fn amount(text: &str, most: Decimal) -> Option<Decimal> {
-    if text == "ALL" {
-        return Some(most);
-    }
-    let number = broker_core::num::decimal(text).ok()?;
-    (number > Decimal::ZERO && number <= most).then_some(number)
-}
-
-fn word(given: &Option<String>, default: &str, words: &[&str], name: &str) -> Result<String, Refusal> {
-    match given.as_deref() {
-        None => Ok(default.to_owned()),
-        Some(word) if words.contains(&word) => Ok(word.to_owned()),
-        Some(_) => Err(Refusal::invalid(name)),
-    }
-}
-
-fn exit(given: &Option<ExitIn>) -> Result<Option<Exit>, Refusal> {
-    let Some(given) = given else { return Ok(None) };
-    let number = |number: Option<Num>| number.map(|number| number.0);
-    Ok(Some(Exit {
-        price: number(given.price),
-        distance: number(given.distance),
-        tif: word(&given.time_in_force, "GTC", &["GTC", "GTD", "GFD"], "timeInForce")?,
-        gtd: given.gtd_time,
-        client: given.client_extensions.clone(),
-    }))
-}
-
-/// Whether a price has no more places than its instrument.
-fn fits(price: Decimal, instrument: &Instrument) -> bool {
-    price.normalize().scale() <= places(instrument)
-}
-
 fn cancel_reason(reject: &SimReject) -> Reason {
     match reject {
         SimReject::InsufficientFunds { .. } => "INSUFFICIENT_MARGIN",
@@ -757,11 +322,11 @@ fn cancel_reason(reject: &SimReject) -> Reason {
     }
 }
 
-fn text(request: &WireRequest) -> Result<&str, Refusal> {
+pub(super) fn text(request: &WireRequest) -> Result<&str, Refusal> {
     std::str::from_utf8(&request.body).map_err(|_| Refusal::new(400, "Invalid JSON, ParseErrorCode: 1"))
 }
 
-fn body<'a, T: Deserialize<'a>>(request: &'a WireRequest) -> Result<T, Refusal> {
+pub(super) fn body<'a, T: Deserialize<'a>>(request: &'a WireRequest) -> Result<T, Refusal> {
     let json = request
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("application/json"));

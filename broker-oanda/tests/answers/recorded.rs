@@ -281,16 +281,26 @@ fn a_market_order_that_fills() {
         (dec("1"), dec("1"), Some(4))
     );
 
-    // The ids of the recording were masked: its fill is of another order. The order itself stands as it was made.
-    let stage = Stage::usual(vec![("POST", 201, body)]);
+    // The ids of the recording were masked, so that its fill is of another order: that tells nothing of ours.
     let request = OrderRequest::market("EUR/USD".into(), Side::Buy, qty("1000"));
-    let placed = stage
-        .runtime
-        .block_on(stage.broker.place(&intent("id", request), &Gate::new()))
-        .unwrap();
+    let place = |body: String| {
+        let stage = Stage::usual(vec![("POST", 201, body)]);
+        let intent = intent("id", request.clone());
+        let placed = stage.runtime.block_on(stage.broker.place(&intent, &Gate::new()));
+        (stage, placed)
+    };
+    let (_, masked) = place(body.clone());
+    let error = masked.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Decode, Delivery::Unknown));
+    let (stage, placed) = place(body.replace(r#""orderID": "2""#, r#""orderID": "1""#));
+    let placed = placed.unwrap();
     assert_eq!(
         (placed.id.get(), placed.kind, placed.status),
-        ("1", OrderKind::Market, OrderStatus::New)
+        ("1", OrderKind::Market, OrderStatus::Filled)
+    );
+    assert_eq!(
+        (placed.filled_qty, placed.average_price),
+        (qty("1000"), Some(price("1.16555")))
     );
     assert_eq!(placed.time_in_force, Some(TimeInForce::Fok));
     assert_eq!(

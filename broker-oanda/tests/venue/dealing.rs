@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::{Stage, dec, price, qty};
 
 /// A Wednesday noon, with EUR/USD at 1.08000 to 1.08010.
-fn stage(hedging: bool, currency: Currency) -> Stage {
+pub(super) fn stage(hedging: bool, currency: Currency) -> Stage {
     let now: DateTime<Utc> = "2026-01-07T12:00:00Z".parse().unwrap();
     let mut engine = Engine::new(1, &Catalogue::standard(), now);
     let spec = OandaVenueBuilder::spec(OandaVenue::ACCOUNT, currency);
@@ -31,7 +31,7 @@ fn stage(hedging: bool, currency: Currency) -> Stage {
 }
 
 impl Stage {
-    fn place(&self, request: OrderRequest) -> Order {
+    pub(super) fn place(&self, request: OrderRequest) -> Order {
         let placed = self
             .runtime
             .block_on(self.broker.place_once(&self.account, request))
@@ -42,7 +42,7 @@ impl Stage {
         }
     }
 
-    fn market(&self, side: Side, units: &str) -> Order {
+    pub(super) fn market(&self, side: Side, units: &str) -> Order {
         self.place(OrderRequest::market("EUR/USD".into(), side, qty(units)))
     }
 

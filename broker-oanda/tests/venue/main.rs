@@ -5,6 +5,7 @@
 mod dealing;
 mod limits;
 mod sync;
+mod tracing;
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +13,7 @@ use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Context, InstrumentId, Price, Qty};
 use broker_oanda::venue::OandaVenue;
 use broker_oanda::{OandaBroker, OandaConfig};
-use broker_sim::wire::{MemoryTransport, Recorder, share};
+use broker_sim::wire::{FaultPlan, Faults, MemoryTransport, Recorder, share};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -35,6 +36,7 @@ struct Stage {
     broker: OandaBroker,
     account: AccountId,
     recorder: Recorder,
+    faults: Faults,
 }
 
 impl Stage {
@@ -45,8 +47,10 @@ impl Stage {
         let rng = Arc::new(SeededRng::new(1));
         let venue = share(venue);
         let recorder = Recorder::new();
+        let faults = Faults::new(FaultPlan::none());
         let transport = MemoryTransport::new(venue.clone(), clock.clone(), rng.clone(), clock.clone())
-            .with_recorder(recorder.clone());
+            .with_recorder(recorder.clone())
+            .with_faults(faults.clone());
         let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
         let config = OandaConfig::new(OandaVenue::TOKEN).with_context(context);
         Self {
@@ -55,6 +59,7 @@ impl Stage {
             broker: OandaBroker::new(config).unwrap(),
             account,
             recorder,
+            faults,
         }
     }
 

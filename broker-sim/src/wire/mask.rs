@@ -1,4 +1,4 @@
-//! Secrets taken out of the text of frames.
+//! Secrets taken out of the text of frames, bodies and queries.
 
 use broker_core::seam::Frame;
 
@@ -14,9 +14,18 @@ pub(super) fn frame(frame: &Frame, keys: &[String]) -> Frame {
     }
 }
 
+/// A query, with the values of these keys masked.
+pub(super) fn query(query: &str, keys: &[String]) -> String {
+    let masked = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if keys.iter().any(|key| key.eq_ignore_ascii_case(name)) => format!("{name}=***"),
+        _ => pair.to_owned(),
+    });
+    masked.collect::<Vec<_>>().join("&")
+}
+
 /// JSON text, or what looks like it, with `"***"` for the value of each of these keys, whatever its kind. A value that
 /// is cut off is masked to the end.
-fn masked(text: &str, keys: &[String]) -> String {
+pub(super) fn masked(text: &str, keys: &[String]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {

@@ -102,8 +102,8 @@ const SECRET_HEADERS: [&str; 12] = [
     "x-mbx-apikey",
 ];
 
-/// Keys whose values are secrets in the sign-in frames of the brokers of this family.
-const SECRET_KEYS: [&str; 5] = ["apiKey", "key", "oauth_token", "secret", "token"];
+/// Keys whose values are secrets in the sign-in frames, bodies and queries of the brokers of this family.
+const SECRET_KEYS: [&str; 6] = ["access_token", "apikey", "key", "oauth_token", "secret", "token"];
 
 impl Default for Recorder {
     fn default() -> Self {
@@ -112,7 +112,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// An empty record that masks the headers and the keys of frames which carry secrets at the brokers of this family.
+    /// An empty record that masks the headers and the JSON keys which carry secrets at the brokers of this family.
     pub fn new() -> Self {
         Self {
             requests: Arc::default(),
@@ -130,7 +130,7 @@ impl Recorder {
         self
     }
 
-    /// Also masks the values of these JSON keys, whatever their case, in the text of frames.
+    /// Also masks the values of these JSON keys, whatever their case, in frames, bodies and queries.
     #[must_use]
     pub fn with_secret_keys<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
         let more = keys.into_iter().map(str::to_owned);
@@ -201,9 +201,9 @@ impl Recorder {
             at,
             method: request.method.clone(),
             path: request.path.clone(),
-            query: request.query.clone(),
+            query: mask::query(&request.query, &self.secret_keys),
             headers: self.masked(request),
-            body: request.text(),
+            body: mask::masked(&request.text(), &self.secret_keys),
             fate,
             status: None,
             fault,
@@ -300,11 +300,16 @@ mod tests {
     #[test]
     fn secrets_are_masked() {
         let recorder = Recorder::new().with_secret_headers(["X-Own"]);
-        let place = recorder.begin(&post("a"), Fate::UnderWay, None, DateTime::UNIX_EPOCH);
+        let body = r#"{"userName":"me","apiKey":"hush now","customTag":"a"}"#;
+        let place = recorder.begin(&post(body), Fate::UnderWay, None, DateTime::UNIX_EPOCH);
         recorder.end(place, Fate::Handled, Some(200));
         let recorded = recorder.requests().remove(0);
         let values: Vec<_> = recorded.headers.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, ["***", "***", "*/*"]);
+        assert_eq!(recorded.body, r#"{"userName":"me","apiKey":"***","customTag":"a"}"#);
+        let hub = WireRequest::new("GET", "/hub?id=7&access_token=hush&x", "memory");
+        recorder.begin(&hub, Fate::UnderWay, None, DateTime::UNIX_EPOCH);
+        assert_eq!(recorder.requests()[1].query, "id=7&access_token=***&x");
         assert_eq!((recorded.fate, recorded.status), (Fate::Handled, Some(200)));
         assert!(!format!("{recorder:?}").contains("hush"));
     }

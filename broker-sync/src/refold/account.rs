@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::marks::{schedule, thinned};
 use super::reader::Reader;
-use crate::history::instrument_of;
 use crate::ledger::{Ledger, LedgerText, Rules};
 use crate::state::Scope;
 use crate::store::{FoldHead, FoldWrite, Store};
@@ -224,7 +223,7 @@ impl Account {
     fn count(&mut self, record: &Record, rules: Rules<'_>) -> Result<()> {
         let booked_at = record.booked_at();
         self.first_booked = Some(self.first_booked.map_or(booked_at, |first| first.min(booked_at)));
-        if let Some(id) = instrument_of(record)
+        if let Some(id) = record.instrument()
             && !self.terms.contains_key(id)
         {
             let terms = rules.instruments.get(id).map(HeldAs::of);

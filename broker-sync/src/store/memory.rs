@@ -286,6 +286,13 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn known_orders(&self, scope: &Scope, ids: &[OrderId]) -> Result<Vec<KnownOrder>> {
+        Ok(self.read(scope, |account| {
+            let known = ids.iter().filter_map(|id| account.orders.get(id));
+            known.cloned().collect()
+        }))
+    }
+
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {
         Ok(self.read(scope, |account| account.reports.clone()))
     }

@@ -305,6 +305,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Those of them that can still trade, or whose fills did not sum up.
     async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>>;
 
+    /// Those of these ids that a sync has left, in any order.
+    async fn known_orders(&self, scope: &Scope, ids: &[OrderId]) -> Result<Vec<KnownOrder>>;
+
     /// Reports, oldest first.
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>>;
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use broker_core::model::Instrument;
 use broker_core::pnl::ClosedTrade;
 use broker_core::seam::{Clock, VirtualClock};
-use broker_core::{InstrumentId, Result};
+use broker_core::{InstrumentId, OrderId, Result};
 use broker_sync::{
     Conclusion, FoldHead, FoldWrite, KnownOrder, PageWrite, RawPage, Scope, Select, Snapshot, Span, Store, StoredRow,
     SyncReport, SyncState, Written,
@@ -162,6 +162,10 @@ impl Store for Watched {
 
     async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
         self.read(self.inner.doubtful_orders(scope)).await
+    }
+
+    async fn known_orders(&self, scope: &Scope, ids: &[OrderId]) -> Result<Vec<KnownOrder>> {
+        self.read(self.inner.known_orders(scope, ids)).await
     }
 
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {

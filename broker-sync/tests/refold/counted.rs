@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use broker_core::model::Instrument;
 use broker_core::pnl::ClosedTrade;
-use broker_core::{InstrumentId, Result};
+use broker_core::{InstrumentId, OrderId, Result};
 use broker_sync::{
     Conclusion, FoldHead, FoldWrite, KnownOrder, MemoryStore, PageWrite, RawPage, Scope, Select, Snapshot, Span, Store,
     StoredRow, SyncReport, SyncState, Written,
@@ -111,6 +111,10 @@ impl Store for Counted {
 
     async fn doubtful_orders(&self, scope: &Scope) -> Result<Vec<KnownOrder>> {
         self.inner.doubtful_orders(scope).await
+    }
+
+    async fn known_orders(&self, scope: &Scope, ids: &[OrderId]) -> Result<Vec<KnownOrder>> {
+        self.inner.known_orders(scope, ids).await
     }
 
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {

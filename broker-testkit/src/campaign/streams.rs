@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use broker_core::model::OrderChange;
 use broker_core::seam::{Rng, SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Broker, Context, OrderRequest, Qty, Side};
-use broker_sim::wire::{Faults, MemoryTransport, Recorder, Venue, share};
+use broker_sim::wire::{Faults, MemoryTransport, Recorder, Venue, WireRequest, share};
 use chrono::{DateTime, Utc};
 
 use super::{Connect, House, Line, Shared};
@@ -46,6 +46,7 @@ impl<V: Venue> StreamsStage<V> {
             faults: Faults::default(),
             recorder: Recorder::new(),
             is_fill,
+            is_read: |request| request.method == "GET",
         };
         let rng = Arc::new(SeededRng::new(seed));
         let transport = MemoryTransport::new(venue.clone(), clock.clone(), rng.clone(), clock.clone())
@@ -72,6 +73,13 @@ impl<V: Venue> StreamsStage<V> {
     #[must_use]
     pub fn flawed(mut self, bug: PlantedBug) -> Self {
         self.broker = Arc::new(Planted::new(self.broker, bug));
+        self
+    }
+
+    /// Where not every `GET`, and no other request, is one that only reads.
+    #[must_use]
+    pub fn with_reads(mut self, is_read: fn(&WireRequest) -> bool) -> Self {
+        self.wire.is_read = is_read;
         self
     }
 

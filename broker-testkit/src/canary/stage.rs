@@ -9,7 +9,9 @@ use broker_core::journal::{IntentJournal, MemoryJournal};
 use broker_core::model::{Event, Subscription};
 use broker_core::seam::{BoxStream, Clock, SeededRng, VirtualRuntime};
 use broker_core::{Broker, BrokerExt, Context, Gate};
-use broker_sim::wire::{FaultPlan, Faults, FrameFault, FrameWhen, MemoryTransport, Recorder, SharedVenue, When};
+use broker_sim::wire::{
+    FaultPlan, Faults, FrameFault, FrameWhen, MemoryTransport, Recorder, SharedVenue, When, WireRequest,
+};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
@@ -35,6 +37,8 @@ pub struct SecretsStage {
     pub looking: Looking,
     /// The broker's paths name accounts, and so does what the recorder keeps of them, which no user meets.
     pub paths_name_accounts: bool,
+    /// Whether a request only reads; a `GET` does, if nothing else is said.
+    pub is_read: fn(&WireRequest) -> bool,
     watched: Watched,
     /// What a gateway says in the venue's place.
     words: String,
@@ -84,6 +88,7 @@ impl SecretsStage {
             faults,
             recorder,
             paths_name_accounts: false,
+            is_read: |request| request.method == "GET",
             watched,
             words: words.to_owned(),
             act: Box::new(|| {}),
@@ -105,7 +110,9 @@ impl SecretsStage {
     #[allow(clippy::expect_used, reason = "a test stops at what it did not expect")]
     pub fn calls(&mut self, name: &str) {
         let faults = || request_faults(&self.words).into_iter();
-        let writes = |fault| FaultPlan::none().rule(When::always().matching(|request| request.method != "GET"), fault);
+        let is_read = self.is_read;
+        let writes =
+            |fault| FaultPlan::none().rule(When::always().matching(move |request| !is_read(request)), fault);
         let plans: Vec<_> = std::iter::once(("nothing".to_owned(), FaultPlan::none(), true))
             .chain(faults().map(|fault| {
                 (
@@ -170,6 +177,7 @@ impl SecretsStage {
     /// middle.
     fn stream_plans(&self, on_account: &FrameWhen) -> Vec<(String, FaultPlan)> {
         let faults = || request_faults(&self.words).into_iter();
+        let is_read = self.is_read;
         let third = || on_account.clone().nth(3);
         let closed = || {
             let close = FrameFault::Close(Some((1001, "going away".to_owned())));
@@ -178,7 +186,8 @@ impl SecretsStage {
         let one = std::iter::once(("nothing".to_owned(), closed()));
         let written = faults().map(|fault| {
             let name = format!("{fault:?}");
-            (name, closed().rule(When::always().method("POST"), fault))
+            let writes = When::always().method("POST").matching(move |request| !is_read(request));
+            (name, closed().rule(writes, fault))
         });
         let every = faults().map(|fault| {
             let name = format!("always {fault:?}");

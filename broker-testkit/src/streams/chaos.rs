@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use broker_sim::wire::{Fault, FaultPlan, FrameFault, FrameWhen, RetryHint, When};
 
+use super::Wire;
+
 /// Four of five frames that tell of a fill are dropped, and every other way to lose one happens now and then. Pings are
 /// answered throughout.
-pub(super) fn storm(is_fill: fn(&str) -> bool, seed: u64) -> FaultPlan {
+pub(super) fn storm(wire: &Wire, seed: u64) -> FaultPlan {
+    let (is_fill, is_read) = (wire.is_fill, wire.is_read);
     let fills = FrameWhen::always().matching(is_fill);
     let frames = |chance| FrameWhen::always().per_mille(chance);
     let upgrades = |chance| {
@@ -16,8 +19,7 @@ pub(super) fn storm(is_fill: fn(&str) -> bool, seed: u64) -> FaultPlan {
     };
     let reads = |chance| {
         When::always()
-            .method("GET")
-            .matching(|request| !request.is_upgrade())
+            .matching(move |request| !request.is_upgrade() && is_read(request))
             .per_mille(chance)
     };
     FaultPlan::seeded(seed)
@@ -46,7 +48,10 @@ pub(super) fn storm(is_fill: fn(&str) -> bool, seed: u64) -> FaultPlan {
         .rule(reads(2), Fault::DropAnswer)
         // The fill comes before the answer to the order.
         .rule(
-            When::always().method("POST").per_mille(300),
+            When::always()
+                .method("POST")
+                .matching(move |request| !is_read(request))
+                .per_mille(300),
             Fault::DelayAnswer(Duration::from_millis(400)),
         )
 }

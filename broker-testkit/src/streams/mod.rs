@@ -31,7 +31,7 @@ use broker_core::seam::{Rng, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, Fill, InstrumentId, Order, OrderId, OrderRequest, OrderStatus, Position, Price, Qty, Side,
 };
-use broker_sim::wire::{Faults, Recorder};
+use broker_sim::wire::{Faults, Recorder, WireRequest};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -47,6 +47,8 @@ pub struct Wire {
     pub recorder: Recorder,
     /// Whether a frame tells of a fill: most of these are dropped.
     pub is_fill: fn(&str) -> bool,
+    /// Whether a request only reads: those are harmed, orders are only answered late.
+    pub is_read: fn(&WireRequest) -> bool,
 }
 
 /// A broker in virtual time, and its venue's hand and truth.

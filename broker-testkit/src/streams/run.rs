@@ -89,7 +89,7 @@ impl Run<'_> {
             Err(error) => return self.end(&error.to_string()),
         };
         if let Some(wire) = self.stage.wire() {
-            wire.faults.set(chaos::storm(wire.is_fill, self.plan.seed));
+            wire.faults.set(chaos::storm(wire, self.plan.seed));
         }
         let traders = join_all((0..TRADERS).map(|number| self.trade(number)));
         let (story, reader) = (pin!(self.story()), pin!(self.read(events)));

@@ -92,6 +92,8 @@ impl Seat {
 
 const FIRST_TRADE: i64 = 3_000_000_000;
 const FIRST_ORDER: i64 = 3_400_000_000;
+/// Unlike the others they are numbers of 32 bits.
+const FIRST_POSITION: i64 = 700_000_000;
 
 /// An order that was refused, and of which a record is kept all the same.
 #[derive(Debug, Clone)]
@@ -188,6 +190,13 @@ impl Book {
 
     pub(super) fn instrument(&self, contract: &str) -> Option<&InstrumentId> {
         self.contracts.get(contract)
+    }
+
+    /// The number of a position: one for each account and contract.
+    pub(super) fn position(&self, seat: &Seat, contract: &str) -> i64 {
+        let place = self.contracts.keys().take_while(|id| id.as_str() < contract).count();
+        let place = i64::try_from(place).unwrap_or_default();
+        FIRST_POSITION + seat.number.rem_euclid(1_000) * 100_000 + place
     }
 
     pub(super) fn contract(&self, instrument: &InstrumentId) -> &str {

@@ -168,7 +168,7 @@ impl TopstepxVenueBuilder {
     /// The venue.
     ///
     /// # Errors
-    /// `Config`: an account that the engine does not have.
+    /// `Config`: an account that the engine does not have; an engine without an account that was named.
     pub fn build(mut self) -> Result<TopstepxVenue> {
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
@@ -191,6 +191,10 @@ impl TopstepxVenueBuilder {
                 engine
             }
         };
+        let first = match self.seats.first() {
+            Some(seat) => seat.account.clone(),
+            None => return Err(Error::config("name an account of the engine")),
+        };
         for seat in &self.seats {
             if engine.account(&seat.account).is_err() {
                 return Err(Error::config(format!("the engine has no account {}", seat.account)));
@@ -209,6 +213,7 @@ impl TopstepxVenueBuilder {
         let lag = chrono::Duration::from_std(self.lag).map_err(|_| Error::config("the lag is too long"))?;
         Ok(TopstepxVenue {
             engine,
+            first,
             user_name: self.user_name,
             api_key: self.api_key,
             book,

@@ -455,10 +455,11 @@ fn event(target: &str, arguments: &str) -> String {
 
 /// A position that was closed by a fill.
 fn flat(book: &Book, seat: &Seat, fill: &broker_core::Fill) -> String {
+    let contract = book.contract(&fill.instrument);
     Object::new(false)
-        .number("id", seat.number * 1_000)
+        .number("id", book.position(seat, contract))
         .number("accountId", seat.number)
-        .text("contractId", book.contract(&fill.instrument))
+        .text("contractId", contract)
         .text("contractDisplayName", fill.symbol.get())
         .raw("creationTimestamp", stamp(fill.at, true))
         .number("type", 0)

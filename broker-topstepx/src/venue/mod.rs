@@ -50,7 +50,7 @@ use std::sync::Arc;
 use broker_core::model::Order;
 use broker_core::num::Text;
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, InstrumentId, Result};
+use broker_core::{AccountId, Fill, InstrumentId, OrderId, Result};
 use broker_sim::wire::{
     Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
@@ -67,6 +67,7 @@ use refusal::Refusal;
 /// A venue that speaks the gateway's protocols, for the accounts of one profile.
 pub struct TopstepxVenue {
     engine: Engine,
+    first: AccountId,
     user_name: String,
     api_key: String,
     book: Book,
@@ -124,6 +125,11 @@ impl TopstepxVenue {
         &mut self.engine
     }
 
+    /// The engine's name of the account that was named first.
+    pub fn account(&self) -> &AccountId {
+        &self.first
+    }
+
     /// The number of an account on the wire, by the engine's name.
     pub fn account_id(&self, account: &AccountId) -> Option<AccountId> {
         let seat = self.book.seat_of(account)?;
@@ -140,7 +146,7 @@ impl TopstepxVenue {
 
     /// The number of an order on the wire, by the engine's name. Orders that the engine made behind the wire's back
     /// get one with the next request.
-    pub fn order_number(&self, order: &broker_core::OrderId) -> Option<i64> {
+    pub fn order_number(&self, order: &OrderId) -> Option<i64> {
         Some(self.book.number(order)).filter(|number| *number > 0)
     }
 
@@ -154,6 +160,41 @@ impl TopstepxVenue {
     pub fn orders(&self, account: &AccountId) -> Vec<Order> {
         let orders = self.engine.orders(account).into_iter().flatten();
         orders.map(SimOrder::order).cloned().collect()
+    }
+
+    /// Orders of the engine as the wire has them: by their numbers, each leg by its contract.
+    pub fn numbered(&self, orders: Vec<Order>) -> Vec<Order> {
+        let numbered = orders.into_iter().map(|mut order| {
+            order.id = self.number_of(&order.id);
+            for leg in &mut order.legs {
+                leg.instrument = self.contract_of(&leg.instrument);
+            }
+            order
+        });
+        numbered.collect()
+    }
+
+    /// Fills of an account of the engine as the wire has them.
+    pub fn numbered_fills(&self, account: &AccountId, fills: Vec<Fill>) -> Vec<Fill> {
+        let numbered = fills.into_iter().map(|fill| Fill {
+            id: self
+                .trade_number(account, &fill.id)
+                .unwrap_or_default()
+                .to_string()
+                .into(),
+            order: fill.order.as_ref().map(|order| self.number_of(order)),
+            instrument: self.contract_of(&fill.instrument),
+            ..fill
+        });
+        numbered.collect()
+    }
+
+    fn number_of(&self, order: &OrderId) -> OrderId {
+        OrderId::from(self.book.number(order).to_string())
+    }
+
+    fn contract_of(&self, instrument: &InstrumentId) -> InstrumentId {
+        self.contract_id(instrument).unwrap_or_else(|| instrument.clone())
     }
 
     /// Forgets all tokens, as a gateway does that was started anew.

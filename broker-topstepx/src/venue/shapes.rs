@@ -190,7 +190,7 @@ pub(super) fn position(book: &Book, seat: &Seat, position: &Position, hub: bool)
         (false, Side::Sell) => 2,
     };
     Object::new(!hub)
-        .number("id", seat.number * 1_000 + i64::try_from(id.len()).unwrap_or_default())
+        .number("id", book.position(seat, id))
         .number("accountId", seat.number)
         .text("contractId", id)
         .text("contractDisplayName", position.symbol.get())

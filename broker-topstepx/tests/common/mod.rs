@@ -76,6 +76,23 @@ impl Stage {
         config: TopstepxConfig,
         answer: impl Fn(&str, &str) -> (u16, String) + Send + Sync + 'static,
     ) -> Self {
+        Self::of(config, move |path, body| {
+            let (status, text) = answer(path, body);
+            (status, text, None)
+        })
+    }
+
+    /// Answers with a hint when to ask again.
+    pub(crate) fn hinted(
+        answer: impl Fn(&str, &str) -> (u16, String, Option<&'static str>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(TopstepxConfig::new("a-login", "a-key"), answer)
+    }
+
+    fn of(
+        config: TopstepxConfig,
+        answer: impl Fn(&str, &str) -> (u16, String, Option<&'static str>) + Send + Sync + 'static,
+    ) -> Self {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&sent);
         let transport = MemoryTransport::new(move |request| {
@@ -85,16 +102,18 @@ impl Stage {
             );
             assert_eq!(request.method(), "POST", "{path}");
             assert!(request.uri().query().is_none(), "{path}");
-            let (status, text) = answer(&path, &body);
+            let (status, text, hint) = answer(&path, &body);
             let bearer = request
                 .headers()
                 .get("authorization")
                 .map(|value| value.to_str().unwrap().to_owned());
             log.lock().unwrap().push(Sent { path, body, bearer });
-            Ok(http::Response::builder()
-                .status(status)
-                .body(Bytes::from(text))
-                .unwrap())
+            let answer = http::Response::builder().status(status);
+            let answer = match hint {
+                Some(hint) => answer.header("retry-after", hint),
+                None => answer,
+            };
+            Ok(answer.body(Bytes::from(text)).unwrap())
         });
         let runtime = VirtualRuntime::starting_at(at(START));
         let clock = Arc::new(runtime.clock());

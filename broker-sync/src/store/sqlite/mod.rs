@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker_core::model::{Environment, Instrument};
 use broker_core::pnl::ClosedTrade;
-use broker_core::{AccountId, BrokerId, Error, ErrorKind, InstrumentId, Result};
+use broker_core::{AccountId, BrokerId, Error, ErrorKind, InstrumentId, OrderId, Result};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
@@ -348,6 +348,24 @@ impl Store for SqliteStore {
             "SELECT body FROM known_order INDEXED BY known_order_doubtful WHERE scope = ?1 \
              AND (json_extract(body, '$.is_final') = 0 OR json_extract(body, '$.is_settled') = 0) ORDER BY id",
         )
+    }
+
+    async fn known_orders(&self, scope: &Scope, ids: &[OrderId]) -> Result<Vec<KnownOrder>> {
+        self.read(|connection| {
+            let Some(known) = find(connection, scope)? else {
+                return Ok(Vec::new());
+            };
+            let sql = "SELECT body FROM known_order WHERE scope = ?1 AND id = ?2";
+            let mut select = connection.prepare_cached(sql).map_err(failed)?;
+            let mut found = Vec::new();
+            for id in ids {
+                let body = select.query_row((known.id, id.get()), |row| row.get::<_, String>(0));
+                if let Some(body) = body.optional().map_err(failed)? {
+                    found.push(from_json(&body)?);
+                }
+            }
+            Ok(found)
+        })
     }
 
     async fn reports(&self, scope: &Scope) -> Result<Vec<SyncReport>> {

@@ -2,103 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::model::{FlowKind, LotRole};
-use broker_core::{AccountId, Fill, Flow, OrderId, OrderStatus, Record, RecordId};
+use broker_core::{AccountId, OrderId, OrderStatus, Record, RecordId};
 use broker_sim::{Engine, SimOrder};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+mod cards;
+mod money;
+
 use super::terms::Terms;
 
-/// A transaction.
-#[derive(Debug, Clone)]
-pub(super) struct Tx {
-    pub(super) at: DateTime<Utc>,
-    pub(super) batch: u64,
-    pub(super) what: What,
-    /// The balance behind it, of one that moves money.
-    pub(super) balance: Option<Decimal>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum What {
-    Create,
-    /// The order of this number.
-    Made,
-    /// A fill, at this place of the engine's log, of this order.
-    Filled {
-        entry: usize,
-        order: u64,
-    },
-    Ended {
-        order: u64,
-        reason: String,
-        replaced_by: Option<u64>,
-    },
-    /// An order that was refused, and why.
-    Refused {
-        terms: Box<Terms>,
-        reason: String,
-    },
-    CancelRefused {
-        order: String,
-        reason: &'static str,
-    },
-    Money(usize),
-    /// Rows of one event, at these places of the log.
-    Financing(Vec<usize>),
-    Dividend(Vec<usize>),
-}
-
-/// An order, under the number of the transaction that made it.
-#[derive(Debug, Clone)]
-pub(super) struct Card {
-    pub(super) engine: Option<OrderId>,
-    pub(super) terms: Terms,
-    pub(super) at: DateTime<Utc>,
-    pub(super) filled: Option<u64>,
-    pub(super) ended: Option<u64>,
-    pub(super) replaced_by: Option<u64>,
-}
-
-impl Card {
-    pub(super) fn is_pending(&self) -> bool {
-        self.filled.is_none() && self.ended.is_none()
-    }
-
-    pub(super) fn state(&self) -> &'static str {
-        match (self.filled, self.ended) {
-            (Some(_), _) => "FILLED",
-            (None, Some(_)) => "CANCELLED",
-            (None, None) => "PENDING",
-        }
-    }
-}
-
-/// A lot, under the number of the fill that opened it.
-#[derive(Debug, Clone)]
-pub(super) struct TradeCard {
-    pub(super) lot: RecordId,
-    pub(super) instrument: String,
-    pub(super) price: Decimal,
-    pub(super) at: DateTime<Utc>,
-    /// Signed.
-    pub(super) initial: Decimal,
-    pub(super) current: Decimal,
-    pub(super) realized: Decimal,
-    pub(super) financing: Decimal,
-    pub(super) closings: Vec<u64>,
-    pub(super) closed_at: Option<DateTime<Utc>>,
-    /// Quantity times price of what was closed.
-    pub(super) closed_value: Decimal,
-}
-
-/// What an instrument's side brought so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sums {
-    pub(super) pl: Decimal,
-    pub(super) financing: Decimal,
-}
+pub(super) use cards::{Card, Sums, TradeCard, Tx, What};
+use money::same_event;
 
 /// All of an account.
 #[derive(Debug)]
@@ -439,104 +354,6 @@ impl Ledger {
         Some(Terms::of(order.order(), order.request(), instrument))
     }
 
-    fn fill(&mut self, at: DateTime<Utc>, entry: usize, fill: &Fill) {
-        let order = fill
-            .order
-            .as_ref()
-            .and_then(|order| self.number_of(order))
-            .unwrap_or_default();
-        let batch = self.cards.get(&order).filter(|card| card.at == at).map(|_| order);
-        let id = self.push(at, batch, What::Filled { entry, order });
-        let (mut pl, mut financing) = (Decimal::ZERO, Decimal::ZERO);
-        let name = fill.instrument.get().replace('/', "_");
-        for lot in &fill.lots {
-            match lot.role {
-                LotRole::Opened => {
-                    self.lots.insert(lot.lot.clone(), id);
-                    let units = lot.qty.signed(fill.side);
-                    self.trades.insert(
-                        id,
-                        TradeCard {
-                            lot: lot.lot.clone(),
-                            instrument: name.clone(),
-                            price: lot.price.get(),
-                            at,
-                            initial: units,
-                            current: units,
-                            realized: Decimal::ZERO,
-                            financing: Decimal::ZERO,
-                            closings: Vec::new(),
-                            closed_at: None,
-                            closed_value: Decimal::ZERO,
-                        },
-                    );
-                }
-                LotRole::Closed => {
-                    let part = lot.pnl.map_or(Decimal::ZERO, |money| money.amount);
-                    let swap = lot.financing.map_or(Decimal::ZERO, |money| money.amount);
-                    pl += part;
-                    financing += swap;
-                    let trade = self.lots.get(&lot.lot).and_then(|trade| self.trades.get_mut(trade));
-                    if let Some(trade) = trade {
-                        trade.realized += part;
-                        trade.financing += swap;
-                        trade.current += lot.qty.signed(fill.side);
-                        trade.closed_value += lot.qty.get() * lot.price.get();
-                        trade.closings.push(id);
-                        trade.closed_at = trade.current.is_zero().then_some(at);
-                    }
-                    let long = fill.side == broker_core::Side::Sell;
-                    let sums = self.sums.entry((name.clone(), long)).or_default();
-                    sums.pl += part;
-                    sums.financing += swap;
-                }
-            }
-        }
-        let fees: Decimal = fill.fees.iter().map(|fee| fee.amount).sum();
-        self.commission += fees;
-        self.move_money(id, pl + financing - fees);
-        self.pending.remove(&order);
-        if let Some(card) = self.cards.get_mut(&order) {
-            card.filled = Some(id);
-        }
-    }
-
-    fn flow(&mut self, at: DateTime<Utc>, places: &[usize], engine: &Engine) {
-        let log = engine.log(&self.account).unwrap_or_default();
-        let flows: Vec<&Flow> = places
-            .iter()
-            .filter_map(|place| match &log.get(*place)?.record {
-                Record::Flow(flow) => Some(flow),
-                _ => None,
-            })
-            .collect();
-        let total: Decimal = flows.iter().map(|flow| flow.amount).sum();
-        let Some(first) = flows.first() else { return };
-        let what = match first.kind {
-            FlowKind::Financing => What::Financing(places.to_vec()),
-            FlowKind::Dividend => What::Dividend(places.to_vec()),
-            _ => What::Money(places.first().copied().unwrap_or_default()),
-        };
-        let id = self.push(at, None, what);
-        self.move_money(id, total);
-        for flow in flows.iter().filter(|flow| flow.kind == FlowKind::Financing) {
-            let trade = flow.lot.as_ref().and_then(|lot| self.lots.get(lot));
-            if let Some(trade) = trade.and_then(|trade| self.trades.get_mut(trade)) {
-                trade.financing += flow.amount;
-                let key = (trade.instrument.clone(), trade.initial > Decimal::ZERO);
-                self.sums.entry(key).or_default().financing += flow.amount;
-            }
-        }
-    }
-
-    fn move_money(&mut self, id: u64, amount: Decimal) {
-        self.balance += amount;
-        let place = usize::try_from(id - 1).ok();
-        if let Some(tx) = place.and_then(|place| self.txs.get_mut(place)) {
-            tx.balance = Some(self.balance);
-        }
-    }
-
     fn end(&mut self, engine: &Engine, at: DateTime<Utc>, id: &OrderId) {
         // An order that is made and ends at one moment was made first.
         self.make(engine, at, id);
@@ -562,14 +379,6 @@ impl Ledger {
         if let Some(card) = self.cards.get_mut(&number) {
             card.ended = Some(ended);
         }
-    }
-}
-
-/// Rows of one event are told in one transaction.
-fn same_event(record: Option<&Record>, first: &Flow) -> bool {
-    match record {
-        Some(Record::Flow(flow)) => flow.group.is_some() && flow.group == first.group && flow.kind == first.kind,
-        _ => false,
     }
 }
 

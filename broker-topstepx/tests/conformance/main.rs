@@ -2,19 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod documents;
+
 use std::sync::Arc;
 
-use broker_core::model::{CandleQuery, Interval};
+use broker_core::model::{AssetClass, CandleQuery, Interval};
 use broker_core::net::NetTransport;
 use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
-use broker_core::{AccountId, Context, Currency, OrderRef, OrderRequest, Side};
+use broker_core::{
+    AccountId, Broker, BrokerExt, Context, Currency, InstrumentId, OrderRef, OrderRequest, Placement, Side,
+};
 use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
-use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan, Mix};
+use broker_sim::{AccountSpec, FeeAsset, FeeKind, FeeRule, FeeSchedule, HistoryPlan, Mix, Posting};
 use broker_testkit::clock::FastClock;
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
 use broker_topstepx::venue::TopstepxVenue;
-use broker_topstepx::{TopstepxBroker, TopstepxConfig};
+use broker_topstepx::{JoinOrder, JoinSide, TopstepxBroker, TopstepxConfig};
 use chrono::{DateTime, Duration, Utc};
+use documents::Watched;
+use rust_decimal::Decimal;
 
 /// Friday noon in New York; the suite runs a minute later.
 const END: &str = "2026-11-20T17:00:00Z";
@@ -30,7 +36,7 @@ const MES: &str = "CON.F.US.MES.Z26";
 fn venue() -> (TopstepxVenue, Setup) {
     let spec = AccountSpec::margin("LIVED", Currency::USD)
         .with_stated_pnl()
-        .with_fees(FeeSchedule::us_retail());
+        .with_fees(fees());
     let mix = Mix {
         shares: 0,
         options: 0,
@@ -67,12 +73,26 @@ fn venue() -> (TopstepxVenue, Setup) {
     (venue, setup)
 }
 
+/// A fee and a commission a contract and side, as they were recorded in August 2026.
+fn fees() -> FeeSchedule {
+    let rule = |cents: i64| FeeRule {
+        class: AssetClass::Future,
+        label: "COM".to_owned(),
+        kind: FeeKind::PerUnit(Decimal::new(cents, 2)),
+        side: None,
+        asset: FeeAsset::Quote,
+        posting: Posting::OnFill,
+        places: 2,
+    };
+    FeeSchedule::free().with(rule(36)).with(rule(25))
+}
+
 fn setup(account: &AccountId, order: i64, venue: &TopstepxVenue) -> Setup {
     let mut known = OrderRef::by_id(account, order.to_string().into());
     known.client_id = Some("resting-1".into());
     let candles = CandleQuery::new(MES.into(), Interval::Minutes(1), end() - Duration::days(10), end());
     let mid = venue.engine().mark(&"MESZ26".into()).unwrap().get().trunc();
-    let price = |off: i64| broker_core::Price::new(mid + rust_decimal::Decimal::from(off));
+    let price = |off: i64| broker_core::Price::new(mid + Decimal::from(off));
     let trade = TradeSetup::new(
         MES.into(),
         "MESZ26".into(),
@@ -129,6 +149,7 @@ fn config() -> TopstepxConfig {
 #[test]
 fn the_client_in_memory() {
     let (venue, setup) = venue();
+    let (venue, documents) = Watched::new(venue);
     let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
     let clock = Arc::new(runtime.clock());
     let rng = Arc::new(SeededRng::new(1));
@@ -139,8 +160,41 @@ fn the_client_in_memory() {
     let broker = TopstepxBroker::new(config().with_limits(1_000_000, 1_000_000).with_context(context)).unwrap();
     let report = runtime.block_on(run(&broker, &setup));
     assert_all("the client in memory", &report);
+    runtime.block_on(the_rest(&broker, &setup.account));
     runtime.run_until_idle();
     assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
+    let documents = documents.lock().unwrap();
+    let Some(documents) = documents.as_ref() else { return };
+    documents.assert_clean();
+}
+
+/// What no case asks for: what the gateway alone has, and a token that is renewed.
+async fn the_rest(broker: &TopstepxBroker, account: &AccountId) {
+    let mes = InstrumentId::from(MES);
+    if broker
+        .positions(account)
+        .await
+        .unwrap()
+        .iter()
+        .any(|one| one.instrument == mes)
+    {
+        broker.close_position(account, &mes).await.unwrap();
+    }
+    let join = JoinOrder::new(mes.clone(), Side::Buy, "2".parse().unwrap(), JoinSide::Bid, "joins");
+    broker.place_join(account, &join).await.unwrap();
+    let buy = OrderRequest::market("MESZ26".into(), Side::Buy, "3".parse().unwrap());
+    assert!(matches!(
+        broker.place_once(account, buy).await.unwrap(),
+        Placement::Accepted(_)
+    ));
+    broker.close_part(account, &mes, "1".parse().unwrap()).await.unwrap();
+    broker.close_position(account, &mes).await.unwrap();
+    broker
+        .context()
+        .clock()
+        .sleep(std::time::Duration::from_secs(23 * 3_600))
+        .await;
+    broker.probe().await.unwrap();
 }
 
 #[tokio::test]
