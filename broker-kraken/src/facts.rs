@@ -16,6 +16,8 @@ use crate::config::KrakenConfig;
 /// Rows of a page, of which one was on the page before.
 const PAGE: u32 = 50;
 const YIELD: u32 = 98;
+/// Of a page of the ledger from half to nearly all of the rows make records.
+const LEDGER_YIELD: u32 = 60;
 
 /// Of the buckets as they are at the limiter: that of the key's calls, and that of public calls.
 pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, &BucketKey)) -> Capabilities {
@@ -89,7 +91,12 @@ pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, 
             states_pnl: false,
             lists: vec![
                 pages(ListRows::Fills, config.history_cost),
-                pages(ListRows::Others, config.history_cost),
+                // The ledger has two rows of a trade outright and one of a trade on margin; one makes the record of its
+                // fee. How many of which there will be nobody knows.
+                ListFacts {
+                    page_yield: LEDGER_YIELD,
+                    ..pages(ListRows::Others, config.history_cost)
+                },
             ],
             orders: Some(pages(ListRows::Orders, 1)),
             // The lists of assets and of pairs hold them all.
