@@ -7,7 +7,8 @@ use broker_core::model::{AssetClass, Instrument};
 use broker_core::span::Span;
 use chrono::{DateTime, Utc};
 
-use crate::planner::{Asked, Effort, Estimate, Plan, Planner, Volume};
+use crate::plan::{Effort, Estimate, Plan};
+use crate::planner::{Asked, Planner, Volume};
 use crate::run::Run;
 use crate::store::Written;
 

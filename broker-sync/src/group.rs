@@ -15,7 +15,7 @@ use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
-use crate::planner::{Plan, least_time_together};
+use crate::plan::{Plan, least_time_together};
 use crate::progress::{Progress, ProgressSink};
 use crate::report::SyncReport;
 use crate::state::Scope;

@@ -11,6 +11,7 @@ mod history;
 mod journal;
 mod ledger;
 mod orders;
+mod plan;
 mod planner;
 mod progress;
 mod reconcile;
@@ -32,7 +33,8 @@ pub use group::{GroupPlan, SyncEvent, SyncGroup, SyncNews, SyncRun};
 pub use history::StoreExt;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
-pub use planner::{Effort, Estimate, Plan, Planner, Spending, Step, Volume, least_time_together};
+pub use plan::{Effort, Estimate, Plan, Spending, Step, least_time_together};
+pub use planner::{Planner, Volume};
 pub use progress::{Progress, ProgressEvents, ProgressSender, ProgressSink, progress_channel};
 pub use reconcile::{CashCheck, Difference, FieldDifference, Kind, Reconciliation};
 pub use refold::Refolded;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::planner::Effort;
+use crate::plan::Effort;
 use crate::state::{Scope, Totals};
 use broker_core::span::{Moment, Span};
 
