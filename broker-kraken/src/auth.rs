@@ -78,12 +78,15 @@ pub(crate) struct ServerClock {
     /// Microseconds that it is ahead of ours.
     offset: AtomicI64,
     /// When it was measured, in microseconds of our clock; 0 for never.
+    #[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone carry deadlines"))]
     measured: AtomicI64,
 }
 
 /// A measured offset is good for so long.
+#[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone carry deadlines"))]
 const OFFSET_LASTS: i64 = 600_000_000;
 
+#[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone carry deadlines"))]
 impl ServerClock {
     pub(crate) fn is_known(&self, now: DateTime<Utc>) -> bool {
         let age = now.timestamp_micros() - self.measured.load(Ordering::Relaxed);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use broker_core::http::{Call, OpClass, Outcome, Reply, Verdict, status_error};
+#[cfg(any(feature = "trading", test))]
+use broker_core::http::OpClass;
+use broker_core::http::{Call, Outcome, Reply, Verdict, status_error};
 use broker_core::limit::{BucketKey, Lesson};
 use broker_core::{Delivery, Error, ErrorKind};
 use chrono::{DateTime, Utc};

@@ -43,6 +43,7 @@ pub(crate) struct Rest {
     pub(crate) calls: BucketKey,
     pub(crate) public: BucketKey,
     pub(crate) history_cost: Arc<AtomicU32>,
+    #[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone carry deadlines"))]
     pub(crate) server: Arc<ServerClock>,
     pub(crate) tokenized: bool,
     pub(crate) lists: Mutex<Option<(Arc<Directory>, Duration)>>,
@@ -134,6 +135,7 @@ impl Rest {
     }
 
     /// Measures the venue's clock where that is not known. It tells whole seconds.
+    #[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone carry deadlines"))]
     pub(crate) async fn know_clock(&self) -> Result<()> {
         let clock = self.http.context().clock();
         if self.server.is_known(clock.now()) {
