@@ -283,6 +283,16 @@ pub enum RecordKey {
     Flow(RecordId),
 }
 
+impl Asset {
+    /// The instrument; `None` for money.
+    pub fn instrument(&self) -> Option<&InstrumentId> {
+        match self {
+            Self::Instrument { id, .. } => Some(id),
+            Self::Currency(_) => None,
+        }
+    }
+}
+
 impl Record {
     /// Identity in the account.
     pub fn key(&self) -> RecordKey {
@@ -306,15 +316,11 @@ impl Record {
 
     /// The instrument that was traded, moved or named; `None` for voids and for what concerns money alone.
     pub fn instrument(&self) -> Option<&InstrumentId> {
-        let of_asset = |asset| match asset {
-            &Asset::Instrument { ref id, .. } => Some(id),
-            Asset::Currency(_) => None,
-        };
         match self {
             Self::Fill(fill) => Some(&fill.instrument),
             Self::Void(_) => None,
-            Self::Fee(fee) => of_asset(&fee.asset).or(fee.instrument.as_ref()),
-            Self::Flow(flow) => of_asset(&flow.asset).or(flow.instrument.as_ref()),
+            Self::Fee(fee) => fee.asset.instrument().or(fee.instrument.as_ref()),
+            Self::Flow(flow) => flow.asset.instrument().or(flow.instrument.as_ref()),
         }
     }
 
