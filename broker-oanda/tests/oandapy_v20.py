@@ -43,7 +43,7 @@ quote = ask(pricing.PricingInfo(account, params={"instruments": "EUR_USD"}))["pr
 bid, ask_price = float(quote["bids"][0]["price"]), float(quote["asks"][0]["price"])
 print("quote", bid, ask_price)
 candles = ask(instruments.InstrumentsCandles("EUR_USD", params={"granularity": "H1", "count": 24}))["candles"]
-print("candles", len(candles))
+assert 0 < len(candles) <= 24
 pages = InstrumentsCandlesFactory(
     "EUR_USD", {"granularity": "D", "from": candles[0]["time"][:10] + "T00:00:00Z", "to": candles[-1]["time"][:19] + "Z"}
 )
@@ -62,7 +62,7 @@ print("transactions", count)
 
 for position in ask(positions.OpenPositions(account))["positions"]:
     side = "longUnits" if float(position["long"]["units"]) else "shortUnits"
-    ask(positions.PositionClose(account, position["instrument"], data=PositionCloseRequest(**{side: "ALL"}).data))
+    ask(positions.PositionClose(account, position["instrument"], data={side: "ALL"}))
 assert ask(positions.OpenPositions(account))["positions"] == []
 print("positions", len(ask(positions.PositionList(account))["positions"]))
 
@@ -87,7 +87,7 @@ reduced = ask(trades.TradeClose(account, tradeID=trade, data=TradeCloseRequest(u
 assert reduced["orderFillTransaction"]["tradeReduced"]["units"] in ("400", "-400")
 print("open trades", [one["currentUnits"] for one in ask(trades.OpenTrades(account))["trades"]])
 assert ask(trades.TradesList(account, params={"instrument": "EUR_USD", "state": "OPEN"}))["trades"][0]["id"] == trade
-closed = ask(positions.PositionClose(account, "EUR_USD", data=PositionCloseRequest(longUnits="ALL").data))
+closed = ask(positions.PositionClose(account, "EUR_USD", data=PositionCloseRequest(longUnits=600).data))
 assert closed["longOrderFillTransaction"]["units"] == "-600"
 assert ask(positions.PositionDetails(account, "EUR_USD"))["position"]["long"]["units"] == "0"
 
