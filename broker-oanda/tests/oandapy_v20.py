@@ -60,45 +60,61 @@ assert ask(transactions.TransactionDetails(account, transactionID=last))["transa
 assert ask(transactions.TransactionsSinceID(account, params={"id": last}))["transactions"] == []
 print("transactions", count)
 
-for position in ask(positions.OpenPositions(account))["positions"]:
-    side = "longUnits" if float(position["long"]["units"]) else "shortUnits"
-    ask(positions.PositionClose(account, position["instrument"], data={side: "ALL"}))
-assert ask(positions.OpenPositions(account))["positions"] == []
 print("positions", len(ask(positions.PositionList(account))["positions"]))
+for position in ask(positions.OpenPositions(account))["positions"]:
+    side = "long" if float(position["long"]["units"]) else "short"
+    answer = ask(positions.PositionClose(account, position["instrument"], data={side + "Units": "ALL"}))
+    # The market offers less than some of them: then the order is made and canceled at once.
+    canceled = answer.get(side + "OrderCancelTransaction")
+    assert canceled["reason"] == "INSUFFICIENT_LIQUIDITY" if canceled else side + "OrderFillTransaction" in answer
+held = {one["instrument"] for one in ask(positions.OpenPositions(account))["positions"]}
+print("still held", len(held))
+every = ask(accounts.AccountInstruments(account))["instruments"]
+# One that is not held, so that orders open trades; its market offers enough.
+free = next(one for one in every if one["name"] not in held)
+name, places = free["name"], free["displayPrecision"]
+quote = ask(pricing.PricingInfo(account, params={"instruments": name}))["prices"][0]
+bid, ask_price = float(quote["bids"][0]["price"]), float(quote["asks"][0]["price"])
+print("trades", name, quote["bids"][0], quote["asks"][0])
+
+
+def near(price, percent):
+    return f"{price * (1 + percent / 100):.{places}f}"
+
 
 entry = MarketOrderRequest(
-    "EUR_USD",
-    units=1000,
-    takeProfitOnFill=TakeProfitDetails(price=f"{ask_price + 0.05:.5f}").data,
-    stopLossOnFill=StopLossDetails(price=f"{bid - 0.05:.5f}").data,
+    name,
+    units=10,
+    takeProfitOnFill=TakeProfitDetails(price=near(ask_price, 5)).data,
+    stopLossOnFill=StopLossDetails(price=near(bid, -5)).data,
 )
 filled = ask(orders.OrderCreate(account, data=entry.data))["orderFillTransaction"]
 trade = filled["tradeOpened"]["tradeID"]
-assert filled["units"] == "1000"
+assert filled["units"] == "10"
 details = ask(trades.TradeDetails(account, tradeID=trade))["trade"]
-assert details["currentUnits"] == "1000" and details["takeProfitOrder"]["state"] == "PENDING"
+assert details["currentUnits"] == "10" and details["takeProfitOrder"]["state"] == "PENDING"
 exits = {
-    "takeProfit": TakeProfitDetails(price=f"{ask_price + 0.06:.5f}").data,
-    "trailingStopLoss": TrailingStopLossDetails(distance="0.02000").data,
+    "takeProfit": TakeProfitDetails(price=near(ask_price, 6)).data,
+    "trailingStopLoss": TrailingStopLossDetails(distance=near(bid * 0.02, 0)).data,
 }
 changed = ask(trades.TradeCRCDO(account, tradeID=trade, data=exits))
 assert "takeProfitOrderTransaction" in changed and "trailingStopLossOrderTransaction" in changed
-reduced = ask(trades.TradeClose(account, tradeID=trade, data=TradeCloseRequest(units=400).data))
-assert reduced["orderFillTransaction"]["tradeReduced"]["units"] in ("400", "-400")
+reduced = ask(trades.TradeClose(account, tradeID=trade, data=TradeCloseRequest(units=4).data))
+assert reduced["orderFillTransaction"]["tradeReduced"]["units"] in ("4", "-4")
 print("open trades", [one["currentUnits"] for one in ask(trades.OpenTrades(account))["trades"]])
-assert ask(trades.TradesList(account, params={"instrument": "EUR_USD", "state": "OPEN"}))["trades"][0]["id"] == trade
-closed = ask(positions.PositionClose(account, "EUR_USD", data=PositionCloseRequest(longUnits=600).data))
-assert closed["longOrderFillTransaction"]["units"] == "-600"
-assert ask(positions.PositionDetails(account, "EUR_USD"))["position"]["long"]["units"] == "0"
+assert ask(trades.TradesList(account, params={"instrument": name, "state": "OPEN"}))["trades"][0]["id"] == trade
+closed = ask(positions.PositionClose(account, name, data=PositionCloseRequest(longUnits=6).data))
+assert closed["longOrderFillTransaction"]["units"] == "-6"
+assert ask(positions.PositionDetails(account, name))["position"]["long"]["units"] == "0"
 
 made = []
 for request in (
-    LimitOrderRequest("EUR_USD", units=100, price=f"{bid - 0.05:.5f}"),
-    StopOrderRequest("EUR_USD", units=100, price=f"{ask_price + 0.05:.5f}"),
-    MITOrderRequest("EUR_USD", units=-100, price=f"{ask_price + 0.05:.5f}"),
+    LimitOrderRequest(name, units=100, price=near(bid, -5)),
+    StopOrderRequest(name, units=100, price=near(ask_price, 5)),
+    MITOrderRequest(name, units=-100, price=near(ask_price, 5)),
 ):
     made.append(ask(orders.OrderCreate(account, data=request.data))["orderCreateTransaction"]["id"])
-again = LimitOrderRequest("EUR_USD", units=200, price=f"{bid - 0.06:.5f}")
+again = LimitOrderRequest(name, units=200, price=near(bid, -6))
 replaced = ask(orders.OrderReplace(account, orderID=made[0], data=again.data))
 made[0] = replaced["orderCreateTransaction"]["id"]
 assert ask(orders.OrderDetails(account, orderID=made[0]))["order"]["units"] == "200"
@@ -109,11 +125,11 @@ for order in pending:
     assert ask(orders.OrderCancel(account, orderID=order))["orderCancelTransaction"]["reason"] == "CLIENT_REQUEST"
 print("canceled", len(pending))
 
-trade = ask(orders.OrderCreate(account, data=MarketOrderRequest("EUR_USD", units=-500).data))
+trade = ask(orders.OrderCreate(account, data=MarketOrderRequest(name, units=-5).data))
 trade = trade["orderFillTransaction"]["tradeOpened"]["tradeID"]
 for request in (
-    StopLossOrderRequest(tradeID=trade, price=f"{ask_price + 0.05:.5f}"),
-    TakeProfitOrderRequest(tradeID=trade, price=f"{bid - 0.05:.5f}"),
+    StopLossOrderRequest(tradeID=trade, price=near(ask_price, 5)),
+    TakeProfitOrderRequest(tradeID=trade, price=near(bid, -5)),
 ):
     assert "orderCreateTransaction" in ask(orders.OrderCreate(account, data=request.data))
 ask(trades.TradeClose(account, tradeID=trade))
@@ -122,7 +138,7 @@ assert ask(orders.OrdersPending(account))["orders"] == [], "exits go with their 
 for code, endpoint in (
     (404, orders.OrderCancel(account, orderID="999999999")),
     (404, trades.TradeDetails(account, tradeID="999999999")),
-    (400, orders.OrderCreate(account, data=LimitOrderRequest("EUR_USD", units=1, price="1.0000001").data)),
+    (400, orders.OrderCreate(account, data=LimitOrderRequest(name, units=1, price="1.0000001").data)),
 ):
     try:
         api.request(endpoint)
