@@ -13,6 +13,9 @@ use super::reads::{listed, ok};
 use super::refusal::{Refusal, Reply};
 use super::terms::{id_of, places};
 
+/// Without a first moment the newest candles are meant, and over a weekend none is made.
+const LONGEST_BREAK: Duration = Duration::days(4);
+
 /// `GET /v3/instruments/{instrument}/candles`.
 pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: DateTime<Utc>) -> Reply {
     let known = [
@@ -47,9 +50,13 @@ pub(super) fn candles(engine: &Engine, request: &WireRequest, name: &str, now: D
         ));
     }
     let reach = i32::try_from(count).unwrap_or(5000);
-    let from = from.unwrap_or_else(|| to.unwrap_or(now) - length * reach);
+    let newest = from.is_none();
+    let from = from.unwrap_or_else(|| to.unwrap_or(now) - length * reach - LONGEST_BREAK);
     let to = to.unwrap_or(now).min(now) + Duration::seconds(1);
-    let all = find(engine, &one.id, interval, from, to);
+    let mut all = find(engine, &one.id, interval, from, to);
+    if newest {
+        all.drain(..all.len().saturating_sub(count));
+    }
     let skip = usize::from(!params.flag("includeFirst", true)? && all.first().is_some_and(|first| first.start <= from));
     let places = places(one);
     let price = params.get("price").unwrap_or("M");

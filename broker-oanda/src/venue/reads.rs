@@ -398,11 +398,12 @@ pub(super) fn price(engine: &Engine, one: &Instrument, now: DateTime<Utc>) -> Op
     let quote = engine.quote(&one.id)?;
     let open = engine.calendar(&one.id)?.is_open(now, false);
     let places = places(one);
-    let side = |price: Option<broker_core::Price>| {
+    let side = |price: Option<broker_core::Price>, size: Option<broker_core::Qty>| {
         let level = price.map(|price| {
+            let size = size.map_or(Decimal::ZERO, |size| size.get().trunc());
             Object::new()
                 .text("price", fixed(price.get(), places))
-                .raw("liquidity", "10000000")
+                .raw("liquidity", &size.normalize().to_string())
         });
         array(level.map(Object::end))
     };
@@ -410,8 +411,8 @@ pub(super) fn price(engine: &Engine, one: &Instrument, now: DateTime<Utc>) -> Op
     let out = Object::new()
         .text("type", "PRICE")
         .text("time", stamp(quote.at.unwrap_or(now)))
-        .raw("bids", &side(quote.bid))
-        .raw("asks", &side(quote.ask))
+        .raw("bids", &side(quote.bid, quote.bid_size))
+        .raw("asks", &side(quote.ask, quote.ask_size))
         .maybe("closeoutBid", text(quote.bid))
         .maybe("closeoutAsk", text(quote.ask))
         .text("status", if open { "tradeable" } else { "non-tradeable" })

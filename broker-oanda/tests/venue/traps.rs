@@ -125,6 +125,11 @@ fn a_weekend_of_heartbeats_is_no_gap() {
     };
     assert_eq!(read, quote);
     assert_eq!((quote.bid, quote.ask), (Some(price("1.08000")), Some(price("1.08010"))));
+    // As much as the market offers, no round number.
+    assert_eq!(
+        (quote.bid_size, quote.ask_size),
+        (Some(qty("1000000")), Some(qty("1000000")))
+    );
     assert_eq!(stage.recorder.sockets().len(), 1, "one connection all the while");
 }
 
