@@ -51,7 +51,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(SqliteStore::open(folder.join("sync_history.sqlite"))?);
     let bar = Arc::new(Bar::new());
     let sink: Arc<dyn ProgressSink> = Arc::clone(&bar) as _;
-    let mut syncer = Syncer::new(Arc::clone(&broker), store).with_days(90).with_progress(sink);
+    let mut syncer = Syncer::new(Arc::clone(&broker), store)
+        .with_days(90)
+        .with_progress(sink);
     if broker.capabilities().history.by_instrument {
         // Nobody else knows what was ever traded: everything is asked.
         let all = broker.instruments(&InstrumentQuery::All).await?;

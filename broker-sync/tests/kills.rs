@@ -80,7 +80,7 @@ fn killed_at_any_poll_and_started_again_it_is_the_same_set() {
     let expected = stored_set(&whole);
     assert_eq!(expected.len(), 14);
     let needed = polls_needed();
-    assert_eq!(needed, 33, "places to be killed at");
+    assert_eq!(needed, 43, "places to be killed at");
     for polls in 0..needed {
         for (store, _file) in stores() {
             let killed = sync_with_polls(&store, &book, Commits::AtOnce, polls);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use broker_binance::venue::BinanceVenue;
 use broker_binance::{BinanceBroker, BinanceConfig};
-use broker_core::{Broker, Context, Currency, Money};
+use broker_core::{Broker, Context, Currency, Money, Position};
 use broker_sim::{AccountSpec, Engine};
 use broker_testkit::campaign::{House, Line, open_market};
 use broker_testkit::stage::VenueWords;
@@ -30,7 +30,14 @@ fn house() -> House<BinanceVenue> {
     house
         .with_orders(|venue, _| venue.orders())
         .with_fills(|venue, _| venue.fills())
-        .with_positions(|_, _| Vec::new())
+        .with_positions(|venue, positions| {
+            let named = positions.into_iter().map(|position| Position {
+                instrument: venue.symbol(&position.instrument).unwrap(),
+                ..position
+            });
+            named.collect()
+        })
+        .outright()
 }
 
 fn config(weight: u32) -> BinanceConfig {

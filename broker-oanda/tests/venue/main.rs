@@ -6,6 +6,7 @@ mod dealing;
 mod limits;
 mod sync;
 mod tracing;
+mod traps;
 
 use std::sync::{Arc, Mutex};
 

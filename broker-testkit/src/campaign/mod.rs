@@ -30,6 +30,7 @@ pub struct House<V> {
     orders: fn(&V, Vec<Order>) -> Vec<Order>,
     fills: fn(&V, Vec<Fill>) -> Vec<Fill>,
     positions: fn(&V, Vec<Position>) -> Vec<Position>,
+    outright: bool,
 }
 
 impl<V> House<V> {
@@ -49,6 +50,7 @@ impl<V> House<V> {
             orders: |_, orders| orders,
             fills: |_, fills| fills,
             positions: |_, positions| positions,
+            outright: false,
         }
     }
 
@@ -70,6 +72,13 @@ impl<V> House<V> {
     #[must_use]
     pub fn with_positions(mut self, positions: fn(&V, Vec<Position>) -> Vec<Position>) -> Self {
         self.positions = positions;
+        self
+    }
+
+    /// The engine's positions are held outright: the broker tells them as balances.
+    #[must_use]
+    pub fn outright(mut self) -> Self {
+        self.outright = true;
         self
     }
 

@@ -185,7 +185,10 @@ impl<V: Venue> Stage for StreamsStage<V> {
     fn truth(&self) -> Truth {
         let venue = self.venue();
         let (house, venue) = (&self.house, &venue.0);
-        Truth::new(&house.fills(venue), &house.orders(venue), &house.positions(venue))
+        Truth {
+            outright: house.outright,
+            ..Truth::new(&house.fills(venue), &house.orders(venue), &house.positions(venue))
+        }
     }
 }
 

@@ -111,8 +111,7 @@ impl SecretsStage {
     pub fn calls(&mut self, name: &str) {
         let faults = || request_faults(&self.words).into_iter();
         let is_read = self.is_read;
-        let writes =
-            |fault| FaultPlan::none().rule(When::always().matching(move |request| !is_read(request)), fault);
+        let writes = |fault| FaultPlan::none().rule(When::always().matching(move |request| !is_read(request)), fault);
         let plans: Vec<_> = std::iter::once(("nothing".to_owned(), FaultPlan::none(), true))
             .chain(faults().map(|fault| {
                 (

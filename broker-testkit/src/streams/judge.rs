@@ -9,6 +9,9 @@ use rust_decimal::Decimal;
 
 use super::{FillFacts, Harm, StreamsReport, Truth};
 
+/// What a read-back says of instruments that it cannot know of.
+const UNTOUCHED: &str = "in instruments that it did not touch while subscribed";
+
 /// What the reader of a stream knows.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
@@ -18,9 +21,19 @@ pub(super) struct Judge {
     told: Truth,
     /// Since when something is missing that was not recovered yet.
     gap: Option<DateTime<Utc>>,
+    /// History is asked instrument by instrument: of others than those that were seen nothing can be known.
+    by_instrument: bool,
 }
 
 impl Judge {
+    /// Of a broker whose history is asked instrument by instrument, or not.
+    pub(super) fn new(by_instrument: bool) -> Self {
+        Self {
+            by_instrument,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next event.
     pub(super) fn take(&mut self, event: &Event) {
         self.report.events += 1;
@@ -35,7 +48,10 @@ impl Judge {
             Event::Gap { from, .. } => self.gap(*from),
             Event::Recovered(coverage) => {
                 let came = self.gap.take().is_some();
-                if !came || !coverage.missing.is_empty() || coverage.accounts.is_empty() {
+                let beyond = |what: &String| self.by_instrument && what.ends_with(UNTOUCHED);
+                let whole = coverage.missing.iter().all(beyond);
+                // A first snapshot that leaves something out says so, too.
+                if !(came || self.by_instrument) || !whole || coverage.accounts.is_empty() {
                     let report = &mut self.report;
                     report.harm(Harm::NotCovered, || format!("{coverage:?}, behind a gap: {came}"));
                 }
@@ -121,9 +137,14 @@ impl Judge {
             .into_iter()
             .filter(|(_, qty)| !qty.is_zero())
             .collect();
-        if told_last && told != truth.positions {
+        let positions = if truth.outright {
+            BTreeMap::new()
+        } else {
+            truth.positions.clone()
+        };
+        if told_last && told != positions {
             report.harm(Harm::PositionWrong, || {
-                format!("told {told:?}, the venue has {:?}", truth.positions)
+                format!("told {told:?}, the venue has {positions:?}")
             });
         }
         self.report

@@ -118,6 +118,8 @@ pub struct Truth {
     pub orders: BTreeMap<OrderId, OrderFacts>,
     /// Positions that are not flat.
     pub positions: BTreeMap<InstrumentId, Decimal>,
+    /// What is held is told as balances, and never as positions.
+    pub outright: bool,
 }
 
 impl Truth {

@@ -38,7 +38,7 @@ pub fn streams_campaign(stage: &dyn Stage, plan: StreamsPlan) -> StreamsReport {
         stage,
         plan,
         clock: clock.clone(),
-        judge: RefCell::default(),
+        judge: RefCell::new(Judge::new(stage.broker().capabilities().history.by_instrument)),
         is_calm: Cell::new(false),
     };
     stage.runtime().block_on(run.whole());

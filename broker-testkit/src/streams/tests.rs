@@ -167,6 +167,29 @@ fn each_harm_is_seen() {
 }
 
 #[test]
+fn what_only_named_instruments_tell_is_covered_as_far_as_it_can_be() {
+    let missing = "records of …A1 in instruments that it did not touch while subscribed";
+    for (what, by_instrument, harms) in [(missing, true, 0), (missing, false, 1), ("records of …A1", true, 1)] {
+        let mut judge = Judge::new(by_instrument);
+        honest().iter().for_each(|event| judge.take(event));
+        judge.take(&gap(12));
+        judge.take(&recovered(&[what]));
+        assert_eq!(judge.report.harms.len(), harms, "{what}, {by_instrument}");
+    }
+}
+
+#[test]
+fn what_is_held_outright_is_told_as_no_position() {
+    let mut judge = Judge::default();
+    honest().iter().for_each(|event| judge.take(event));
+    let truth = Truth {
+        outright: true,
+        ..truth()
+    };
+    assert!(judge.compare(&truth, true).harms.is_empty());
+}
+
+#[test]
 fn positions_are_compared_where_they_were_told_last() {
     let mut judge = Judge::default();
     honest().iter().for_each(|event| judge.take(event));
