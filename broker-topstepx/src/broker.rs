@@ -1,19 +1,18 @@
 //! The broker, its abilities, and its read side.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::futures::FuturesSpec;
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
-use broker_core::model::{AssetClass, Environment, Group, InstrumentStatus, OrderKind, OrderState, Window};
+use broker_core::model::{Environment, InstrumentStatus, OrderState, Window};
 use broker_core::symbol::FuturesCode;
 use broker_core::token::TokenCache;
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, ClientOrderId, Context, Cursor, Error, ErrorKind,
     HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Record, Result, Streaming, Symbol, TimeInForce, Trading,
+    Probe, Record, Result, Streaming, Symbol, Trading,
 };
 use chrono::{DateTime, Utc};
 use url::Url;
