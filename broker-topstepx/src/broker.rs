@@ -1,29 +1,25 @@
 //! The broker, its abilities, and its read side.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use broker_core::capability::{
-    ClientIdRule, ExitFacts, HistoryFacts, LevelKind, Limit, LimitRule, LimitScope, ListFacts, ListRows, LookupFacts,
-    OrderFacts, TrailKind,
-};
 use broker_core::futures::FuturesSpec;
 use broker_core::http::Http;
 use broker_core::limit::BucketKey;
-use broker_core::model::{AssetClass, Environment, Group, InstrumentStatus, OrderKind, OrderState, Window};
+use broker_core::model::{Environment, InstrumentStatus, OrderState, Window};
 use broker_core::symbol::FuturesCode;
 use broker_core::token::TokenCache;
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, ClientOrderId, Context, Cursor, Error, ErrorKind,
     HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Record, Result, Streaming, Symbol, TimeInForce, Trading,
+    Probe, Record, Result, Streaming, Symbol, Trading,
 };
 use chrono::{DateTime, Utc};
 use url::Url;
 
 use crate::auth::{self, TopstepxProtocol, broker_id, fingerprint};
 use crate::config::{DOMAINS, TopstepxConfig};
+use crate::facts::capabilities;
 use crate::map;
 use crate::rest::Rest;
 use crate::tags::Tags;
@@ -272,90 +268,6 @@ impl TopstepxBroker {
         let mut seen = std::collections::BTreeSet::new();
         found.retain(|one| seen.insert(one.id.clone()));
         Ok(found)
-    }
-}
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// Every call but that for bars pays this.
-const REQUEST: (&str, u32) = ("requests", 1);
-
-fn capabilities(config: &TopstepxConfig, requests: &BucketKey, bars: &BucketKey) -> Capabilities {
-    let limit = |bucket, key: &BucketKey, limit, seconds| Limit {
-        bucket,
-        key: Arc::clone(key),
-        scope: LimitScope::Key,
-        rule: LimitRule::Window {
-            limit,
-            per: Duration::from_secs(seconds),
-        },
-    };
-    Capabilities {
-        environments: vec![Environment::Paper, Environment::Live],
-        asset_classes: vec![AssetClass::Future],
-        orders: OrderFacts {
-            // Stop-limit stands in the enum, and not in the list of what can be placed.
-            kinds: vec![
-                OrderKind::Market,
-                OrderKind::Limit,
-                OrderKind::Stop,
-                OrderKind::TrailingStop,
-            ],
-            groups: vec![Group::Bracket, Group::Oto],
-            exits: ExitFacts {
-                kinds: vec![OrderKind::Limit, OrderKind::Stop, OrderKind::TrailingStop],
-                levels: vec![LevelKind::Distance],
-            },
-            trails: vec![TrailKind::Amount],
-            times_in_force: vec![TimeInForce::Day],
-            kind_times: Vec::new(),
-            fractional_qty: false,
-            notional: false,
-            extended_hours: false,
-            replace: true,
-            // No rule is published: of what others send, the safest. Exits get `-SL` or `-TP` behind it.
-            client_id: Some(ClientIdRule {
-                longest: 36,
-                extra: "-",
-            }),
-            // An id is unique in its account for ever.
-            resend_is_safe: true,
-            latest_arrival: None,
-            visibility_lag: Duration::from_secs(2),
-            one_at_a_time: false,
-            reduce_only: false,
-            refused_when_closed: vec![AssetClass::Future],
-        },
-        history: HistoryFacts {
-            depth: None,
-            order_depth: None,
-            by_instrument: false,
-            // A trade can be voided later, under its own id.
-            settles_within: Duration::from_secs(3 * 86_400),
-            positions_cover_fills: true,
-            states_pnl: true,
-            // Windows with rows are a day at most, and each is asked a minute wider.
-            lists: vec![ListFacts {
-                page_span: Some(DAY),
-                ..ListFacts::whole(ListRows::Fills, REQUEST)
-            }],
-            orders: Some(ListFacts {
-                page_span: Some(DAY),
-                ..ListFacts::whole(ListRows::Orders, REQUEST)
-            }),
-            // Expired contracts are looked up one by one.
-            lookups: vec![LookupFacts {
-                classes: Vec::new(),
-                per_request: Some(1),
-                whole_list: None,
-                cost: REQUEST,
-            }],
-            read_cost: REQUEST,
-        },
-        limits: vec![
-            limit("requests", requests, config.requests, 60),
-            limit("bars", bars, config.bars, 30),
-        ],
     }
 }
 

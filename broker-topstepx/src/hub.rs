@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "streaming")]
 use std::time::Duration;
 
 use broker_core::num::{Num, Text};
@@ -30,7 +31,9 @@ const END: char = '\u{1e}';
 const LARGEST_MESSAGE: usize = 1 << 20;
 
 /// We say so often that we live; the server does it as often, and takes silence of 30 s for death, as we do.
+#[cfg(feature = "streaming")]
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(15);
+#[cfg(feature = "streaming")]
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Which of the two hubs.
@@ -80,7 +83,14 @@ pub(crate) enum Said<'a> {
     /// The last invocation was confirmed.
     Confirmed,
     /// An invocation was refused.
-    Refused(usize, Error),
+    Refused(
+        usize,
+        #[cfg_attr(
+            not(feature = "streaming"),
+            allow(dead_code, reason = "a look at quotes passes over what is refused")
+        )]
+        Error,
+    ),
     /// Something happened.
     Event(&'a str, &'a [&'a RawValue]),
     /// Alive, and nothing else.
@@ -121,6 +131,7 @@ impl Line {
     }
 
     /// Says that we live.
+    #[cfg(feature = "streaming")]
     pub(crate) fn ping() -> Frame {
         Frame::Text(format!(r#"{{"type":6}}{END}"#))
     }
@@ -316,6 +327,7 @@ pub(crate) struct Board(Arc<Mutex<BTreeMap<InstrumentId, Watched>>>);
 #[derive(Debug, Default)]
 struct Watched {
     /// Streams that listen to it.
+    #[cfg(feature = "streaming")]
     listeners: usize,
     merged: Merged,
 }

@@ -5,6 +5,7 @@ mod auth;
 mod broker;
 mod config;
 mod error;
+mod facts;
 #[cfg(feature = "market-data")]
 mod hub;
 mod map;

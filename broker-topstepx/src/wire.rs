@@ -242,6 +242,10 @@ pub(crate) struct TradeJson<'a> {
 
 #[cfg(any(feature = "market-data", feature = "trading"))]
 #[derive(Debug, Deserialize)]
+#[cfg_attr(
+    not(feature = "market-data"),
+    allow(dead_code, reason = "a trailing stop starts from the close alone")
+)]
 pub(crate) struct BarJson {
     pub(crate) t: Stamp,
     pub(crate) o: Num,

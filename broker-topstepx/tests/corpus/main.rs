@@ -6,22 +6,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::collections::BTreeMap;
-
-use broker_core::futures;
-use broker_core::model::{
-    AccountStatus, Amount, CandleQuery, Event, Grade, Group, InstrumentStatus, Interval, OrderKind, OrderState, Payoff,
-    Window,
-};
-use broker_core::pnl::TradeBook;
-use broker_core::seam::Frame;
+use broker_core::model::{AccountStatus, Amount, CandleQuery, Grade, Group, Interval, OrderKind, OrderState, Window};
 use broker_core::{
-    AccountId, Broker, BrokerExt, Currency, Delivery, ErrorKind, Fill, Gate, Instrument, InstrumentId, InstrumentQuery,
-    Intent, MarketData, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Record, Side, TimeInForce, Trading,
+    AccountId, Broker, BrokerExt, Currency, Delivery, ErrorKind, Fill, Gate, Instrument, InstrumentId, Intent,
+    MarketData, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Record, Side, TimeInForce, Trading,
 };
 use broker_testkit::fixtures::corpus;
 use broker_topstepx::TopstepxBroker;
 use common::{Stage, at, dec, enveloped, price, qty, usd};
+use contracts::contracts;
 use serde_json::value::RawValue;
 
 /// The file's text; `None` where there is no collection.
@@ -39,6 +32,10 @@ macro_rules! recorded {
         }
     };
 }
+
+mod contracts;
+mod hubs;
+mod trips;
 
 const ACCOUNT: &str = "26282486";
 
@@ -163,73 +160,6 @@ fn accounts() {
     assert_eq!((accounts[0].id.get(), accounts[0].access.cancel), ("1", None));
     let balances = stage.run(|broker| async move { broker.balances(&"1".into()).await.unwrap() });
     assert_eq!(balances.balances[0].total, dec("50000"));
-}
-
-/// All contracts of the recording, by id.
-fn contracts(body: &str) -> BTreeMap<InstrumentId, Instrument> {
-    let stage = Stage::fixed(200, &enveloped("contracts", body));
-    let all = stage.run(|broker| async move { broker.instruments(&InstrumentQuery::All).await.unwrap() });
-    all.into_iter().map(|one| (one.id.clone(), one)).collect()
-}
-
-#[test]
-fn all_contracts_agree_with_the_table() {
-    let all = contracts(&recorded!("contracts_available_live_array.json"));
-    assert_eq!(all.len(), 51);
-    for (id, symbol, tick, multiplier) in [
-        ("CON.F.US.EP.U26", "ESU26", "0.25", "50"),
-        ("CON.F.US.ENQ.U26", "NQU26", "0.25", "20"),
-        ("CON.F.US.MNQ.U26", "MNQU26", "0.25", "2"),
-        ("CON.F.US.CLE.V26", "CLV26", "0.01", "1000"),
-        ("CON.F.US.JY6.U26", "6JU26", "0.0000005", "12500000"),
-        ("CON.F.US.GMET.Q26", "METQ26", "0.5", "0.1"),
-        ("CON.F.US.TYA.U26", "ZNU26", "0.015625", "1000"),
-        ("CON.F.US.FVA.U26", "ZFU26", "0.0078125", "1000"),
-        ("CON.F.US.CA6.U26", "6CU26", "0.00005", "100000"),
-        ("CON.F.US.GLE.V26", "LEV26", "0.025", "400"),
-        ("CON.F.US.MCLE.V26", "MCLV26", "0.01", "100"),
-    ] {
-        let one = &all[&InstrumentId::from(id)];
-        assert_eq!(one.symbol.get(), symbol);
-        assert_eq!(one.ticks[0].tick, dec(tick), "{id}");
-        assert_eq!(one.multiplier, Some(dec(multiplier)), "{id}");
-        assert_eq!((one.payoff, one.currency), (Payoff::Margined, Currency::USD));
-        assert_eq!(one.status, InstrumentStatus::Tradable);
-    }
-    assert_eq!(
-        all[&InstrumentId::from("CON.F.US.EP.U26")].name.as_deref(),
-        Some("E-Mini S&P 500: September 2026")
-    );
-    // What the wire states, and what the table of the core says, product by product.
-    for (id, one) in &all {
-        let spec = TopstepxBroker::spec(id).unwrap_or_else(|| panic!("{id} is not in the table"));
-        assert_eq!(one.multiplier, Some(spec.multiplier.normalize()), "{id}");
-        assert_eq!(one.ticks[0].tick, spec.tick, "{id}");
-        assert_eq!(one.exchange.as_deref(), Some(spec.exchange), "{id}");
-    }
-    // One tick of ES is 12.50.
-    let es = &all[&InstrumentId::from("CON.F.US.EP.U26")];
-    assert_eq!(es.notional(qty("1"), price("0.25")), Some(usd("12.50")));
-}
-
-#[test]
-fn an_expired_contract() {
-    let body = recorded!("contract_search_by_id_doc.json");
-    let stage = Stage::fixed(200, &body);
-    let ids = InstrumentQuery::Ids(vec!["CON.F.US.ENQ.H25".into()]);
-    let found = stage
-        .run(|broker| async move { broker.instruments(&ids).await.unwrap() })
-        .remove(0);
-    assert_eq!((found.id.get(), found.symbol.get()), ("CON.F.US.ENQ.H25", "NQH25"));
-    assert_eq!(found.multiplier, Some(dec("20")));
-    assert_eq!(found.status, InstrumentStatus::Other("inactive".into()));
-    assert_eq!(
-        stage.sent(),
-        [(
-            "/api/Contract/searchById".to_owned(),
-            r#"{"contractId":"CON.F.US.ENQ.H25"}"#.to_owned()
-        )]
-    );
 }
 
 /// The only order of an answer to a search, asked by its number.
@@ -513,227 +443,4 @@ fn answers_to_orders() {
         error.message(),
         Some("AccountRejected: Follower accounts cannot cancel orders")
     );
-}
-
-fn event(target: &str, arguments: &str) -> Frame {
-    Frame::Text(format!(
-        "{{}}\u{1e}{{\"type\":1,\"target\":\"{target}\",\"arguments\":[{arguments}]}}\u{1e}"
-    ))
-}
-
-#[test]
-fn events_of_the_documents_are_bare() {
-    let body = recorded!("hub_events_doc.json");
-    let events: BTreeMap<String, &RawValue> = serde_json::from_str(&body).unwrap();
-    assert_eq!(events.len(), 7);
-    let ours = [AccountId::from("123")];
-    let told = |target: &str| TopstepxBroker::read_user_hub(&ours, &event(target, events[target].get())).unwrap();
-    match told("GatewayUserAccount").as_slice() {
-        [Event::Balances(balances)] => assert_eq!(balances.balances[0].total.to_string(), "10000.50"),
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserPosition").as_slice() {
-        [Event::Position(position)] => {
-            assert_eq!(
-                (position.signed_qty(), position.average_price),
-                (dec("2"), Some(price("2100.25")))
-            );
-        }
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserOrder").as_slice() {
-        [Event::Order(order)] => {
-            assert_eq!((order.id.get(), &order.status), ("789", &OrderStatus::New));
-            assert_eq!(order.limit_price, Some(price("2100.50")));
-            assert_eq!(order.client_id.as_ref().unwrap().get(), "strategy-1");
-        }
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserTrade").as_slice() {
-        [Event::Record(record)] => {
-            let Record::Fill(fill) = &**record else {
-                panic!("{record:?}")
-            };
-            assert_eq!((fill.id.get(), fill.pnl), ("101112", Some(usd("50.25"))));
-            assert_eq!(
-                (fill.fees.as_slice(), fill.price),
-                (&[usd("2.50")][..], price("2100.75"))
-            );
-        }
-        other => panic!("{other:?}"),
-    }
-    // A quote stands behind its contract; depth and prints are not asked for, and pass.
-    let quote = format!("\"CON.F.US.EP.U25\",{}", events["GatewayQuote"].get());
-    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &quote))
-        .unwrap()
-        .as_slice()
-    {
-        [Event::Quote(quote)] => {
-            assert_eq!((quote.bid, quote.ask), (Some(price("2100.00")), Some(price("2100.50"))));
-            assert_eq!((quote.symbol.get(), quote.bid_size), ("ESU25", None));
-            assert_eq!(quote.at, Some(at("2024-07-21T13:45:00Z")));
-        }
-        other => panic!("{other:?}"),
-    }
-    for target in ["GatewayDepth", "GatewayTrade"] {
-        let arguments = format!("\"CON.F.US.EP.U25\",{}", events[target].get());
-        assert!(
-            TopstepxBroker::read_market_hub(&event(target, &arguments))
-                .unwrap()
-                .is_empty()
-        );
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Samples<'a> {
-    #[serde(borrow)]
-    samples: Vec<Sample<'a>>,
-}
-
-#[derive(serde::Deserialize)]
-struct Sample<'a> {
-    event_type: String,
-    #[serde(borrow)]
-    raw_payload: Option<&'a RawValue>,
-}
-
-#[test]
-fn events_of_a_live_account_are_wrapped() {
-    let body = recorded!("hub_event_samples_live.json");
-    let samples: Samples<'_> = serde_json::from_str(&body).unwrap();
-    let sample = |name: &str| {
-        let found = samples.samples.iter().find(|sample| sample.event_type == name);
-        found.unwrap().raw_payload.unwrap().get()
-    };
-    let told =
-        |target: &str, name: &str| TopstepxBroker::read_user_hub(&[account()], &event(target, sample(name))).unwrap();
-    match told("GatewayUserAccount", "account").as_slice() {
-        [Event::Balances(balances)] => assert_eq!(balances.balances[0].total.to_string(), "149848.64"),
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserOrder", "order").as_slice() {
-        // Nulls are left out: a market order has no limit price at all.
-        [Event::Order(order)] => {
-            assert_eq!((order.id.get(), &order.status), ("3425270858", &OrderStatus::Rejected));
-            assert_eq!((order.limit_price, order.reason.as_ref()), (None, None));
-            assert_eq!((order.legs[0].side, order.kind.as_str()), (Side::Sell, "market"));
-        }
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserPosition", "position").as_slice() {
-        [Event::Position(position)] => assert!(position.qty.is_zero(), "flat is told as type 0"),
-        other => panic!("{other:?}"),
-    }
-    match told("GatewayUserTrade", "trade").as_slice() {
-        [Event::Record(record)] => {
-            let Record::Fill(fill) = &**record else {
-                panic!("{record:?}")
-            };
-            assert_eq!((fill.id.get(), fill.pnl), ("3004518356", Some(usd("-49"))));
-            // 0.36 of fees and 0.25 of commissions.
-            assert_eq!(fill.fees, [usd("0.61")]);
-            // Seven digits on a hub, cut to what REST says.
-            assert_eq!(fill.at, at("2026-08-19T14:16:01.406128Z"));
-            assert_eq!(
-                (fill.side, fill.order.as_ref().unwrap().get()),
-                (Side::Buy, "3423462488")
-            );
-        }
-        other => panic!("{other:?}"),
-    }
-    let told = TopstepxBroker::read_user_hub(&["1".into()], &event("GatewayUserTrade", sample("trade")));
-    assert!(told.unwrap().is_empty(), "another account's trade");
-
-    #[derive(serde::Deserialize)]
-    struct Market<'a> {
-        #[serde(rename = "contractId", borrow)]
-        contract: &'a RawValue,
-        #[serde(borrow)]
-        payload: &'a RawValue,
-    }
-    let market = |name: &str| {
-        let market: Market<'_> = serde_json::from_str(sample(name)).unwrap();
-        format!("{},{}", market.contract.get(), market.payload.get())
-    };
-    match TopstepxBroker::read_market_hub(&event("GatewayQuote", &market("quote")))
-        .unwrap()
-        .as_slice()
-    {
-        [Event::Quote(quote)] => {
-            assert_eq!((quote.bid, quote.ask), (Some(price("29547")), Some(price("29547.5"))));
-            assert_eq!(quote.instrument.get(), "CON.F.US.MNQ.U26");
-        }
-        other => panic!("{other:?}"),
-    }
-    for (target, name) in [("GatewayTrade", "market_trade"), ("GatewayDepth", "depth")] {
-        let told = TopstepxBroker::read_market_hub(&event(target, &market(name)));
-        assert!(told.unwrap().is_empty());
-    }
-}
-
-/// The recorded round trips: the orders as they were filled, as trades of the wire, folded FIFO with the recorded
-/// contracts. The gross of each trade is what the broker's own books say (its trades are not in the collection, but
-/// one: -49.00; of the others the sum is known).
-#[test]
-fn twenty_round_trips_recompute_to_the_cent() {
-    let orders = live_orders(&recorded!("orders_search_live_array.json"));
-    let all = contracts(&recorded!("contracts_available_live_array.json"));
-    let mut filled: Vec<&Order> = orders.iter().filter(|order| !order.filled_qty.is_zero()).collect();
-    filled.sort_by_key(|order| (order.updated_at, order.id.clone()));
-    assert_eq!(filled.len(), 40);
-    let rows: Vec<String> = filled
-        .iter()
-        .enumerate()
-        .map(|(place, order)| {
-            let (id, at) = (3_004_000_000 + place, order.updated_at.unwrap().to_rfc3339());
-            let contract = order.legs[0].instrument.get();
-            // What a side of a contract cost in August 2026: the micro index futures, micro crude oil.
-            let fee = if contract.contains("MCLE") { "0.51" } else { "0.36" };
-            let side = u8::from(order.legs[0].side == Side::Sell);
-            format!(
-                r#"{{"id":{id},"accountId":{ACCOUNT},"contractId":"{contract}","creationTimestamp":"{at}","price":{},
-                    "profitAndLoss":null,"fees":{fee},"side":{side},"size":1,"voided":false,"orderId":{}}}"#,
-                order.average_price.unwrap(),
-                order.id
-            )
-        })
-        .collect();
-    let page = enveloped("trades", &format!("[{}]", rows.join(",")));
-    let records = TopstepxBroker::read_trades(&account(), &page).unwrap();
-    let mut book = TradeBook::fifo();
-    all.values().for_each(|one| book.add_instrument(one).unwrap());
-    records.iter().for_each(|record| book.apply(record).unwrap());
-    let mut trades = book.into_trades().unwrap();
-    trades.sort_by_key(|trade| trade.opened_at);
-    assert_eq!(trades.len(), 20);
-    let gross: Vec<String> = trades
-        .iter()
-        .map(|trade| trade.gross_pnl.unwrap().amount.normalize().to_string())
-        .collect();
-    assert_eq!(
-        gross,
-        [
-            "-6", "2", "-4", "-7", "-22", "-16", "-5.5", "-11", "-49", "-2.5", "4", "-1.5", "-6.5", "-2.5", "13.5",
-            "-0.5", "-17", "2.5", "1", "6.5"
-        ]
-    );
-    let sum: rust_decimal::Decimal = trades.iter().map(|trade| trade.gross_pnl.unwrap().amount).sum();
-    let fees: rust_decimal::Decimal = trades.iter().flat_map(|trade| &trade.fees).map(|fee| fee.amount).sum();
-    assert_eq!((sum, fees, sum - fees), (dec("-121.50"), dec("14.70"), dec("-136.20")));
-}
-
-#[test]
-fn the_table_has_every_product_of_the_page() {
-    for (symbol, root) in [
-        ("ES", "EP"),
-        ("NQ", "ENQ"),
-        ("6E", "EU6"),
-        ("ZN", "TYA"),
-        ("MET", "GMET"),
-        ("HE", "HE"),
-    ] {
-        assert_eq!(futures::by_root(symbol).unwrap().vendor_root, root);
-    }
-    assert_eq!(futures::SPECS.len(), 52);
 }
