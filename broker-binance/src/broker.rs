@@ -793,35 +793,35 @@ impl Broker for BinanceBroker {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        self.as_trading()
+        #[cfg(feature = "trading")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "trading"))]
+        {
+            None
+        }
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
-        self.as_market_data()
+        #[cfg(feature = "market-data")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "market-data"))]
+        {
+            None
+        }
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.as_streaming()
-    }
-}
-
-#[cfg(not(feature = "trading"))]
-impl BinanceBroker {
-    fn as_trading(&self) -> Option<&dyn Trading> {
-        None
-    }
-}
-
-#[cfg(not(feature = "streaming"))]
-impl BinanceBroker {
-    fn as_streaming(&self) -> Option<&dyn Streaming> {
-        None
-    }
-}
-
-#[cfg(not(feature = "market-data"))]
-impl BinanceBroker {
-    fn as_market_data(&self) -> Option<&dyn MarketData> {
-        None
+        #[cfg(feature = "streaming")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "streaming"))]
+        {
+            None
+        }
     }
 }

@@ -30,7 +30,7 @@ impl BinanceBroker {
     /// The order was not canceled, and nothing was placed; with [`Delivery::Unknown`] nobody knows: read both.
     pub async fn cancel_replace(&self, order: &OrderRef, request: OrderRequest) -> Result<CancelReplaced> {
         const OPERATION: &str = "cancel_replace";
-        let unsent = self.unsent(OPERATION);
+        let unsent = Error::unsent(self.id(), OPERATION);
         self.check(&order.account).await.map_err(&unsent)?;
         let (symbol, (name, value)) = self.named(order).map_err(&unsent)?;
         let query = InstrumentQuery::Ids(vec![symbol.as_str().into()]);

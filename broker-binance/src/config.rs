@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use broker_core::model::Environment;
-use broker_core::{Context, Error, Result};
+use broker_core::{Context, Error, Result, Variables};
 use secrecy::SecretString;
 use url::Url;
 
@@ -90,10 +90,8 @@ impl BinanceConfig {
     /// # Errors
     /// `Config`, naming every variable that is missing.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &str| {
-            let value = lookup(name).map(|value| value.trim().to_owned());
-            value.filter(|value| !value.is_empty())
-        };
+        let variables = Variables::of(lookup);
+        let get = |name| variables.get(name);
         let key = get("BINANCE_API_KEY");
         let secret = get("BINANCE_PRIVATE_KEY").or_else(|| get("BINANCE_API_SECRET"));
         let config = match (key, secret) {
@@ -112,14 +110,10 @@ impl BinanceConfig {
                     .with_help("make a key on https://testnet.binance.vision and set both variables"));
             }
         };
-        match get("BINANCE_API_BASE_URL") {
-            None => Ok(config),
-            Some(text) => {
-                let url = Url::parse(&text)
-                    .map_err(|error| Error::config("BINANCE_API_BASE_URL is not a URL").with_source(error))?;
-                Ok(config.with_base_url(url))
-            }
-        }
+        Ok(Self {
+            base_url: variables.url("BINANCE_API_BASE_URL")?,
+            ..config
+        })
     }
 
     /// Real money.

@@ -14,10 +14,6 @@ use crate::wire::{self, BookTickerJson, KlineJson, PriceJson};
 const VERSION: u32 = 1;
 
 impl BinanceBroker {
-    pub(crate) fn as_market_data(&self) -> Option<&dyn MarketData> {
-        Some(self)
-    }
-
     /// The price of the last trade in a symbol.
     ///
     /// # Errors

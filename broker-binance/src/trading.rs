@@ -22,10 +22,6 @@ use crate::rest::{ORDER, Params, Rest, with};
 use crate::wire::{self, AmendJson, CanceledJson, OrderJson, OrderListJson};
 
 impl BinanceBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
     /// A handle whose limit orders are refused where they would take (`LIMIT_MAKER`). All else is shared with this one.
     #[must_use]
     pub fn post_only(&self) -> Self {
@@ -41,7 +37,7 @@ impl BinanceBroker {
     /// Makes an open order smaller, which keeps its place in the queue; `qty` counts what is filled already. One
     /// attempt: after an error whose delivery is unknown, read the order.
     pub async fn reduce(&self, order: &OrderRef, qty: Qty) -> Result<Order> {
-        let unsent = self.unsent("reduce");
+        let unsent = Error::unsent(self.id(), "reduce");
         self.check(&order.account).await.map_err(&unsent)?;
         let old = self.find(order).await.map_err(&unsent)?;
         let (symbol, name) = self.named(&old.reference()).map_err(&unsent)?;
@@ -60,19 +56,6 @@ impl BinanceBroker {
         Ok(amended)
     }
 
-    /// Names an error from before the first byte of a write. A read that was made for it has answered, or has not:
-    /// either way nothing was placed or canceled.
-    pub(crate) fn unsent(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<> {
-        let broker = self.id();
-        move |error| {
-            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
-            match error.operation() {
-                Some(_) => error,
-                None => error.with_operation(operation),
-            }
-        }
-    }
-
     pub(crate) fn terms(&self) -> Terms {
         Terms {
             style: self.style(),
@@ -82,12 +65,7 @@ impl BinanceBroker {
 
     pub(crate) fn check_id(&self, id: &ClientOrderId) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
-        match rule.is_some_and(|rule| rule.allows(id.get())) {
-            true => Ok(()),
-            false => Err(Error::invalid(
-                "a client order id has 1 to 36 letters, digits and characters of \"-_\"",
-            )),
-        }
+        rule.map_or(Ok(()), |rule| rule.check(id))
     }
 
     /// The order that carries the intent's id. `None` only where Binance itself says that there is none.
@@ -121,7 +99,7 @@ impl Trading for BinanceBroker {
     }
 
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         self.check_id(&intent.id).map_err(&unsent)?;
         let sending = request::place(intent, self.terms()).map_err(&unsent)?;
         self.check(&intent.account).await.map_err(&unsent)?;
@@ -140,12 +118,12 @@ impl Trading for BinanceBroker {
     /// [`cancel_replace`](BinanceBroker::cancel_replace). Smaller in place is [`reduce`](BinanceBroker::reduce).
     async fn replace(&self, _: &OrderRef, _: &OrderChange, _: &Intent, _: &Gate) -> Result<Order> {
         let what = "changing an order: cancel_replace() cancels it and places another, reduce() makes it smaller";
-        Err(self.unsent("replace")(Error::unsupported(what)))
+        Err(Error::unsent(self.id(), "replace")(Error::unsupported(what)))
     }
 
     /// An order of a list takes all of the list with it.
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         self.check(&order.account).await.map_err(&unsent)?;
         let (symbol, name) = self.named(order).map_err(&unsent)?;
         let call = self
@@ -157,7 +135,7 @@ impl Trading for BinanceBroker {
     /// Symbol by symbol: Binance cancels no more at once.
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
         const OPERATION: &str = "cancel_all";
-        let unsent = self.unsent(OPERATION);
+        let unsent = Error::unsent(self.id(), OPERATION);
         self.check(account).await.map_err(&unsent)?;
         let open = self.open_orders(account, None).await.map_err(&unsent)?;
         let mut symbols: Vec<InstrumentId> = Vec::new();

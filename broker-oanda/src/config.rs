@@ -3,7 +3,7 @@
 use std::fmt;
 
 use broker_core::model::Environment;
-use broker_core::{AccountId, Context, Error, Result};
+use broker_core::{AccountId, Context, Error, Result, Variables};
 use secrecy::SecretString;
 use url::Url;
 
@@ -61,24 +61,13 @@ impl OandaConfig {
     /// # Errors
     /// `Config`, naming the variable that is missing or that is no URL.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &str| {
-            let value = lookup(name).map(|value| value.trim().to_owned());
-            value.filter(|value| !value.is_empty())
-        };
-        let url = |name: &str| {
-            let parsed = get(name).map(|text| Url::parse(&text));
-            parsed
-                .transpose()
-                .map_err(|error| Error::config(format!("{name} is not a URL")).with_source(error))
-        };
-        let token = get("OANDA_API_TOKEN").ok_or_else(|| {
-            Error::config("not set: OANDA_API_TOKEN")
-                .with_help("make a personal access token in OANDA's portal (Manage API Access) of the practice account")
-        })?;
+        let variables = Variables::of(lookup);
+        let help = "make a personal access token in OANDA's portal (Manage API Access) of the practice account";
+        let [token] = variables.all(["OANDA_API_TOKEN"], help)?;
         let mut config = Self::new(token);
-        config.account = get("OANDA_ACCOUNT_ID").map(AccountId::from);
-        config.base_url = url("OANDA_API_URL")?;
-        config.stream_url = url("OANDA_STREAM_URL")?;
+        config.account = variables.get("OANDA_ACCOUNT_ID").map(AccountId::from);
+        config.base_url = variables.url("OANDA_API_URL")?;
+        config.stream_url = variables.url("OANDA_STREAM_URL")?;
         Ok(config)
     }
 

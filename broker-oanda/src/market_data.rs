@@ -21,10 +21,6 @@ const CANDLES: usize = 5000;
 const VERSION: u32 = 1;
 
 impl OandaBroker {
-    pub(crate) fn as_market_data(&self) -> Option<&dyn MarketData> {
-        Some(self)
-    }
-
     /// Those of these instruments that there are: OANDA refuses a whole call for one that there is not.
     pub(crate) async fn known(&self, instruments: &[InstrumentId]) -> Result<Vec<InstrumentId>> {
         let account = self.any_account().await?;

@@ -11,8 +11,8 @@ use broker_core::limit::Lane;
 use broker_core::model::{Level, OrderChange, OrderQuery, PositionLeg, Trail};
 use broker_core::num::Text;
 use broker_core::{
-    AccountId, Broker, CancelOutcome, Cursor, Delivery, Error, ErrorKind, Fill, Gate, Instrument, InstrumentId,
-    InstrumentQuery, Intent, Order, OrderRef, OrderStatus, Qty, RecordId, Result, Trading,
+    AccountId, Broker, CancelOutcome, Cursor, Error, ErrorKind, Fill, Gate, Instrument, InstrumentId, InstrumentQuery,
+    Intent, Order, OrderRef, OrderStatus, Qty, RecordId, Result, Trading,
 };
 use http::Method;
 use serde::Serialize;
@@ -112,16 +112,12 @@ impl TradeExits {
 }
 
 impl OandaBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
     /// Closes a trade, or a part of it, once: OANDA's own way, which names the lot. Gives the fill.
     ///
     /// # Errors
     /// `NotFound` when there is no such open trade; with [`Delivery::Unknown`] it may have been closed: read the trade.
     pub async fn close_trade(&self, account: &AccountId, trade: &RecordId, closing: Closing) -> Result<Fill> {
-        let unsent = self.unsent("close_trade");
+        let unsent = Error::unsent(self.id(), "close_trade");
         let book = self.book(account).await.map_err(&unsent)?;
         let body = text(&CloseTradeOut { units: closing.units() }).map_err(&unsent)?;
         let path = path(account, &format!("trades/{}/close", segment(trade.get())));
@@ -145,7 +141,7 @@ impl OandaBroker {
         leg: PositionLeg,
         closing: Closing,
     ) -> Result<Fill> {
-        let unsent = self.unsent("close_position");
+        let unsent = Error::unsent(self.id(), "close_position");
         let book = self.book(account).await.map_err(&unsent)?;
         let open = self.rest().positions(&book).await.map_err(&unsent)?;
         let position = open
@@ -189,7 +185,7 @@ impl OandaBroker {
     /// # Errors
     /// `NotFound` when there is no such open trade; `OrderRejected` when an exit was canceled at once.
     pub async fn set_exits(&self, account: &AccountId, trade: &RecordId, exits: &TradeExits) -> Result<Vec<Order>> {
-        let unsent = self.unsent("set_exits");
+        let unsent = Error::unsent(self.id(), "set_exits");
         let book = self.book(account).await.map_err(&unsent)?;
         let of = self.rest().trade(&book, trade.get()).await.map_err(&unsent)?;
         let instrument = self.instrument(&of.instrument).await.map_err(&unsent)?;
@@ -247,27 +243,10 @@ impl OandaBroker {
         found.into_iter().next().ok_or_else(missing)
     }
 
-    /// Names an error from before the first byte of a write. A read that was made for it has answered, or has not:
-    /// either way nothing was placed, changed or canceled.
-    fn unsent(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<> {
-        let broker = self.id();
-        move |error| {
-            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
-            match error.operation() {
-                Some(_) => error,
-                None => error.with_operation(operation),
-            }
-        }
-    }
-
     /// Whether an order can carry this id, in this account.
     async fn check(&self, intent: &Intent) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
-        if !rule.is_some_and(|rule| rule.allows(intent.id.get())) {
-            return Err(Error::invalid(
-                "a client order id has 1 to 32 letters, digits and characters of \"_-\"",
-            ));
-        }
+        rule.map_or(Ok(()), |rule| rule.check(&intent.id))?;
         let names = self.rest().names().await?;
         match names.iter().any(|(name, is_mt4)| *name == intent.account && *is_mt4) {
             true => Err(Error::unsupported(
@@ -288,7 +267,7 @@ impl Trading for OandaBroker {
     }
 
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         let book = self.book(&intent.account).await.map_err(&unsent)?;
         self.check(intent).await.map_err(&unsent)?;
         let order = request::place(intent, &book, self.guarantees_stops()).map_err(&unsent)?;
@@ -316,7 +295,7 @@ impl Trading for OandaBroker {
         replacement: &Intent,
         gate: &Gate,
     ) -> Result<Order> {
-        let unsent = self.unsent("replace");
+        let unsent = Error::unsent(self.id(), "replace");
         let book = self.book(&order.account).await.map_err(&unsent)?;
         self.check(replacement).await.map_err(&unsent)?;
         let specifier = specifier(order).map_err(&unsent)?;
@@ -354,7 +333,7 @@ impl Trading for OandaBroker {
     }
 
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         self.book(&order.account).await.map_err(&unsent)?;
         let specifier = specifier(order).map_err(&unsent)?;
         let path = order_path(&order.account, &specifier).map_err(&unsent)?;
@@ -370,7 +349,7 @@ impl Trading for OandaBroker {
     /// trade meanwhile is gone, as was asked.
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
         let page = self.orders(&OrderQuery::open(account), None::<&Cursor>).await;
-        let open = page.map_err(self.unsent("cancel_all"))?.rows;
+        let open = page.map_err(Error::unsent(self.id(), "cancel_all"))?.rows;
         let mut outcomes = Vec::new();
         for order in open.iter().filter(|order| parent_of(&order.id).is_none()) {
             let result = self.cancel(&order.reference()).await;

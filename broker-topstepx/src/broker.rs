@@ -420,15 +420,36 @@ impl Broker for TopstepxBroker {
     }
 
     fn trading(&self) -> Option<&dyn Trading> {
-        self.as_trading()
+        #[cfg(feature = "trading")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "trading"))]
+        {
+            None
+        }
     }
 
     fn market_data(&self) -> Option<&dyn MarketData> {
-        self.as_market_data()
+        #[cfg(feature = "market-data")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "market-data"))]
+        {
+            None
+        }
     }
 
     fn streaming(&self) -> Option<&dyn Streaming> {
-        self.as_streaming()
+        #[cfg(feature = "streaming")]
+        {
+            Some(self)
+        }
+        #[cfg(not(feature = "streaming"))]
+        {
+            None
+        }
     }
 }
 
@@ -437,26 +458,5 @@ fn until(window: Window) -> Option<DateTime<Utc>> {
     match window {
         Window::Between { until, .. } => until,
         Window::LastDays(_) | Window::All => None,
-    }
-}
-
-#[cfg(not(feature = "trading"))]
-impl TopstepxBroker {
-    fn as_trading(&self) -> Option<&dyn Trading> {
-        None
-    }
-}
-
-#[cfg(not(feature = "market-data"))]
-impl TopstepxBroker {
-    fn as_market_data(&self) -> Option<&dyn MarketData> {
-        None
-    }
-}
-
-#[cfg(not(feature = "streaming"))]
-impl TopstepxBroker {
-    fn as_streaming(&self) -> Option<&dyn Streaming> {
-        None
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use broker_core::model::Environment;
-use broker_core::{Context, Error, Result};
+use broker_core::{Context, Error, Result, Variables};
 use secrecy::SecretString;
 use url::Url;
 
@@ -74,28 +74,13 @@ impl TopstepxConfig {
     /// # Errors
     /// `Config`, naming every variable that is missing.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &'static str| {
-            lookup(name)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-                .ok_or(name)
-        };
-        let mut config = match (get("TOPSTEPX_USER_NAME"), get("TOPSTEPX_API_KEY")) {
-            (Ok(user_name), Ok(api_key)) => Self::new(user_name, api_key),
-            (user_name, api_key) => {
-                let missing: Vec<_> = [user_name.err(), api_key.err()].into_iter().flatten().collect();
-                return Err(Error::config(format!("not set: {}", missing.join(", "))).with_help(
-                    "buy and link API access on the platform (settings, API), make a key, and set both variables",
-                ));
-            }
-        };
-        let url = |name: &'static str| match get(name) {
-            Err(_) => Ok(None),
-            Ok(text) => Url::parse(&text)
-                .map(Some)
-                .map_err(|error| Error::config(format!("{name} is not a URL")).with_source(error)),
-        };
-        (config.api, config.hubs) = (url("TOPSTEPX_API_URL")?, url("TOPSTEPX_HUBS_URL")?);
+        let variables = Variables::of(lookup);
+        let names = ["TOPSTEPX_USER_NAME", "TOPSTEPX_API_KEY"];
+        let help = "buy and link API access on the platform (settings, API), make a key, and set both variables";
+        let [user_name, api_key] = variables.all(names, help)?;
+        let mut config = Self::new(user_name, api_key);
+        config.api = variables.url("TOPSTEPX_API_URL")?;
+        config.hubs = variables.url("TOPSTEPX_HUBS_URL")?;
         Ok(config)
     }
 

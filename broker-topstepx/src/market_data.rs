@@ -30,10 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const VERSION: u32 = 1;
 
 impl TopstepxBroker {
-    pub(crate) fn as_market_data(&self) -> Option<&dyn MarketData> {
-        Some(self)
-    }
-
     /// Listens to the market hub until each contract was told of, or for a while. A contract that the hub knows and
     /// does not speak of is quoted by nobody.
     async fn listen_once(&self, contracts: &[&InstrumentId]) -> Result<BTreeMap<InstrumentId, Quote>> {

@@ -30,10 +30,6 @@ const MOST_FAMILIES: usize = 4_096;
 const LEAST: TimeDelta = TimeDelta::minutes(10);
 
 impl TopstepxBroker {
-    pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
-        Some(self)
-    }
-
     /// What a frame of the user hub tells of these accounts, in its order: reads again what a program kept of one. A
     /// frame must hold whole records.
     ///

@@ -15,8 +15,8 @@ use broker_core::model::{
     Trigger,
 };
 use broker_core::{
-    AccountId, Broker, BrokerExt, CancelOutcome, ClientOrderId, Delivery, Error, ErrorKind, Gate, InstrumentId, Intent,
-    Order, OrderId, OrderQuery, OrderRef, Price, Qty, Result, Side, TimeInForce, Trading,
+    AccountId, Broker, BrokerExt, CancelOutcome, ClientOrderId, Error, ErrorKind, Gate, InstrumentId, Intent, Order,
+    OrderId, OrderQuery, OrderRef, Price, Qty, Result, Side, TimeInForce, Trading,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -91,17 +91,13 @@ impl JoinOrder {
 }
 
 impl TopstepxBroker {
-    pub(crate) fn as_trading(&self) -> Option<&dyn Trading> {
-        Some(self)
-    }
-
     /// Places an order that joins the best bid or ask, once. An error's [`delivery`](Error::delivery) says whether it
     /// may be there: then look for its id, or place it again under the same id, of which there is only ever one.
     ///
     /// # Errors
     /// `DuplicateOrder`: an order of this id is there, or was.
     pub async fn place_join(&self, account: &AccountId, order: &JoinOrder) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         self.check_tag(&order.client_id).map_err(&unsent)?;
         self.check_permitted(account).await.map_err(&unsent)?;
         let whole = order.qty.get().fract().is_zero() && !order.qty.is_zero();
@@ -167,7 +163,7 @@ impl TopstepxBroker {
         contract: &InstrumentId,
         qty: Option<Qty>,
     ) -> Result<()> {
-        let unsent = self.unsent(endpoint.op());
+        let unsent = Error::unsent(self.id(), endpoint.op());
         self.check_permitted(account).await.map_err(&unsent)?;
         if qty.is_some_and(|qty| qty.is_zero() || !qty.get().fract().is_zero()) {
             return Err(unsent(Error::invalid("a number of whole contracts is needed")));
@@ -180,27 +176,9 @@ impl TopstepxBroker {
         self.command(endpoint, &body, None, Lane::Cancel).await
     }
 
-    /// Names an error from before the first byte of a write. A read that was made for it has answered, or has not:
-    /// either way nothing was placed, changed or canceled.
-    fn unsent(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<> {
-        let broker = self.id();
-        move |error| {
-            let error = error.with_delivery(Delivery::NotSent).with_broker(broker.clone());
-            match error.operation() {
-                Some(_) => error,
-                None => error.with_operation(operation),
-            }
-        }
-    }
-
     fn check_tag(&self, id: &ClientOrderId) -> Result<()> {
         let rule = self.capabilities().orders.client_id;
-        match rule.is_some_and(|rule| rule.allows(id.get())) {
-            true => Ok(()),
-            false => Err(Error::invalid(
-                "a client order id has 1 to 36 letters, digits and hyphens",
-            )),
-        }
+        rule.map_or(Ok(()), |rule| rule.check(id))
     }
 
     /// There is no sandbox, and one key trades every account of the profile: without `.live()` an account must say
@@ -235,7 +213,7 @@ impl TopstepxBroker {
 
     /// Sends an order once, and gives its number.
     async fn send(&self, body: &PlaceJson<'_>, gate: Option<&Gate>) -> Result<OrderId> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         let call = self
             .rest()
             .call(Endpoint::Place, OpClass::Write, body)
@@ -257,7 +235,7 @@ impl TopstepxBroker {
         let call = self
             .rest()
             .call(endpoint, OpClass::Write, body)
-            .map_err(self.unsent(endpoint.op()))?;
+            .map_err(Error::unsent(self.id(), endpoint.op()))?;
         let call = match gate {
             Some(gate) => call.gated(gate),
             None => call,
@@ -270,7 +248,7 @@ impl TopstepxBroker {
     }
 
     async fn cancel_by_id(&self, account: &AccountId, id: &OrderId) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         let body = CancelJson {
             account_id: map::number(account).map_err(&unsent)?,
             order_id: map::order_number(id).map_err(&unsent)?,
@@ -384,7 +362,7 @@ impl Trading for TopstepxBroker {
     }
 
     async fn place(&self, intent: &Intent, gate: &Gate) -> Result<Order> {
-        let unsent = self.unsent("place");
+        let unsent = Error::unsent(self.id(), "place");
         self.check_tag(&intent.id).map_err(&unsent)?;
         let number = map::number(&intent.account).map_err(&unsent)?;
         let mut body = request::place(intent, number).map_err(&unsent)?;
@@ -418,7 +396,7 @@ impl Trading for TopstepxBroker {
         replacement: &Intent,
         gate: &Gate,
     ) -> Result<Order> {
-        let unsent = self.unsent("replace");
+        let unsent = Error::unsent(self.id(), "replace");
         self.check_permitted(&order.account).await.map_err(&unsent)?;
         let old = self.order(order).await.map_err(&unsent)?;
         let number = map::number(&order.account).map_err(&unsent)?;
@@ -433,7 +411,7 @@ impl Trading for TopstepxBroker {
     }
 
     async fn cancel(&self, order: &OrderRef) -> Result<()> {
-        let unsent = self.unsent("cancel");
+        let unsent = Error::unsent(self.id(), "cancel");
         self.check_permitted(&order.account).await.map_err(&unsent)?;
         match &order.id {
             Some(id) => self.cancel_by_id(&order.account, id).await,
@@ -446,7 +424,7 @@ impl Trading for TopstepxBroker {
 
     /// One by one: the gateway cancels no two orders at once.
     async fn cancel_all(&self, account: &AccountId) -> Result<Vec<CancelOutcome>> {
-        let unsent = self.unsent("cancel_all");
+        let unsent = Error::unsent(self.id(), "cancel_all");
         self.check_permitted(account).await.map_err(&unsent)?;
         let open = self.all_orders(OrderQuery::open(account).with_state(OrderState::Open));
         let open = open.await.map_err(&unsent)?;

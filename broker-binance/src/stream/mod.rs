@@ -43,10 +43,6 @@ impl std::fmt::Debug for Streams {
 }
 
 impl BinanceBroker {
-    pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
-        Some(self)
-    }
-
     async fn feeds(&self, subscription: &Subscription) -> Result<Vec<Box<dyn Feed>>> {
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
         if let Some(account) = subscription.accounts.first() {

@@ -22,10 +22,6 @@ use prices::Prices;
 const SILENCE: Duration = Duration::from_secs(12);
 
 impl OandaBroker {
-    pub(crate) fn as_streaming(&self) -> Option<&dyn Streaming> {
-        Some(self)
-    }
-
     /// What lines of a stream tell, in their order: reads again what a program kept. A heartbeat tells nothing, nor does
     /// the fill or the cancel of an order that none of these lines made.
     ///
