@@ -100,7 +100,7 @@ fn honest(seed: u64) -> Arc<Book> {
     book.add_row(void("v1", "f20", day(15)));
     book.with(|knobs| {
         knobs.page_size = 7;
-        knobs.opened_at = (seed % 2 == 0).then(|| day(0));
+        knobs.opened_at = seed.is_multiple_of(2).then(|| day(0));
     })
 }
 
@@ -337,7 +337,7 @@ fn every_planted_discrepancy_is_named_and_no_other() {
             |list: &[broker_sync::Difference]| list.iter().filter(|one| matches!(one.kind, Kind::Position(_))).count();
         assert_eq!(positions(&done.found), moved, "seed {seed}\n{done}");
         // An opening that was worked out to fit the positions takes in a fill that the broker does not know.
-        let is_implied = seed % 2 != 0;
+        let is_implied = !seed.is_multiple_of(2);
         if !is_implied {
             assert_eq!(positions(&done.left), stays_moved, "seed {seed}\n{done}");
         }
