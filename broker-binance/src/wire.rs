@@ -169,6 +169,7 @@ pub(crate) struct OrderListJson<'a> {
     #[serde(borrow)]
     pub(crate) orders: Vec<ListedJson<'a>>,
     /// Only in the answers to placing and canceling.
+    #[cfg(feature = "trading")]
     #[serde(borrow, default)]
     pub(crate) order_reports: Vec<OrderJson<'a>>,
 }
