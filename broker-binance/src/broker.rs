@@ -1,6 +1,7 @@
 //! The broker, its abilities, and its read side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ struct Inner {
     /// The one account of the key, once it is known.
     account: OnceLock<AccountId>,
     pairs: Mutex<BTreeMap<String, Pair>>,
+    /// How many symbols were looked up one by one.
+    asked_singly: AtomicU32,
     /// The names of all symbols, sorted, and when they were read.
     names: Mutex<Option<(Duration, Arc<[String]>)>>,
 }
@@ -125,6 +128,7 @@ impl BinanceBroker {
             exits_of_received: config.exits_of_received,
             account: OnceLock::new(),
             pairs: Mutex::default(),
+            asked_singly: AtomicU32::new(0),
             names: Mutex::default(),
         });
         Ok(Self {
@@ -200,6 +204,13 @@ impl BinanceBroker {
         if let Some(known) = self.pairs().get(symbol) {
             return Ok(known.clone());
         }
+        // The whole list costs as much as one symbol of it.
+        if self.inner.asked_singly.fetch_add(1, Ordering::Relaxed) >= FEW_SYMBOLS {
+            self.names().await?;
+            if let Some(known) = self.pairs().get(symbol) {
+                return Ok(known.clone());
+            }
+        }
         self.one(symbol).await?;
         Ok(self
             .pairs()
@@ -260,7 +271,7 @@ impl BinanceBroker {
     }
 
     /// Remembers pairs, and takes over the limits that Binance announces.
-    async fn learn(&self, exchange: &Exchange) -> Result<()> {
+    pub(crate) async fn learn(&self, exchange: &Exchange) -> Result<()> {
         {
             let mut pairs = self.pairs();
             for one in &exchange.instruments {

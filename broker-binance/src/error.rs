@@ -11,10 +11,10 @@ use crate::wire::ErrorJson;
 /// Our clock and Binance's differ by too much.
 pub(crate) const CLOCK: &str = "-1021";
 /// There is no such order.
-#[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone need it"))]
+#[cfg(feature = "trading")]
 pub(crate) const NO_SUCH_ORDER: &str = "-2013";
 /// Canceled or expired without a fill, more than 90 days ago, and put away.
-#[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone need it"))]
+#[cfg(feature = "trading")]
 pub(crate) const ARCHIVED_ORDER: &str = "-2026";
 /// There is no such symbol.
 pub(crate) const NO_SUCH_SYMBOL: &str = "-1121";

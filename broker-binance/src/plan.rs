@@ -118,7 +118,9 @@ impl BinanceBroker {
 
     /// Symbols that are halted or gone from trading, too, and those that only some accounts may trade.
     async fn every_symbol(&self, spent: &mut u64) -> Result<Vec<Instrument>> {
-        let listed = self.rest().exchange(&[]).await?.instruments;
+        let listed = self.rest().exchange(&[]).await?;
+        self.learn(&listed).await?;
+        let listed = listed.instruments;
         *spent += u64::from(weight::EXCHANGE);
         let groups = (2..=25).map(|group| format!("TRD_GRP_{group:03}"));
         let names: Vec<String> = ["SPOT", "MARGIN", "LEVERAGED"]
@@ -128,7 +130,9 @@ impl BinanceBroker {
             .collect();
         let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let params = [("permissions", format!("[{}]", quoted.join(",")))];
-        let permitted = self.rest().exchange(&params).await?.instruments;
+        let permitted = self.rest().exchange(&params).await?;
+        self.learn(&permitted).await?;
+        let permitted = permitted.instruments;
         let known: BTreeSet<InstrumentId> = listed.iter().map(|one| one.id.clone()).collect();
         let more = permitted.into_iter().filter(|one| !known.contains(&one.id));
         Ok(listed.iter().cloned().chain(more).collect())

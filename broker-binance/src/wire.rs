@@ -169,7 +169,7 @@ pub(crate) struct OrderListJson<'a> {
     #[serde(borrow)]
     pub(crate) orders: Vec<ListedJson<'a>>,
     /// Only in the answers to placing and canceling.
-    #[cfg_attr(not(feature = "trading"), allow(dead_code, reason = "orders alone need it"))]
+    #[cfg(feature = "trading")]
     #[serde(borrow, default)]
     pub(crate) order_reports: Vec<OrderJson<'a>>,
 }

@@ -158,7 +158,11 @@ impl AccountFeed {
             error = error.with_retry_after(Duration::from_millis(u64::try_from(wait).unwrap_or_default()));
         }
         self.clock_is_off = error.code() == Some(CLOCK);
-        let fatal = matches!(error.kind(), ErrorKind::Auth | ErrorKind::Permission) && !self.clock_is_off;
+        if self.clock_is_off {
+            // The next connection measures the time: no key is at fault.
+            error = error.with_kind(ErrorKind::Unavailable);
+        }
+        let fatal = matches!(error.kind(), ErrorKind::Auth | ErrorKind::Permission);
         Signal::Closed { error, fatal }
     }
 }

@@ -6,6 +6,8 @@ mod clock;
 mod history;
 mod limits;
 mod orders;
+mod scale;
+mod streams;
 
 use std::sync::{Arc, Mutex};
 
