@@ -38,8 +38,7 @@ fn a_clock_that_jumps_costs_a_connection_at_most() {
                     break;
                 }
             }
-            let refused = venue.lock().unwrap().refused();
-            refused
+            venue.lock().unwrap().refused()
         });
         assert_eq!(refused, 0, "{ahead}");
         let made = house.recorder.sockets().len();
