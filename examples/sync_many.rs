@@ -101,10 +101,31 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ended.len(),
         path.display()
     );
+    let agreeing = reconciled(&houses, &store).await?;
+    println!(
+        "{agreeing} of {} agree with their brokers: records, orders, positions, cash",
+        ended.len()
+    );
     for house in houses {
         house.server.shutdown().await;
     }
     Ok(())
+}
+
+/// Asks the brokers once more for everything, and counts the accounts of which the store holds the same.
+async fn reconciled(houses: &[House], store: &Arc<dyn Store>) -> Result<usize, Box<dyn Error>> {
+    let mut agreeing = 0;
+    for broker in houses.iter().flat_map(|house| &house.brokers) {
+        let syncer = Syncer::new(Arc::clone(broker), Arc::clone(store)).with_days(90);
+        for account in broker.accounts().await? {
+            let compared = syncer.reconcile(&account.id).await?;
+            agreeing += usize::from(compared.agrees());
+            if !compared.agrees() {
+                println!("{compared}\n");
+            }
+        }
+    }
+    Ok(agreeing)
 }
 
 type Ended = Vec<(Scope, Result<SyncReport, broker_core::Error>)>;

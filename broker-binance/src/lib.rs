@@ -6,13 +6,16 @@ mod broker;
 #[cfg(feature = "trading")]
 mod cancel_replace;
 mod config;
+mod directory;
 mod error;
+mod facts;
 mod flows;
 mod map;
 #[cfg(feature = "market-data")]
 mod market_data;
 mod own;
 mod plan;
+mod reads;
 mod rest;
 #[cfg(feature = "streaming")]
 mod stream;

@@ -5,7 +5,8 @@ use broker_core::model::{Candle, CandleQuery, Hours};
 use broker_core::{Broker, Cursor, Error, ErrorKind, InstrumentId, MarketData, Page, Proof, Quote, Result};
 use chrono::{DateTime, Utc};
 
-use crate::broker::{BinanceBroker, is_unknown_symbol};
+use crate::broker::BinanceBroker;
+use crate::directory::is_unknown_symbol;
 use crate::map;
 use crate::rest::PAGE_SIZE;
 use crate::wire::{self, BookTickerJson, KlineJson, PriceJson};
