@@ -17,7 +17,7 @@ pub struct CancelReplaced {
     /// The order as it was canceled: what it had filled until then is in it.
     pub canceled: Order,
     /// The order that was placed, or why it was refused: then nothing is at work any more. With
-    /// [`Delivery::Unknown`] it may be there: read it by its id.
+    /// [`Delivery::Unknown`](broker_core::Delivery::Unknown) it may be there: read it by its id.
     pub placed: Result<Order>,
 }
 
@@ -27,7 +27,8 @@ impl BinanceBroker {
     /// the new one would come on top of what was filled.
     ///
     /// # Errors
-    /// The order was not canceled, and nothing was placed; with [`Delivery::Unknown`] nobody knows: read both.
+    /// The order was not canceled, and nothing was placed; with [`Delivery::Unknown`](broker_core::Delivery::Unknown)
+    /// nobody knows: read both.
     pub async fn cancel_replace(&self, order: &OrderRef, request: OrderRequest) -> Result<CancelReplaced> {
         const OPERATION: &str = "cancel_replace";
         let unsent = Error::unsent(self.id(), OPERATION);

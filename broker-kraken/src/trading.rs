@@ -111,7 +111,7 @@ impl KrakenBroker {
     /// wait, and without our id. Gives the new id. Prefer [`replace_once`](broker_core::BrokerExt::replace_once).
     ///
     /// # Errors
-    /// [`Delivery::Unknown`]: it may be done. Read the order.
+    /// [`Delivery::Unknown`](broker_core::Delivery::Unknown): it may be done. Read the order.
     pub async fn edit(&self, order: &OrderRef, change: &OrderChange) -> Result<OrderId> {
         let unsent = Error::unsent(self.id(), "edit");
         let old = self.order(order).await.map_err(&unsent)?;

@@ -115,7 +115,8 @@ impl OandaBroker {
     /// Closes a trade, or a part of it, once: OANDA's own way, which names the lot. Gives the fill.
     ///
     /// # Errors
-    /// `NotFound` when there is no such open trade; with [`Delivery::Unknown`] it may have been closed: read the trade.
+    /// `NotFound` when there is no such open trade; with [`Delivery::Unknown`](broker_core::Delivery::Unknown) it may
+    /// have been closed: read the trade.
     pub async fn close_trade(&self, account: &AccountId, trade: &RecordId, closing: Closing) -> Result<Fill> {
         let unsent = Error::unsent(self.id(), "close_trade");
         let book = self.book(account).await.map_err(&unsent)?;
@@ -133,7 +134,8 @@ impl OandaBroker {
     /// the leg is [`PositionLeg::Net`]: the side that is open is read first. Gives the fill.
     ///
     /// # Errors
-    /// `NotFound` when there is no such position; with [`Delivery::Unknown`] it may have been closed: read it.
+    /// `NotFound` when there is no such position; with [`Delivery::Unknown`](broker_core::Delivery::Unknown) it may have
+    /// been closed: read it.
     pub async fn close_position(
         &self,
         account: &AccountId,
