@@ -204,10 +204,15 @@ fn others(desk: &Desk, facts: &OrderFacts) -> Vec<(&'static str, bool, OrderRequ
             limit().with_time_in_force(TimeInForce::Day).with_extended_hours()
         }),
     ];
-    // Where distances are not native they are converted if that is exact, which is no claim of the facts.
+    // Where distances are not native they are converted if that is exact, which is no claim of the facts. A target may
+    // need a price where a stop takes a distance, too.
     if group(Group::Bracket, LevelKind::Distance) {
-        let bracket = limit().with_target(distance(2)).with_stop(stop(distance(1)));
-        rows.push(("bracket by distances", true, bracket));
+        let target = match facts.exits.levels.contains(&LevelKind::Price) {
+            true => Level::Price(line.at(900)),
+            false => distance(2),
+        };
+        let bracket = limit().with_target(target).with_stop(stop(distance(1)));
+        rows.push(("bracket, stop by distance", true, bracket));
     }
     rows
 }
