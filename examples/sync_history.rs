@@ -81,8 +81,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
         );
     }
     let curve = folder.join("sync_history.svg");
-    examples::curve::draw(&curve, "Realized PnL after fees, USD", &realized(&books.trades))?;
-    println!("equity curve: {}\n\n{report}\n", curve.display());
+    let realized = realized(&books.trades);
+    if realized.is_empty() {
+        // Coins whose fees are taken in kind leave a rest, and are never flat again.
+        println!("equity curve: no round trip is closed\n\n{report}\n");
+    } else {
+        examples::curve::draw(&curve, "Realized PnL after fees, USD", &realized)?;
+        println!("equity curve: {}\n\n{report}\n", curve.display());
+    }
     println!("{}", summary(&report, &history));
     if let Some(venue) = venue {
         venue.stop().await;
