@@ -103,7 +103,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     );
     let agreeing = reconciled(&houses, &store).await?;
     println!(
-        "{agreeing} of {} agree with their brokers: records, orders, positions, cash",
+        "{agreeing} of {} agree with their brokers: records, orders, positions, and cash where it can be compared",
         ended.len()
     );
     for house in houses {

@@ -68,7 +68,7 @@ pub(crate) fn capabilities(config: &BinanceConfig, buckets: &Buckets) -> Capabil
             kind_times: vec![
                 (OrderKind::Market, vec![TimeInForce::Gtc, TimeInForce::Ioc]),
                 (OrderKind::Stop, vec![TimeInForce::Gtc]),
-                // With another one they would be taken, too: what that means for an order that waits is not proven.
+                // Binance takes others, too: what they come to for an order that waits is not proven here.
                 (OrderKind::StopLimit, vec![TimeInForce::Gtc]),
                 (OrderKind::LimitIfTouched, vec![TimeInForce::Gtc]),
                 (OrderKind::MarketIfTouched, vec![TimeInForce::Gtc]),

@@ -199,7 +199,8 @@ pub(super) fn unfilled(difference: &OrderDifference) -> Difference {
 
 /// Opening and records beside what the broker states. `ours` is what counts now by the store and what came since.
 pub(super) fn positions(
-    (here, there): (&SyncState, &Side),
+    here: &SyncState,
+    there: &Side,
     ours: &[Record],
     rules: Rules<'_>,
     report: &SyncReport,

@@ -88,8 +88,8 @@ impl Syncer {
             positions_cover_fills,
             instruments: &history.instruments,
         };
-        let sides = (&here.state, &there);
-        differences.extend(compare::positions(sides, &history.records, rules, &report)?);
+        let positions = compare::positions(&here.state, &there, &history.records, rules, &report)?;
+        differences.extend(positions);
         let cash = cash::check(balances, !positions_cover_fills, account, &history, covers);
         differences.extend(cash.iter().filter_map(cash::difference));
         Ok(Look {
