@@ -1,16 +1,17 @@
 //! New connections no faster than their limit, over real sockets.
 #![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod hostile_kit;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker_core::capability::LimitRule;
 use broker_core::http::Call;
 use broker_core::limit::{BucketKey, ConnectLimit, Limiter};
 use broker_core::net::NetTransport;
-use broker_core::seam::{Request, SystemClock, Transport};
+use broker_core::seam::{Clock, Request, SystemClock, Transport};
 use broker_core::{Delivery, ErrorKind};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -40,9 +41,10 @@ async fn body(net: &NetTransport, request: Request) -> Vec<u8> {
 const KEPT_OPEN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[1]";
 
 /// Answers every request of a connection, the first once `all` of the connections have one.
-async fn serve(opened: Arc<Mutex<Vec<Instant>>>, all: Arc<Barrier>) -> Server {
+async fn serve(opened: Arc<Mutex<Vec<Duration>>>, all: Arc<Barrier>) -> Server {
+    let clock = SystemClock::new();
     Server::start(move |mut stream, _| {
-        opened.lock().unwrap().push(Instant::now());
+        opened.lock().unwrap().push(clock.elapsed());
         let all = Arc::clone(&all);
         async move {
             all.wait().await;
@@ -89,7 +91,7 @@ async fn a_connection_that_is_there_costs_nothing() {
 
 #[tokio::test]
 async fn a_request_that_waits_takes_a_connection_that_is_given_back() {
-    let opened: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let opened: Arc<Mutex<Vec<Duration>>> = Arc::default();
     let venue = serve(Arc::clone(&opened), Arc::new(Barrier::new(1))).await;
     let net = NetTransport::new().unwrap();
     let limiter = Limiter::new(Arc::new(SystemClock::new()));
