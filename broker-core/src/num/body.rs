@@ -29,10 +29,11 @@ pub fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
     serde_json::from_str(body).map_err(|error| {
         let said = error.to_string();
         let quotes = said.starts_with("invalid ") || said.starts_with("unknown ");
-        // The library puts its own words behind what it quotes.
-        let own = match said.rfind(", expected ") {
-            Some(place) if quotes => format!("another kind of value: {}", &said[place + 2..]),
-            None if quotes => format!("another value at line {} column {}", error.line(), error.column()),
+        // The library puts its own words behind what it quotes; readers of our own quote in quotation marks.
+        let own = match (said.rfind(", expected "), said.find('"').zip(said.rfind('"'))) {
+            (Some(place), _) if quotes => format!("another kind of value: {}", &said[place + 2..]),
+            (None, _) if quotes => format!("another value at line {} column {}", error.line(), error.column()),
+            (_, Some((first, last))) => format!("{}a value{}", &said[..first], &said[last + 1..]),
             _ => said,
         };
         Error::decode(own)
@@ -127,6 +128,20 @@ mod tests {
         price: Maybe,
         #[allow(dead_code, reason = "only read")]
         word: Option<Word>,
+        #[serde(default)]
+        #[allow(dead_code, reason = "only read")]
+        at: Time,
+    }
+
+    /// A reader that quotes.
+    #[derive(Debug, Default)]
+    struct Time;
+
+    impl<'de> Deserialize<'de> for Time {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            Err(de::Error::custom(format_args!("{text:?} is no time")))
+        }
     }
 
     #[test]
@@ -150,6 +165,10 @@ mod tests {
             (
                 "\"4711, expected 12\"",
                 "another kind of value: expected struct Row at line 1 column 19",
+            ),
+            (
+                r#"{"id":"a","at":"4711 \"4711\""}"#,
+                "a value is no time at line 1 column 31",
             ),
             ("{\"id\":", "EOF while parsing a value at line 1 column 6"),
             ("<html>4711", "expected value at line 1 column 1"),
