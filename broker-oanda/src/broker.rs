@@ -78,6 +78,8 @@ impl OandaBroker {
             connections: bucket("connections"),
             streams: bucket("streams"),
             learned: Mutex::new(Learned::default()),
+            #[cfg(feature = "trading")]
+            trails: broker_core::placement::Traces::default(),
         };
         for (key, limit) in [&rest.requests, &rest.connections, &rest.streams]
             .into_iter()
