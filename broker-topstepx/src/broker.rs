@@ -11,8 +11,8 @@ use broker_core::symbol::FuturesCode;
 use broker_core::token::TokenCache;
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, ClientOrderId, Context, Cursor, Error, ErrorKind,
-    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Record, Result, Streaming, Symbol, Trading,
+    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe,
+    Record, Result, Symbol,
 };
 use chrono::{DateTime, Utc};
 use url::Url;
@@ -420,38 +420,7 @@ impl Broker for TopstepxBroker {
         Ok(page)
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }
 
 /// The end of a window; `None` where the newest is asked for, too.
