@@ -99,7 +99,6 @@ impl OandaVenueBuilder {
 
     /// What a guaranteed stop costs that fills at its price: so much of the price, for each unit. Nothing, if it is not
     /// said: OANDA's premiums differ by instrument.
-    #[must_use]
     pub fn with_guaranteed_premium(mut self, premium: Decimal) -> Self {
         self.premium = premium;
         self
