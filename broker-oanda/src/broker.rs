@@ -84,6 +84,8 @@ impl OandaBroker {
             connections: bucket("connections"),
             streams: bucket("streams"),
             learned: Mutex::new(Learned::default()),
+            #[cfg(feature = "trading")]
+            trails: broker_core::placement::Traces::default(),
         };
         for limit in &capabilities.limits {
             context.limiter().define(&limit.key, limit.rule);

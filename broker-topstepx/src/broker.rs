@@ -22,7 +22,7 @@ use crate::config::{DOMAINS, TopstepxConfig};
 use crate::facts::capabilities;
 use crate::map;
 use crate::rest::Rest;
-use crate::tags::Tags;
+use crate::tags::{self, Tags};
 #[cfg(feature = "trading")]
 use crate::trading::Names;
 use crate::walk::{OrderWalk, TradeWalk, Walk, is_suspicious};
@@ -184,13 +184,14 @@ impl TopstepxBroker {
         since: DateTime<Utc>,
     ) -> Result<Vec<Order>> {
         let tags = &self.0.tags;
-        let known = tags.of(account, id);
+        let (known, from) = tags.with(account, |known| {
+            (known.find(id, DateTime::<Utc>::MIN_UTC), tags::unread(known, since))
+        });
         if known.is_empty() {
-            let from = tags.unread(account, since);
             let read = self.rest().orders(account, from, None).await?;
             // A list that may have been cut says nothing of what is not in it.
             if !is_suspicious(read.count) {
-                tags.learn(account, from, &read.rows);
+                tags.with(account, |known| tags::learn(known, from, &read.rows));
             }
             let mut found = read.rows;
             found.retain(|order| order.client_id.as_ref() == Some(id));
@@ -198,7 +199,7 @@ impl TopstepxBroker {
         }
         // A tag stays with its order for ever; what became of the order is asked.
         let mut found = Vec::with_capacity(known.len());
-        for order in &known {
+        for (_, order) in &known {
             found.push(self.rest().order(account, order).await?);
         }
         Ok(found)
