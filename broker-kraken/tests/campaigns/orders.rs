@@ -13,7 +13,7 @@ use broker_testkit::stage::Stage;
 
 use super::{connect, engine, house, lines, now, words};
 
-const ORDERS: u64 = 2_000;
+const ORDERS: u64 = 10_000;
 /// The facts say five seconds.
 const LAG: Duration = Duration::from_millis(900);
 
