@@ -22,14 +22,14 @@ pub(super) struct Row {
     pub(super) id: String,
     pub(super) at: DateTime<Utc>,
     kind: String,
-    json: String,
+    pub(super) json: String,
 }
 
 /// All rows, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    trades: Vec<Row>,
-    ledger: Vec<Row>,
+    pub(super) trades: Vec<Row>,
+    pub(super) ledger: Vec<Row>,
     /// How many entries of the engine's log were read.
     read: usize,
     balances: BTreeMap<Currency, Decimal>,
@@ -272,7 +272,7 @@ fn listed(rows: &[&Row]) -> String {
 }
 
 impl KrakenVenue {
-    fn read_rows(&mut self) -> Result<(), Refusal> {
+    pub(super) fn read_rows(&mut self) -> Result<(), Refusal> {
         let log = self.engine.log(&self.account)?;
         self.rows.read(&self.engine, log);
         Ok(())
