@@ -11,8 +11,8 @@ use broker_core::limit::BucketKey;
 use broker_core::model::{Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Currency, Cursor, Error, ErrorKind,
-    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Proof, Record, Result, Streaming, Trading,
+    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, OrderStatus,
+    Page, Position, Probe, Proof, Record, Result, Streaming, Trading,
 };
 use chrono::{DateTime, Utc};
 
@@ -405,7 +405,8 @@ impl Broker for KrakenBroker {
         rows.retain(|order| {
             let state = match query.state {
                 OrderState::Open => !order.status.is_final(),
-                OrderState::Closed => order.status.is_final(),
+                // Of a word that is not known the list tells that the order is closed.
+                OrderState::Closed => order.status.is_final() || matches!(order.status, OrderStatus::Other(_)),
                 OrderState::All => true,
             };
             let wanted = query.instrument.as_ref();

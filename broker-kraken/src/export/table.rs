@@ -21,7 +21,9 @@ impl Table {
     pub(super) fn read(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rows = Rows(text);
-        let names = rows.next().ok_or_else(|| Error::decode("a report without a line of names"))??;
+        let names = rows
+            .next()
+            .ok_or_else(|| Error::decode("a report without a line of names"))??;
         let count = names.len();
         let columns: BTreeMap<String, usize> = names.into_iter().zip(0..).collect();
         if columns.len() != count {
@@ -38,7 +40,10 @@ impl Table {
         let mut ids = BTreeSet::new();
         for row in table.rows() {
             if !ids.insert(row.filled("txid")?) {
-                return Err(Error::decode(format!("{} comes twice in the report", row.text("txid")?)));
+                return Err(Error::decode(format!(
+                    "{} comes twice in the report",
+                    row.text("txid")?
+                )));
             }
         }
         Ok(table)
@@ -101,7 +106,10 @@ impl<'a> Row<'a> {
             vol: Num(self.number("vol")?),
             margin: Maybe(Some(self.number("margin")?)),
             misc: Some(Text::Borrowed(self.text("misc")?)),
-            posstatus: self.maybe("posstatus").filter(|word| !word.is_empty()).map(Text::Borrowed),
+            posstatus: self
+                .maybe("posstatus")
+                .filter(|word| !word.is_empty())
+                .map(Text::Borrowed),
             maker: match self.maybe("maker") {
                 Some("true") => Some(true),
                 Some("false") => Some(false),
@@ -201,9 +209,15 @@ mod tests {
         let table = Table::read(TRADES).unwrap();
         let rows: Vec<_> = table.rows().collect();
         assert_eq!((rows.len(), rows[0].id().unwrap()), (1, "TAAAAA-AAAAA-AAAAA1"));
-        assert_eq!(rows[0].at().unwrap(), "2024-03-19T19:43:31.6798Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(
+            rows[0].at().unwrap(),
+            "2024-03-19T19:43:31.6798Z".parse::<DateTime<Utc>>().unwrap()
+        );
         let trade = rows[0].trade().unwrap();
-        assert_eq!((trade.price.0.to_string(), trade.vol.0.to_string()), ("54054.0".to_owned(), "0.00185".to_owned()));
+        assert_eq!(
+            (trade.price.0.to_string(), trade.vol.0.to_string()),
+            ("54054.0".to_owned(), "0.00185".to_owned())
+        );
         assert_eq!((trade.side.get(), trade.maker), ("buy", None));
         assert_eq!(rows[0].text("ledgers").unwrap(), "L1,L2");
     }
@@ -214,8 +228,14 @@ mod tests {
             let text = TRADES.replacen(from, to, 1);
             assert_ne!(text, TRADES);
             let read = Table::read(&text);
-            read.and_then(|table| table.rows().map(|row| row.trade().map(drop)).collect::<Result<Vec<_>>>().map(drop))
-                .unwrap_err();
+            read.and_then(|table| {
+                table
+                    .rows()
+                    .map(|row| row.trade().map(drop))
+                    .collect::<Result<Vec<_>>>()
+                    .map(drop)
+            })
+            .unwrap_err();
         };
         bad("\"price\"", "\"prize\"");
         bad("\"fee\"", "\"price\"");

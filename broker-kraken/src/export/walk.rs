@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use broker_core::{
-    AccountId, Broker, Cursor, Error, ErrorKind, FillId, HistoryQuery, Page, Proof, Record, Result,
-};
+use broker_core::{AccountId, Broker, Cursor, Error, ErrorKind, FillId, HistoryQuery, Page, Proof, Record, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -114,14 +112,19 @@ impl KrakenBroker {
         let (Some(trades), Some(ledgers)) = (&job.trades, &job.ledgers) else {
             return Err(odd("a report that was not asked for").with_broker(self.id()));
         };
-        let texts = [unpack(&self.export(trades).await?)?, unpack(&self.export(ledgers).await?)?];
+        let texts = [
+            unpack(&self.export(trades).await?)?,
+            unpack(&self.export(ledgers).await?)?,
+        ];
         let (trades, ledgers) = (Table::read(&texts[0])?, Table::read(&texts[1])?);
         let (walk, in_ledger) = (&job.walk, job.walk.clone().of_ledger());
         let stated = self.rest().trades(&query.account, walk, false).await?.count;
         counted(&trades, walk.window(), stated)?;
         let stated = self.rest().ledger(&query.account, &in_ledger, false).await?.0.count;
         counted(&ledgers, in_ledger.window(), stated)?;
-        let mut records = self.records(&query.account, &trades, &ledgers, in_ledger, &mut page.notes).await?;
+        let mut records = self
+            .records(&query.account, &trades, &ledgers, in_ledger, &mut page.notes)
+            .await?;
         let window = walk.since..walk.until;
         records.retain(|record| {
             let wanted = query.instrument.as_ref();

@@ -21,7 +21,8 @@ pub(crate) fn order(id: &str, wire: &OrderJson<'_>, account: &AccountId, directo
     let in_quote = flags.split(',').any(|flag| flag == "viqc");
     let average_price = wire.price.set().filter(|_| !filled_qty.is_zero()).map(Price::new);
     let expires_at = wire.expiretm.and_then(|at| at.set());
-    let status = status(wire.status.get(), filled_qty, (!in_quote).then_some(size));
+    let word = Some(wire.status.get()).filter(|word| !word.is_empty());
+    let status = status(needed(word, "status", id)?, filled_qty, (!in_quote).then_some(size));
     let word = needed(filled(&descr.ordertype), "order type", id)?;
     let prices = Prices::of(word, wire)?;
     Ok(Order {

@@ -6,7 +6,7 @@
 use broker_core::model::{Grade, Liquidity, PositionEffect, PositionLeg};
 use broker_core::{AccountId, Error, Fill, FillId, OrderId, Qty, Result};
 
-use super::side;
+use super::{needed, side};
 use crate::directory::{Directory, Held};
 use crate::wire::{TradeJson, filled};
 
@@ -31,7 +31,7 @@ pub(crate) fn fill(id: &str, wire: &TradeJson<'_>, account: &AccountId, director
         side: side(wire.side.get())?,
         qty,
         price: wire.price.0.into(),
-        at: wire.time.0,
+        at: needed(wire.time.set(), "time", id)?,
         version: 0,
         grade: Grade::Reported,
         fees: Vec::new(),

@@ -28,7 +28,18 @@ const COLUMNS: [(&str, &[&str]); 2] = [
     (
         "trades",
         &[
-            "txid", "ordertxid", "pair", "time", "type", "ordertype", "price", "cost", "fee", "vol", "margin", "misc",
+            "txid",
+            "ordertxid",
+            "pair",
+            "time",
+            "type",
+            "ordertype",
+            "price",
+            "cost",
+            "fee",
+            "vol",
+            "margin",
+            "misc",
             "ledgers",
         ],
     ),
@@ -130,7 +141,11 @@ impl KrakenVenue {
         };
         let id = loop {
             self.exports.made += 1;
-            let id: String = ids::other(&format!("export {}", self.exports.made)).chars().skip(1).take(4).collect();
+            let id: String = ids::other(&format!("export {}", self.exports.made))
+                .chars()
+                .skip(1)
+                .take(4)
+                .collect();
             if !self.exports.jobs.contains_key(&id) {
                 break id;
             }

@@ -9,8 +9,7 @@ use broker_testkit::streams::{StreamsPlan, streams_campaign};
 
 use super::{connect, engine, house, lines, now};
 
-/// Of one seed; forty of them are a million.
-const EVENTS: u64 = 25_000;
+const EVENTS: u64 = 4_000;
 
 fn stage(seed: u64) -> StreamsStage<KrakenVenue> {
     let venue = KrakenVenue::builder()

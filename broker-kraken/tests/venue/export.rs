@@ -15,7 +15,12 @@ use super::{Stage, config, end, unhurried};
 
 fn stage(fills: usize) -> Stage {
     let plan = HistoryPlan::new(fills, end()).with_days(89).with_seed(5).with_tie(60);
-    let venue = KrakenVenue::builder().history(&plan).unwrap().without_limits().build().unwrap();
+    let venue = KrakenVenue::builder()
+        .history(&plan)
+        .unwrap()
+        .without_limits()
+        .build()
+        .unwrap();
     Stage::new(venue, end() + TimeDelta::minutes(2), unhurried(config()))
 }
 
@@ -62,8 +67,14 @@ fn ten_thousand_fills_by_report_are_those_by_pages() {
         async move { read(&broker.with_reports(), query).await }
     });
     let reported = stage.recorder.sent() - paged;
-    let fills = by_pages.values().filter(|record| matches!(record, Record::Fill(_))).count();
-    println!("{} records, {fills} fills: {paged} requests by pages, {reported} by report", by_pages.len());
+    let fills = by_pages
+        .values()
+        .filter(|record| matches!(record, Record::Fill(_)))
+        .count();
+    println!(
+        "{} records, {fills} fills: {paged} requests by pages, {reported} by report",
+        by_pages.len()
+    );
     assert_eq!(fills, 10_000);
     assert_eq!(by_report.len(), by_pages.len());
     for (key, record) in by_pages {
@@ -84,7 +95,10 @@ fn a_report_is_asked_for_waited_for_fetched_and_removed() {
         assert_eq!(broker.export_state(report, &id).await.unwrap(), ExportState::Queued);
         let unready = broker.export(&id).await.unwrap_err();
         assert_eq!(unready.kind(), ErrorKind::Protocol, "{unready}");
-        assert!(broker.remove_export(&id).await.is_err(), "one that waits cannot be deleted");
+        assert!(
+            broker.remove_export(&id).await.is_err(),
+            "one that waits cannot be deleted"
+        );
         broker.context().clock().sleep(std::time::Duration::from_secs(20)).await;
         assert_eq!(broker.export_state(report, &id).await.unwrap(), ExportState::Processing);
         broker.context().clock().sleep(std::time::Duration::from_secs(60)).await;
