@@ -11,8 +11,8 @@ use broker_core::limit::BucketKey;
 use broker_core::model::{Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Currency, Cursor, Error, ErrorKind,
-    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Proof,
-    Record, Result,
+    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, OrderStatus, Page, Position,
+    Probe, Proof, Record, Result,
 };
 use chrono::{DateTime, Utc};
 
@@ -39,6 +39,8 @@ const KEY_INFO_LASTS: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct KrakenBroker {
     inner: Arc<Inner>,
+    /// History is read by export reports.
+    pub(crate) by_report: bool,
     /// What this handle's orders say beside their request.
     #[cfg(feature = "trading")]
     terms: Arc<KrakenTerms>,
@@ -124,6 +126,7 @@ impl KrakenBroker {
                 #[cfg(feature = "streaming")]
                 config,
             }),
+            by_report: false,
             #[cfg(feature = "trading")]
             terms: Arc::default(),
         })
@@ -139,8 +142,8 @@ impl KrakenBroker {
     #[must_use]
     pub fn with_terms(&self, terms: KrakenTerms) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             terms: Arc::new(terms),
+            ..self.clone()
         }
     }
 
@@ -212,7 +215,7 @@ impl KrakenBroker {
     }
 
     /// A key can be limited to a span of time, and then history outside of it is left out without a word.
-    async fn check_reach(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn check_reach(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
         let info = self.recent_key_info().await?;
         let begins = info.query_from.is_some_and(|from| from > since);
         let ends = info.query_to.is_some_and(|to| to < until);
@@ -402,7 +405,8 @@ impl Broker for KrakenBroker {
         rows.retain(|order| {
             let state = match query.state {
                 OrderState::Open => !order.status.is_final(),
-                OrderState::Closed => order.status.is_final(),
+                // Of a word that is not known the list tells that the order is closed.
+                OrderState::Closed => order.status.is_final() || matches!(order.status, OrderStatus::Other(_)),
                 OrderState::All => true,
             };
             let wanted = query.instrument.as_ref();
@@ -422,14 +426,18 @@ impl Broker for KrakenBroker {
     }
 
     async fn history(&self, query: &HistoryQuery, from: Option<&Cursor>) -> Result<Page<Record>> {
+        self.check(&query.account)?;
+        if self.by_report {
+            return self.history_by_report(query, from).await;
+        }
         let mut walk = match from {
             Some(cursor) => HistoryWalk::resume(cursor)?,
             None => {
-                let (since, until) = query.range(self.context().clock().now());
-                HistoryWalk::new(since, until)
+                let now = self.context().clock().now();
+                let (since, until) = query.range(now);
+                HistoryWalk::new(since, until, now)
             }
         };
-        self.check(&query.account)?;
         if from.is_none() {
             self.check_reach(walk.since, walk.until).await?;
         }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use broker_core::model::{AssetClass, InstrumentStatus, Margin, Payoff, TickBand};
-use broker_core::{Currency, Instrument, InstrumentId, Money, Price, Qty, Result, Symbol};
+use broker_core::{Currency, Error, Instrument, InstrumentId, Money, Price, Qty, Result, Symbol};
 use rust_decimal::Decimal;
 
 use crate::wire::{AssetJson, Keyed, PairJson, filled};
@@ -155,6 +155,7 @@ impl Directory {
     pub(crate) fn pair_of(&self, name: &str) -> Result<Arc<Pair>> {
         match self.pair(name) {
             Some(pair) => Ok(Arc::clone(pair)),
+            None if name.is_empty() => Err(Error::decode("a pair without a name")),
             None => self.unlisted(name).map(Arc::new),
         }
     }
@@ -198,7 +199,7 @@ impl Directory {
         let (base, _) = self.asset(wire.base.get())?;
         let (quote, _) = self.asset(wire.quote.get())?;
         let tokenized = filled(&wire.aclass_base) == Some("tokenized_asset");
-        let tick = wire.tick_size.set().unwrap_or_else(|| step(wire.pair_decimals));
+        let tick = wire.tick_size.nonzero().map_or_else(|| step(wire.pair_decimals), Ok)?;
         let spot = Instrument {
             asset_class: class(base, quote, tokenized),
             multiplier: Some(wire.lot_multiplier.map_or(Decimal::ONE, |number| number.0)),
@@ -206,9 +207,9 @@ impl Directory {
                 from: Price::new(Decimal::ZERO),
                 tick,
             }],
-            lot: Some(step(wire.lot_decimals)),
-            min_qty: wire.ordermin.set().map(Qty::new).transpose()?,
-            min_notional: wire.costmin.set().map(|amount| Money::new(amount, quote)),
+            lot: Some(step(wire.lot_decimals)?),
+            min_qty: wire.ordermin.nonzero().map(Qty::new).transpose()?,
+            min_notional: wire.costmin.nonzero().map(|amount| Money::new(amount, quote)),
             status: status(filled(&wire.status).unwrap_or("online")),
             ..plain(key, base, quote)
         };
@@ -291,8 +292,9 @@ fn status(word: &str) -> InstrumentStatus {
     }
 }
 
-fn step(decimals: u32) -> Decimal {
-    Decimal::try_from_i128_with_scale(1, decimals).unwrap_or(Decimal::ONE)
+fn step(decimals: u32) -> Result<Decimal> {
+    Decimal::try_from_i128_with_scale(1, decimals)
+        .map_err(|_| Error::decode(format!("{decimals} decimals are more than a number can have")))
 }
 
 fn plain(key: &str, base: Currency, quote: Currency) -> Instrument {
@@ -389,6 +391,22 @@ mod tests {
         assert_eq!(margin.short_rate, Some("0.25".parse().unwrap()));
     }
 
+    /// It was a step of one.
+    #[test]
+    fn more_decimals_than_there_can_be_are_an_error() {
+        for (good, bad) in [
+            ("\"lot_decimals\":8", "\"lot_decimals\":29"),
+            ("\"pair_decimals\":7", "\"pair_decimals\":70"),
+        ] {
+            let text = PAIRS.replacen(good, bad, if bad.starts_with("\"l") { 1 } else { 9 });
+            let (assets, pairs) = (
+                serde_json::from_str(ASSETS).unwrap(),
+                serde_json::from_str(&text).unwrap(),
+            );
+            assert!(Directory::new((vec![assets], vec![pairs])).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn no_letter_is_taken_off_by_rule() {
         let directory = directory();
@@ -413,6 +431,7 @@ mod tests {
         assert_eq!(gone.spot.symbol.get(), "LUNA/USDT", "the longest quote");
         assert_eq!(gone.spot.status, InstrumentStatus::Delisted);
         assert_eq!(directory.pair_of("XXDGXXBT").unwrap().spot.symbol.get(), "DOGE/BTC");
+        assert!(directory.pair_of("").is_err(), "no name is no pair");
         let odd = directory.pair_of("no-such-thing").unwrap();
         assert_eq!(
             (odd.spot.id.get(), odd.spot.base, odd.spot.multiplier),

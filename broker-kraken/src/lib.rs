@@ -6,6 +6,7 @@ mod broker;
 mod config;
 mod directory;
 mod error;
+mod export;
 mod facts;
 mod map;
 #[cfg(feature = "market-data")]
@@ -26,7 +27,8 @@ mod wire;
 
 pub use broker::KrakenBroker;
 pub use config::{KrakenConfig, KrakenOtp, KrakenTier};
-pub use own::{ExportReport, ExportState, FeeRates, KeyInfo, OrderAmend};
+pub use export::{ExportReport, ExportState};
+pub use own::{FeeRates, KeyInfo, OrderAmend};
 #[cfg(feature = "trading")]
 #[cfg_attr(docsrs, doc(cfg(feature = "trading")))]
 pub use terms::{ConditionalClose, KrakenTerms, SelfTrade, TriggerPrice};

@@ -8,6 +8,10 @@
 //!   as many rows as came, never by as many as were expected;
 //! - begins anew when the number changes, or when the shared row is not there.
 //!
+//! Closed orders grow in number while an account trades, and no end of a window stops that: an order that waited in it
+//! closes. Whatever closed after the walk began was told as open by its first page, so there the walk goes on where the
+//! shared row is now.
+//!
 //! A history has two such sources, one after the other: trades, and the ledger, which knows what they cost.
 
 use broker_core::{Cursor, Error, ErrorKind, Result};
@@ -17,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::map::ledger::Half;
 
 /// Versions of the cursors.
-const HISTORY_VERSION: u32 = 1;
-const ORDERS_VERSION: u32 = 1;
+const HISTORY_VERSION: u32 = 2;
+const ORDERS_VERSION: u32 = 2;
 
 /// How often a walk may begin anew. Rows that shift the others can only be booked for the last seconds of the window.
 const MOST_RESTARTS: u32 = 8;
@@ -31,6 +35,8 @@ const APART: TimeDelta = TimeDelta::seconds(5);
 pub(crate) struct Offsets {
     place: Place,
     restarts: u32,
+    /// Rows may come to those that were read, and are none of the walk.
+    grows: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -46,6 +52,8 @@ enum Place {
         low: u64,
         /// The newest rows that were read: the one at `low` is among them.
         border: Vec<String>,
+        /// By how many rows the list grew since the page before: as many may have come since.
+        ahead: u64,
     },
 }
 
@@ -65,10 +73,12 @@ impl Offsets {
     pub(crate) fn offset(&self) -> u64 {
         match &self.place {
             Place::Unknown => 0,
-            Place::At {
-                count, size, border, ..
-            } if border.is_empty() => count.saturating_sub(*size),
-            Place::At { size, low, .. } => low.saturating_sub(size.saturating_sub(1)),
+            // The oldest rows share none with a page before.
+            Place::At { size, low, border, .. } if border.is_empty() => low.saturating_sub(*size),
+            Place::At { size, low, ahead, .. } => {
+                let shared = (*ahead).min(*size / 2) + 1;
+                low.saturating_sub(size.saturating_sub(shared))
+            }
         }
     }
 
@@ -95,43 +105,64 @@ impl Offsets {
                     size: came,
                     low: stated,
                     border: Vec::new(),
+                    ahead: 0,
                 };
                 Ok(Step::Pass)
             }
-            Place::At { count, .. } if *count != stated => self.restart(),
+            Place::At { count, .. } if *count != stated && !(self.grows && *count < stated) => self.restart(),
             Place::At {
                 count,
                 size,
                 low,
                 border,
+                ahead,
             } => {
+                let more = stated - *count;
+                *count = stated;
+                let joins = match border.is_empty() {
+                    true => offset + came >= stated,
+                    false => rows.iter().any(|(id, _)| border.contains(id)),
+                };
+                if !joins && more > 0 {
+                    // The shared row is further back by as many as came in front of it; more may come meanwhile.
+                    *low = (*low + more + *size / 2).min(stated + *size / 2);
+                    *ahead = 0;
+                    return self.slip();
+                }
                 let needed = (*low - offset + 1).min(*count - offset);
                 if came < needed {
                     // Pages became smaller.
                     *size = came;
                     return Ok(Step::Pass);
                 }
-                let joins = border.is_empty() || rows.iter().any(|(id, _)| border.contains(id));
                 if !joins {
                     return self.restart();
+                }
+                if self.grows {
+                    self.restarts = 0;
                 }
                 let newest = rows.iter().map(|(_, at)| *at).max();
                 let at_border = rows.iter().filter(|(_, at)| Some(*at) == newest);
                 *border = at_border.map(|(id, _)| id.clone()).collect();
-                *low = offset;
+                (*low, *ahead) = (offset, more);
                 Ok(if offset == 0 { Step::Last } else { Step::Take })
             }
         }
     }
 
     fn restart(&mut self) -> Result<Step> {
+        self.slip()?;
+        self.place = Place::Unknown;
+        Ok(Step::Pass)
+    }
+
+    fn slip(&mut self) -> Result<Step> {
         self.restarts += 1;
         if self.restarts > MOST_RESTARTS {
             return Err(Error::new(ErrorKind::Unavailable)
                 .with_message("the rows of the window kept changing while they were read")
                 .with_help("ask for a window that ends a little earlier"));
         }
-        self.place = Place::Unknown;
         Ok(Step::Pass)
     }
 }
@@ -148,6 +179,8 @@ pub(crate) enum Source {
 pub(crate) struct HistoryWalk {
     pub(crate) since: DateTime<Utc>,
     pub(crate) until: DateTime<Utc>,
+    /// How far the ledger is read.
+    ledger_until: DateTime<Utc>,
     pub(crate) source: Source,
     pub(crate) offsets: Offsets,
     /// Sides of exchanges whose other side may still come.
@@ -155,10 +188,12 @@ pub(crate) struct HistoryWalk {
 }
 
 impl HistoryWalk {
-    pub(crate) fn new(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+    pub(crate) fn new(since: DateTime<Utc>, until: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         Self {
             since,
             until,
+            // Beyond now rows would be booked while the walk goes on, and make it begin anew for ever.
+            ledger_until: (until + APART * 2).min(until.max(now)),
             source: Source::Trades,
             offsets: Offsets::default(),
             halves: Vec::new(),
@@ -176,11 +211,16 @@ impl HistoryWalk {
     /// What Kraken is asked for, in whole seconds: `start` is exclusive there and `end` is not. The ledger is asked a
     /// little wider, so that both sides of an exchange at the border are read.
     pub(crate) fn window(&self) -> (i64, i64) {
-        let wider = match self.source {
-            Source::Trades => TimeDelta::zero(),
-            Source::Ledger => APART * 2,
-        };
-        window(self.since - wider, self.until + wider)
+        match self.source {
+            Source::Trades => window(self.since, self.until),
+            Source::Ledger => window(self.since - APART * 2, self.ledger_until),
+        }
+    }
+
+    /// The same of the ledger, from its beginning.
+    pub(crate) fn of_ledger(mut self) -> Self {
+        self.next_source();
+        self
     }
 
     /// Goes on to the next source; false when this one was the last.
@@ -197,7 +237,8 @@ impl HistoryWalk {
     }
 
     /// Keeps the sides of exchanges that a page held. Gives those, by exchange, whose other side was read if there is
-    /// one: nothing older than the newest row of the page is left.
+    /// one: nothing older than the newest row of the page is left. A side whose other one may not be booked yet is left
+    /// to whoever reads on from here.
     pub(crate) fn complete(&mut self, halves: Vec<Half>, newest: Option<DateTime<Utc>>, last: bool) -> Vec<Vec<Half>> {
         for half in halves {
             if !self.halves.contains(&half) {
@@ -213,6 +254,9 @@ impl HistoryWalk {
                 Some(group) => group.push(half),
                 None => groups.push(vec![half]),
             }
+        }
+        if last {
+            groups.retain(|group| group.len() > 1 || group.iter().all(|half| half.at + APART <= self.ledger_until));
         }
         let is_done =
             |group: &Vec<Half>| last || newest.is_some_and(|newest| group.iter().all(|half| half.at + APART < newest));
@@ -240,7 +284,10 @@ impl OrderWalk {
             since,
             until,
             end: window(since, end).1,
-            offsets: Offsets::default(),
+            offsets: Offsets {
+                grows: true,
+                ..Offsets::default()
+            },
         }
     }
 
@@ -366,6 +413,51 @@ mod tests {
         });
         assert!(pages > 8);
         assert!(all(&list).is_subset(&read.into_iter().collect()));
+    }
+
+    /// Closed orders: each page finds more of them than the one before, anywhere in the list.
+    #[test]
+    fn a_list_that_grows_all_the_time_is_read_all_the_same() {
+        for (each, place) in [(1, 0), (7, 0), (20, 0), (7, 40), (7, 150), (3, 299)] {
+            let mut list = List::new(300, 50);
+            let before = all(&list);
+            let mut offsets = Offsets {
+                grows: true,
+                ..Offsets::default()
+            };
+            let (mut read, mut pages) = (Vec::new(), 0);
+            loop {
+                let (rows, count) = list.ask(offsets.offset());
+                pages += 1;
+                let step = offsets.take(&rows, count).unwrap();
+                if step != Step::Pass {
+                    read.extend(rows.into_iter().map(|(id, _)| id));
+                }
+                if step == Step::Last {
+                    break;
+                }
+                for n in 0..each {
+                    list.rows.insert(place, (format!("new {pages} {n}"), at(1_000)));
+                }
+            }
+            let missing: Vec<_> = before.difference(&read.into_iter().collect()).cloned().collect();
+            assert!(missing.is_empty(), "{each} at {place}, {pages} pages: {missing:?}");
+            assert!(pages < 60, "{each} at {place}: {pages} pages");
+        }
+    }
+
+    /// Beyond now the ledger still grows, and no walk would end.
+    #[test]
+    fn the_ledger_is_never_asked_beyond_now() {
+        let ends = |until, now| {
+            let mut walk = HistoryWalk::new(at(1_000), at(until), at(now));
+            assert_eq!(walk.window(), (999, until));
+            assert!(walk.next_source());
+            walk.window()
+        };
+        assert_eq!(ends(2_000, 9_000), (989, 2_010));
+        assert_eq!(ends(2_000, 2_000), (989, 2_000));
+        assert_eq!(ends(2_000, 2_004), (989, 2_004));
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(crate) fn balances(
             });
             continue;
         }
-        let credit = row.credit.0.unwrap_or_default() - row.credit_used.0.unwrap_or_default();
+        let (credit, used) = (row.credit.0.unwrap_or_default(), row.credit_used.0.unwrap_or_default());
+        let credit = credit.checked_sub(used).ok_or_else(too_large)?;
         let free = total.checked_add(credit).and_then(|sum| sum.checked_sub(hold));
         let add = |sum: Option<Decimal>, more: Option<Decimal>| sum.zip(more).and_then(|(a, b)| a.checked_add(b));
         entry.available = Some(add(entry.available, free).ok_or_else(too_large)?);

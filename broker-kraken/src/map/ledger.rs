@@ -66,7 +66,7 @@ pub(crate) fn row(
     let row = Row {
         id,
         refid: wire.refid.get(),
-        at: wire.time.0,
+        at: super::needed(wire.time.set(), "time", id)?,
         asset,
         amount: wire.amount.0,
         fee: wire.fee.0,

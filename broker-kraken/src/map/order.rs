@@ -19,9 +19,10 @@ pub(crate) fn order(id: &str, wire: &OrderJson<'_>, account: &AccountId, directo
     let (size, filled_qty) = (Qty::new(wire.vol.0)?, Qty::new(wire.vol_exec.0)?);
     let flags = filled(&wire.oflags).unwrap_or_default();
     let in_quote = flags.split(',').any(|flag| flag == "viqc");
-    let average_price = wire.price.set().filter(|_| !filled_qty.is_zero()).map(Price::new);
+    let average_price = wire.price.nonzero().filter(|_| !filled_qty.is_zero()).map(Price::new);
     let expires_at = wire.expiretm.and_then(|at| at.set());
-    let status = status(wire.status.get(), filled_qty, (!in_quote).then_some(size));
+    let word = Some(wire.status.get()).filter(|word| !word.is_empty());
+    let status = status(needed(word, "status", id)?, filled_qty, (!in_quote).then_some(size));
     let word = needed(filled(&descr.ordertype), "order type", id)?;
     let prices = Prices::of(word, wire)?;
     Ok(Order {
@@ -110,8 +111,8 @@ impl Prices {
         let second = level(&wire.descr.price2)?;
         // Filled in while a trailing order follows the price, and once one was triggered.
         let (stop, limit) = (
-            wire.stopprice.set().map(Price::new),
-            wire.limitprice.set().map(Price::new),
+            wire.stopprice.nonzero().map(Price::new),
+            wire.limitprice.nonzero().map(Price::new),
         );
         Ok(match word {
             "limit" | "iceberg" => Self {

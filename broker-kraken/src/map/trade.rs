@@ -6,14 +6,14 @@
 use broker_core::model::{Grade, Liquidity, PositionEffect, PositionLeg};
 use broker_core::{AccountId, Error, Fill, FillId, OrderId, Qty, Result};
 
-use super::side;
+use super::{needed, side};
 use crate::directory::{Directory, Held};
 use crate::wire::{TradeJson, filled};
 
 pub(crate) fn fill(id: &str, wire: &TradeJson<'_>, account: &AccountId, directory: &Directory) -> Result<Fill> {
     let closes = filled(&wire.misc).is_some_and(|misc| misc.split(',').any(|word| word.trim() == "closing"));
     let opens = wire.posstatus.is_some();
-    let on_margin = opens || closes || wire.margin.set().is_some();
+    let on_margin = opens || closes || wire.margin.nonzero().is_some();
     let held = if on_margin { Held::OnMargin } else { Held::Outright };
     let (instrument, symbol) = directory.pair_of(wire.pair.get())?.names(held);
     let qty = Qty::new(wire.vol.0)?;
@@ -31,7 +31,7 @@ pub(crate) fn fill(id: &str, wire: &TradeJson<'_>, account: &AccountId, director
         side: side(wire.side.get())?,
         qty,
         price: wire.price.0.into(),
-        at: wire.time.0,
+        at: needed(wire.time.set(), "time", id)?,
         version: 0,
         grade: Grade::Reported,
         fees: Vec::new(),

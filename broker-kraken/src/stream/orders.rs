@@ -115,7 +115,7 @@ fn begun(
 ) -> Result<Order> {
     let on_margin = report.margin == Some(true);
     let (instrument, symbol, side) = traded(report, on_margin, directory)?.ok_or_else(|| Error::decode("no symbol"))?;
-    let cash = report.cash_order_qty.set();
+    let cash = report.cash_order_qty.nonzero();
     let quote = directory.instrument(instrument.get()).map(|known| known.currency);
     let amount = match (cash, quote) {
         (Some(cash), Some(quote)) => Amount::Notional(Money::new(cash, quote)),
@@ -161,7 +161,7 @@ fn apply(order: &mut Order, report: &ReportJson<'_>, at: DateTime<Utc>) -> Resul
     if let Some(qty) = report.cum_qty.0 {
         order.filled_qty = Qty::new(qty)?;
     }
-    if let Some(price) = report.avg_price.set() {
+    if let Some(price) = report.avg_price.nonzero() {
         order.average_price = Some(Price::new(price));
     }
     if order.filled_qty.is_zero() {
@@ -197,17 +197,17 @@ fn prices(order: &mut Order, report: &ReportJson<'_>) {
         order.kind,
         OrderKind::Limit | OrderKind::StopLimit | OrderKind::LimitIfTouched | OrderKind::TrailingStopLimit
     );
-    if let Some(price) = report.limit_price.set().filter(|_| limited) {
+    if let Some(price) = report.limit_price.nonzero().filter(|_| limited) {
         order.limit_price = Some(Price::new(price));
     }
     let triggers = report.triggers.as_ref();
     let word = triggers
         .and_then(|triggers| filled(&triggers.price_type))
         .unwrap_or("static");
-    let level = triggers.and_then(|triggers| triggers.price.set());
+    let level = triggers.and_then(|triggers| triggers.price.nonzero());
     match order.kind {
         OrderKind::Stop | OrderKind::StopLimit | OrderKind::MarketIfTouched | OrderKind::LimitIfTouched => {
-            let price = level.filter(|_| word == "static").or(report.stop_price.set());
+            let price = level.filter(|_| word == "static").or(report.stop_price.nonzero());
             if let Some(price) = price {
                 order.stop_price = Some(Price::new(price));
             }
@@ -219,7 +219,7 @@ fn prices(order: &mut Order, report: &ReportJson<'_>) {
                     _ => Trail::Amount(distance),
                 });
             }
-            if let Some(price) = triggers.and_then(|triggers| triggers.actual_price.set()) {
+            if let Some(price) = triggers.and_then(|triggers| triggers.actual_price.nonzero()) {
                 order.stop_price = Some(Price::new(price));
             }
         }
@@ -258,7 +258,7 @@ fn records(
     let Some((instrument, symbol, side)) = known else {
         return Ok(Vec::new());
     };
-    let (Some(qty), Some(price)) = (report.last_qty.set(), report.last_price.0) else {
+    let (Some(qty), Some(price)) = (report.last_qty.nonzero(), report.last_price.0) else {
         return Err(Error::decode(format!("trade {trade} has no quantity or no price")));
     };
     let fill = Fill {

@@ -76,7 +76,7 @@ impl TickerFeed {
     fn tell(&self, row: &TickerJson<'_>, out: &mut Vec<Signal>) -> Result<()> {
         let price = |number: Option<Decimal>| number.map(Price::new);
         let size = |there: bool, number: Option<Decimal>| number.filter(|_| there).map(Qty::new).transpose();
-        let (bid, ask) = (row.bid.set(), row.ask.set());
+        let (bid, ask) = (row.bid.nonzero(), row.ask.nonzero());
         let at = row
             .timestamp
             .as_ref()

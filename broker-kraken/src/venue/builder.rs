@@ -16,6 +16,7 @@ use rust_decimal::Decimal;
 
 use super::KrakenVenue;
 use super::catalogue::catalogue;
+use super::export::Exports;
 use super::history::Rows;
 use super::stream::Streams;
 
@@ -38,16 +39,18 @@ pub struct KrakenVenueBuilder {
     client_ids: ClientIdPolicy,
     visibility_lag: Duration,
     walks: bool,
+    reports_lack: usize,
 }
 
 /// All that a key can be given.
-const PERMISSIONS: [&str; 7] = [
+const PERMISSIONS: [&str; 8] = [
     "query-funds",
     "query-open-trades",
     "query-closed-trades",
     "modify-trades",
     "close-trades",
     "query-ledger",
+    "export-data",
     "create-ws-token",
 ];
 
@@ -69,6 +72,7 @@ impl KrakenVenueBuilder {
             client_ids: ClientIdPolicy::AmongOpen,
             visibility_lag: Duration::ZERO,
             walks: false,
+            reports_lack: 0,
         }
     }
 
@@ -179,6 +183,12 @@ impl KrakenVenueBuilder {
         self
     }
 
+    /// Leaves so many rows out of each export report, which the real service does not: to see that it is noticed.
+    pub fn reports_lack(mut self, rows: usize) -> Self {
+        self.reports_lack = rows;
+        self
+    }
+
     /// Lets the markets walk a step with the first request of every second. Without it their quotes are what they were at the start, or were set to.
     pub fn walking_markets(mut self) -> Self {
         self.walks = true;
@@ -223,6 +233,7 @@ impl KrakenVenueBuilder {
             walks: self.walks,
             walked_at: None,
             streams: Streams::default(),
+            exports: Exports::lacking(self.reports_lack),
         })
     }
 }

@@ -22,14 +22,14 @@ pub(super) struct Row {
     pub(super) id: String,
     pub(super) at: DateTime<Utc>,
     kind: String,
-    json: String,
+    pub(super) json: String,
 }
 
 /// All rows, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    trades: Vec<Row>,
-    ledger: Vec<Row>,
+    pub(super) trades: Vec<Row>,
+    pub(super) ledger: Vec<Row>,
     /// How many entries of the engine's log were read.
     read: usize,
     balances: BTreeMap<Currency, Decimal>,
@@ -237,26 +237,31 @@ impl<'a> Line<'a> {
 }
 
 /// Rows of `start < time <= end`, newest first, from an offset, and how many there are in all.
-pub(super) fn page<'a>(
-    rows: impl DoubleEndedIterator<Item = &'a Row>,
+fn page<'a>(
+    rows: &'a [Row],
+    kind: Option<&str>,
     params: &Params,
     from: Option<DateTime<Utc>>,
     size: usize,
 ) -> Result<(Vec<&'a Row>, usize), Refusal> {
     let start = params.number("start")?.unwrap_or_default();
-    let end = params.number("end")?.filter(|end| *end > 0).unwrap_or(i64::MAX);
+    let end = params.number("end")?.filter(|end| *end > 0);
     let offset = params.number("ofs")?.unwrap_or_default();
     let offset = usize::try_from(offset).map_err(|_| Refusal::argument("ofs"))?;
-    let inside = |row: &&Row| {
-        let nanos = row.at.timestamp_subsec_nanos();
-        let (second, part) = (row.at.timestamp(), nanos > 0);
-        let behind_start = second > start || (second == start && part);
-        let before_end = second < end || (second == end && !part);
-        behind_start && before_end && from.is_none_or(|from| row.at >= from)
-    };
-    let found: Vec<_> = rows.rev().filter(inside).collect();
-    let count = found.len();
-    Ok((found.into_iter().skip(offset).take(size).collect(), count))
+    let rows = between(rows, (start, end), from);
+    let wanted = || rows.iter().rev().filter(|row| kind.is_none_or(|kind| row.kind == kind));
+    let count = kind.map_or(rows.len(), |_| wanted().count());
+    Ok((wanted().skip(offset).take(size).collect(), count))
+}
+
+/// The rows behind a second and not behind another, where the key may see them.
+pub(super) fn between(rows: &[Row], (start, end): (i64, Option<i64>), from: Option<DateTime<Utc>>) -> &[Row] {
+    let moment = |second: i64| DateTime::from_timestamp(second, 0);
+    let first = rows.partition_point(|row| {
+        moment(start).is_none_or(|start| row.at <= start) || from.is_some_and(|from| row.at < from)
+    });
+    let behind = rows.partition_point(|row| end.and_then(moment).is_none_or(|end| row.at <= end));
+    rows.get(first..behind).unwrap_or_default()
 }
 
 fn listed(rows: &[&Row]) -> String {
@@ -267,7 +272,7 @@ fn listed(rows: &[&Row]) -> String {
 }
 
 impl KrakenVenue {
-    fn read_rows(&mut self) -> Result<(), Refusal> {
+    pub(super) fn read_rows(&mut self) -> Result<(), Refusal> {
         let log = self.engine.log(&self.account)?;
         self.rows.read(&self.engine, log);
         Ok(())
@@ -299,12 +304,7 @@ impl KrakenVenue {
             return Err(Refusal::argument("consolidate_taker"));
         }
         self.read_rows()?;
-        let of_kind = self
-            .rows
-            .trades
-            .iter()
-            .filter(|row| kind.is_none_or(|kind| row.kind == kind));
-        let (rows, count) = page(of_kind, params, self.query_from, self.page)?;
+        let (rows, count) = page(&self.rows.trades, kind, params, self.query_from, self.page)?;
         let object = Object::new().raw("trades", &listed(&rows));
         let counted = !params.flag("without_count")?;
         Ok(if counted {
@@ -328,12 +328,7 @@ impl KrakenVenue {
         ])?;
         let kind = params.get("type").filter(|kind| *kind != "all");
         self.read_rows()?;
-        let of_kind = self
-            .rows
-            .ledger
-            .iter()
-            .filter(|row| kind.is_none_or(|kind| row.kind == kind));
-        let (rows, count) = page(of_kind, params, self.query_from, self.page)?;
+        let (rows, count) = page(&self.rows.ledger, kind, params, self.query_from, self.page)?;
         Ok(Object::new()
             .raw("ledger", &listed(&rows))
             .raw("count", &count.to_string())

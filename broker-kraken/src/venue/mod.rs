@@ -9,6 +9,7 @@
 //! | `/0/public/` | `Time` `SystemStatus` `Assets` `AssetPairs` `Ticker` `OHLC` |
 //! | `/0/private/` account | `GetApiKeyInfo` `BalanceEx` `TradeBalance` `OpenPositions` `TradeVolume` |
 //! | `/0/private/` history | `TradesHistory` `Ledgers` `OpenOrders` `ClosedOrders` `QueryOrders` |
+//! | `/0/private/` reports | `AddExport` `ExportStatus` `RetrieveExport` `RemoveExport` |
 //! | `/0/private/` orders | `AddOrder` `AmendOrder` `CancelOrder` `CancelAll` `CancelAllOrdersAfter` |
 //! | `/v2`, `/private/v2` | sockets: `executions` `balances` `ticker` `ping` |
 //!
@@ -35,6 +36,7 @@
 mod account;
 mod builder;
 mod catalogue;
+mod export;
 mod history;
 mod ids;
 mod json;
@@ -88,6 +90,7 @@ pub struct KrakenVenue {
     visibility_lag: chrono::Duration,
     cancel_all_at: Option<DateTime<Utc>>,
     streams: stream::Streams,
+    exports: export::Exports,
     walks: bool,
     walked_at: Option<DateTime<Utc>>,
 }
@@ -257,7 +260,8 @@ impl KrakenVenue {
         }
     }
 
-    fn private(&mut self, name: &str, request: &WireRequest, now: DateTime<Utc>) -> Reply {
+    /// Who asks, for what, whether the key may, and what it costs.
+    fn admit(&mut self, name: &str, request: &WireRequest, now: DateTime<Utc>) -> Result<Params, Refusal> {
         self.authenticate(request)?;
         let params = Params::of(request)?;
         let (permission, cost) = match name {
@@ -267,6 +271,7 @@ impl KrakenVenue {
             "ClosedOrders" | "QueryOrders" => (Some("query-closed-trades"), 1),
             "TradesHistory" => (Some("query-closed-trades"), self.history_cost),
             "Ledgers" => (Some("query-ledger"), self.history_cost),
+            "AddExport" | "ExportStatus" | "RetrieveExport" | "RemoveExport" => (Some("export-data"), 1),
             "AddOrder" | "AmendOrder" => (Some("modify-trades"), 0),
             "CancelOrder" => (Some("close-trades"), 0),
             "CancelAll" | "CancelAllOrdersAfter" => (Some("close-trades"), 1),
@@ -278,6 +283,11 @@ impl KrakenVenue {
         if cost > 0 {
             self.charge(cost, now)?;
         }
+        Ok(params)
+    }
+
+    fn private(&mut self, name: &str, request: &WireRequest, now: DateTime<Utc>) -> Reply {
+        let params = self.admit(name, request, now)?;
         match name {
             "GetApiKeyInfo" => self.key_info(&params, now),
             "GetWebSocketsToken" => self.stream_token(&params, now),
@@ -290,6 +300,9 @@ impl KrakenVenue {
             "QueryOrders" => self.query_orders(&params, now),
             "TradesHistory" => self.trades_history(&params),
             "Ledgers" => self.ledgers(&params),
+            "AddExport" => self.add_export(&params, now),
+            "ExportStatus" => self.export_status(&params, now),
+            "RemoveExport" => self.remove_export(&params, now),
             "AddOrder" => self.add_order(&params, now),
             "AmendOrder" => self.amend_order(&params, now),
             "CancelOrder" => self.cancel_order(&params, now),
@@ -312,6 +325,10 @@ impl Venue for KrakenVenue {
             path.strip_prefix("/0/private/"),
             path.strip_prefix("/0/public/"),
         ) {
+            ("POST", Some("RetrieveExport"), _) => match self.retrieve_export(request, now) {
+                Ok(archive) => return archive,
+                Err(refusal) => Err(refusal),
+            },
             ("POST", Some(name), _) => self.private(name, request, now),
             ("GET", _, Some(name)) => self.public_call(name, request, now),
             (_, None, None) => return WireAnswer::html(404, "<html>not found</html>"),

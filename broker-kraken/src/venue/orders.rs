@@ -18,15 +18,12 @@ use super::refusal::{Refusal, Reply};
 const MOST_IDS: usize = 50;
 
 impl KrakenVenue {
-    /// Orders that lists and lookups show by now. The order of a conditional close is there once its parent filled.
-    pub(super) fn shown(&self, now: DateTime<Utc>) -> Result<Vec<&SimOrder>, Refusal> {
+    /// Whether lists and lookups show an order by now. That of a conditional close is there once its parent filled.
+    fn shows(&self, order: &SimOrder, now: DateTime<Utc>) -> bool {
         let until = now.checked_sub_signed(self.visibility_lag).unwrap_or(now);
-        let is_made = |order: &&SimOrder| {
-            let order = order.order();
-            let waits = order.links.parent.is_some() && order.status == OrderStatus::Held;
-            order.created_at.is_none_or(|at| at <= until) && !waits
-        };
-        Ok(self.engine.orders(&self.account)?.filter(is_made).collect())
+        let order = order.order();
+        let waits = order.links.parent.is_some() && order.status == OrderStatus::Held;
+        order.created_at.is_none_or(|at| at <= until) && !waits
     }
 
     /// The engine's id of one of Kraken's.
@@ -35,7 +32,7 @@ impl KrakenVenue {
             return Err(Refusal::new("EOrder:Invalid order"));
         }
         let known = self.order_ids.len();
-        let new = self.engine.orders(&self.account)?.skip(known);
+        let new = self.engine.orders_behind(&self.account, known)?;
         let new: Vec<_> = new
             .map(|order| (ids::order(&order.order().id), order.order().id.clone()))
             .collect();
@@ -49,8 +46,8 @@ impl KrakenVenue {
     pub(super) fn open_orders(&self, params: &Params, now: DateTime<Utc>) -> Reply {
         params.only(&["trades", "userref", "cl_ord_id", "rebase_multiplier"])?;
         let mut rows = Object::new();
-        for order in self.shown(now)? {
-            if !order.order().status.is_final() && is_wanted(order.order(), params) {
+        for order in self.engine.open_orders(&self.account)? {
+            if self.shows(order, now) && is_wanted(order.order(), params) {
                 rows = rows.raw(&ids::order(&order.order().id), &self.render(order));
             }
         }
@@ -87,11 +84,11 @@ impl KrakenVenue {
             "close" => inside(order.updated_at),
             _ => inside(order.created_at) || inside(order.updated_at),
         };
-        let mut found: Vec<&SimOrder> = self.shown(now)?;
-        found.retain(|order| {
-            let order = order.order();
-            order.status.is_final() && is_wanted(order, params) && in_time(order)
-        });
+        let ended = |one: &&SimOrder| {
+            let order = one.order();
+            order.status.is_final() && is_wanted(order, params) && in_time(order) && self.shows(one, now)
+        };
+        let mut found: Vec<&SimOrder> = self.engine.orders(&self.account)?.filter(ended).collect();
         // Newest first, by the time that was asked for.
         found.sort_by_key(|order| {
             let order = order.order();
@@ -100,7 +97,7 @@ impl KrakenVenue {
             } else {
                 order.updated_at
             };
-            std::cmp::Reverse((at, ids::order(&order.id)))
+            std::cmp::Reverse(at)
         });
         let count = found.len();
         let rows = found
@@ -126,11 +123,12 @@ impl KrakenVenue {
             .iter()
             .map(|txid| self.order_id(txid))
             .collect::<Result<Vec<_>, _>>()?;
-        let shown = self.shown(now)?;
         let mut rows = Object::new();
         for id in found {
-            let order = shown.iter().find(|order| order.order().id == id);
-            let order = order.ok_or_else(|| Refusal::new("EOrder:Unknown order"))?;
+            let order = self.engine.order(&self.account, &id)?;
+            if !self.shows(order, now) {
+                return Err(Refusal::new("EOrder:Unknown order"));
+            }
             rows = rows.raw(&ids::order(&id), &self.render(order));
         }
         Ok(rows.end())

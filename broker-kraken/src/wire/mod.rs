@@ -371,3 +371,9 @@ pub(crate) struct ExportStatusJson<'a> {
     #[serde(borrow)]
     pub(crate) status: Text<'a>,
 }
+
+/// `RemoveExport`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ExportRemovedJson {
+    pub(crate) delete: bool,
+}

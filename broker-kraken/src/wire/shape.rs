@@ -1,15 +1,11 @@
 //! What is common to Kraken's answers: the envelope, rows by id, numbers that may be missing, times as seconds.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::marker::PhantomData;
-
-use broker_core::num::{Text, decimal};
+use broker_core::num::Text;
+pub(crate) use broker_core::num::{Keyed, Maybe, decode};
 use broker_core::{Error, Result};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer};
 use serde_json::value::RawValue;
 
 /// What every answer is in.
@@ -35,11 +31,6 @@ pub(crate) struct ErrorJson<'a> {
     pub(crate) msg: Option<Text<'a>>,
 }
 
-/// Reads a piece of JSON.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::decode(error.to_string()))
-}
-
 /// What a good answer holds.
 pub(crate) fn raw_result(body: &str) -> Result<&str> {
     let envelope: EnvelopeJson<'_> = decode(body)?;
@@ -60,63 +51,9 @@ pub(crate) fn filled<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     (!text.is_empty() && text != "None").then_some(text)
 }
 
-/// A decimal that may be missing, null or empty.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Maybe(pub(crate) Option<Decimal>);
-
-impl Maybe {
-    /// Kraken writes zero for a price that there is not.
-    pub(crate) fn set(self) -> Option<Decimal> {
-        self.0.filter(|value| !value.is_zero())
-    }
-}
-
-impl<'de> Deserialize<'de> for Maybe {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        match unquoted(raw) {
-            "" => Ok(Self(None)),
-            "null" if raw == "null" => Ok(Self(None)),
-            number => decimal(number)
-                .map(|value| Self(Some(value)))
-                .map_err(de::Error::custom),
-        }
-    }
-}
-
 fn unquoted(raw: &str) -> &str {
     let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or(raw)
-}
-
-/// An object whose names are ids, in the order of the answer. A name that comes twice is an error: of two values there
-/// is no telling which one counts.
-#[derive(Debug)]
-pub(crate) struct Keyed<'a, T>(pub(crate) Vec<(Text<'a>, T)>);
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Keyed<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyedVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
-            type Value = Vec<(Text<'de>, T)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-                let mut rows = Vec::with_capacity(50);
-                while let Some(row) = fields.next_entry::<Text<'de>, T>()? {
-                    rows.push(row);
-                }
-                Ok(rows)
-            }
-        }
-        let rows = deserializer.deserialize_map(KeyedVisitor(PhantomData))?;
-        let names: BTreeSet<&str> = rows.iter().map(|(name, _)| name.get()).collect();
-        match names.len() == rows.len() {
-            true => Ok(Self(rows)),
-            false => Err(de::Error::custom("a name comes twice")),
-        }
-    }
 }
 
 /// Seconds since 1970 with their fraction, as a number or in quotes. 0 says that there is no such moment.

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod document;
+mod export;
 mod history;
 mod nonces;
 mod orders;
@@ -15,7 +16,7 @@ use broker_core::seam::{Clock, SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Context, Price, Qty};
 use broker_kraken::venue::KrakenVenue;
 use broker_kraken::{KrakenBroker, KrakenConfig};
-use broker_sim::wire::{MemoryTransport, Recorder, Venue, share};
+use broker_sim::wire::{Faults, MemoryTransport, Recorder, Venue, share};
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) fn end() -> DateTime<Utc> {
@@ -49,6 +50,7 @@ pub(crate) struct Stage {
     pub(crate) broker: KrakenBroker,
     pub(crate) venue: Arc<Mutex<KrakenVenue>>,
     pub(crate) recorder: Recorder,
+    pub(crate) faults: Faults,
     pub(crate) account: AccountId,
 }
 
@@ -63,10 +65,11 @@ impl Stage {
         let runtime = VirtualRuntime::starting_at(now);
         let clock = Arc::new(runtime.clock());
         let rng = Arc::new(SeededRng::new(1));
-        let recorder = Recorder::new();
+        let (recorder, faults) = (Recorder::new(), Faults::default());
         let shared: Arc<Mutex<dyn Venue>> = venue.clone();
-        let transport =
-            MemoryTransport::new(shared, clock.clone(), rng.clone(), clock.clone()).with_recorder(recorder.clone());
+        let transport = MemoryTransport::new(shared, clock.clone(), rng.clone(), clock.clone())
+            .with_faults(faults.clone())
+            .with_recorder(recorder.clone());
         let ours = Arc::new(Ahead {
             beneath: clock.clone(),
             by: ahead,
@@ -79,6 +82,7 @@ impl Stage {
             broker,
             venue,
             recorder,
+            faults,
             account,
         }
     }

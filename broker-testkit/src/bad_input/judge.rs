@@ -116,8 +116,9 @@ pub(super) fn sorts(view: &View, body: Raw<'_>, into: &mut BTreeMap<String, Sort
             | Claim::Key(_)
             | Claim::Fits(..) => Sort::Else,
         };
-        // The name of a row says nothing of what is in it.
-        if let (false, Found::Here(raw)) = (matches!(claim, Claim::Key(_)), body.find(path)) {
+        // The name of a row says nothing of what is in it, and a test of the whole row nothing of another row.
+        let of_row = matches!(claim, Claim::Key(_)) || (path.is_empty() && matches!(claim, Claim::Fits(..)));
+        if let (false, Found::Here(raw)) = (of_row, body.find(path)) {
             // A field that two claims rest on is of no single sort.
             let sort = into.remove(&raw.path()).map_or(sort, |_| Sort::Else);
             into.insert(raw.path(), sort);
