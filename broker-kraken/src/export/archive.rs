@@ -1,89 +1,34 @@
 //! The archive that a report comes in: a zip file with one file in it.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use broker_core::Result;
-use flate2::Crc;
-use flate2::read::DeflateDecoder;
+use zip::ZipArchive;
 
 use super::odd;
 
 /// Largest text of a report: 1 GiB.
-const LARGEST_TEXT: usize = 1 << 30;
+const LARGEST_TEXT: u64 = 1 << 30;
 
-/// The end of the directory is searched in the last bytes: a comment may stand behind it.
-const END: usize = 22;
-const LONGEST_COMMENT: usize = 65_535;
-
-/// The text of the one file.
+/// The text of the one file. Its checksum is looked at by the library.
 pub(super) fn unpack(archive: &[u8]) -> Result<String> {
-    let file = File::find(archive).ok_or_else(|| odd("the report is no archive of one file"))?;
-    let text = file.read(archive)?;
-    String::from_utf8(text).map_err(|_| odd("the report is no text"))
-}
-
-/// What the directory says of the file.
-struct File {
-    method: usize,
-    crc: usize,
-    packed: usize,
-    size: usize,
-    header: usize,
-}
-
-impl File {
-    fn find(archive: &[u8]) -> Option<Self> {
-        let last = archive.len().checked_sub(END)?;
-        let end = (last.saturating_sub(LONGEST_COMMENT)..=last)
-            .rev()
-            .find(|at| archive.get(*at..).is_some_and(|rest| rest.starts_with(b"PK\x05\x06")))?;
-        let (files, at) = (word(archive, end + 10, 2)?, word(archive, end + 16, 4)?);
-        let entry = archive.get(at..)?;
-        let encrypted = word(entry, 8, 2)? & 1 == 1;
-        let is_one = files == 1 && entry.starts_with(b"PK\x01\x02") && !encrypted;
-        is_one.then_some(Self {
-            method: word(entry, 10, 2)?,
-            crc: word(entry, 16, 4)?,
-            packed: word(entry, 20, 4)?,
-            size: word(entry, 24, 4)?,
-            header: word(entry, 42, 4)?,
-        })
+    let broken = |_| odd("the report is no archive, or is damaged");
+    let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(broken)?;
+    if archive.len() != 1 {
+        return Err(odd("the report is no archive of one file"));
     }
-
-    fn read(&self, archive: &[u8]) -> Result<Vec<u8>> {
-        let packed = self.packed(archive).ok_or_else(|| odd("the report's archive is cut"))?;
-        if self.size > LARGEST_TEXT {
-            return Err(odd("the report's text is larger than 1 GiB"));
-        }
-        let mut text = Vec::new();
-        let limit = u64::try_from(self.size).unwrap_or(u64::MAX).saturating_add(1);
-        let read = match self.method {
-            0 => packed.take(limit).read_to_end(&mut text),
-            8 => DeflateDecoder::new(packed).take(limit).read_to_end(&mut text),
-            _ => return Err(odd("the report is packed in a way that is not known")),
-        };
-        read.map_err(|_| odd("the report's archive is damaged"))?;
-        let mut crc = Crc::new();
-        crc.update(&text);
-        match text.len() == self.size && usize::try_from(crc.sum()) == Ok(self.crc) {
-            true => Ok(text),
-            false => Err(odd("the report's archive is damaged")),
-        }
+    let file = archive.by_index(0).map_err(broken)?;
+    let size = file.size();
+    if size > LARGEST_TEXT {
+        return Err(odd("the report's text is larger than 1 GiB"));
     }
-
-    fn packed<'a>(&self, archive: &'a [u8]) -> Option<&'a [u8]> {
-        let header = archive.get(self.header..)?;
-        let (name, extra) = (word(header, 26, 2)?, word(header, 28, 2)?);
-        let start = 30 + name + extra;
-        let packed = header.get(start..start.checked_add(self.packed)?)?;
-        header.starts_with(b"PK\x03\x04").then_some(packed)
+    let mut text = String::new();
+    // One byte more than it says it has is enough to see that it has more.
+    let read = file.take(size + 1).read_to_string(&mut text);
+    match read.is_ok_and(|read| u64::try_from(read) == Ok(size)) {
+        true => Ok(text),
+        false => Err(odd("the report's archive is damaged, or its file is no text")),
     }
-}
-
-/// A number of two or four bytes, the least first.
-fn word(bytes: &[u8], at: usize, length: usize) -> Option<usize> {
-    let bytes = bytes.get(at..at.checked_add(length)?)?;
-    Some(bytes.iter().rev().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
 }
 
 #[cfg(test)]

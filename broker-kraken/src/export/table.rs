@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::num::{Num, Text, decimal};
 use broker_core::{Error, Result};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use csv::StringRecord;
 use rust_decimal::Decimal;
 
 use crate::wire::{LedgerJson, Maybe, Seconds, TradeJson};
@@ -14,27 +15,24 @@ use crate::wire::{LedgerJson, Maybe, Seconds, TradeJson};
 #[derive(Debug)]
 pub(super) struct Table {
     columns: BTreeMap<String, usize>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<StringRecord>,
 }
 
 impl Table {
     pub(super) fn read(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut rows = Rows(text);
-        let names = rows
-            .next()
-            .ok_or_else(|| Error::decode("a report without a line of names"))??;
-        let count = names.len();
-        let columns: BTreeMap<String, usize> = names.into_iter().zip(0..).collect();
-        if columns.len() != count {
+        let broken = |error: csv::Error| Error::decode(format!("the report's text is broken: {error}"));
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let names = reader.headers().map_err(broken)?.clone();
+        let columns: BTreeMap<String, usize> = names.iter().map(str::to_owned).zip(0..).collect();
+        if columns.len() != names.len() {
             return Err(Error::decode("a report with two columns of one name"));
         }
-        let rows: Vec<Vec<String>> = rows.collect::<Result<_>>()?;
-        if let Some(place) = rows.iter().position(|row| row.len() != count) {
-            return Err(Error::decode(format!(
-                "row {} of the report has not as many fields as there are names",
-                place + 1
-            )));
+        let rows: Vec<StringRecord> = reader.records().collect::<Result<_, _>>().map_err(broken)?;
+        // The library takes a last line that does not end, and quotes that nothing closes.
+        let last = rows.last().and_then(|row| row.iter().last());
+        if !text.ends_with('\n') || last.is_some_and(|field| field.ends_with('\n')) {
+            return Err(Error::decode("a report whose last line does not end"));
         }
         let table = Self { columns, rows };
         let mut ids = BTreeSet::new();
@@ -59,13 +57,13 @@ impl Table {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
     columns: &'a BTreeMap<String, usize>,
-    fields: &'a [String],
+    fields: &'a StringRecord,
 }
 
 impl<'a> Row<'a> {
     fn maybe(&self, name: &str) -> Option<&'a str> {
         let place = self.columns.get(name)?;
-        self.fields.get(*place).map(String::as_str)
+        self.fields.get(*place)
     }
 
     fn text(&self, name: &str) -> Result<&'a str> {
@@ -128,72 +126,6 @@ impl<'a> Row<'a> {
             amount: Num(self.number("amount")?),
             fee: Num(self.number("fee")?),
         })
-    }
-}
-
-/// Lines, read off the front.
-struct Rows<'a>(&'a str);
-
-impl Iterator for Rows<'_> {
-    type Item = Result<Vec<String>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let mut fields = Vec::new();
-        loop {
-            match self.field() {
-                Ok((field, more)) => {
-                    fields.push(field);
-                    if !more {
-                        return Some(Ok(fields));
-                    }
-                }
-                Err(error) => {
-                    self.0 = "";
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
-}
-
-impl Rows<'_> {
-    /// The next field, and whether another one of its line follows.
-    fn field(&mut self) -> Result<(String, bool)> {
-        let mut field = String::new();
-        if let Some(quoted) = self.0.strip_prefix('"') {
-            self.0 = quoted;
-            loop {
-                let (inner, rest) = self
-                    .0
-                    .split_once('"')
-                    .ok_or_else(|| Error::decode("a report that ends within quotes"))?;
-                field.push_str(inner);
-                self.0 = rest;
-                // Two quotes are one within a field.
-                match self.0.strip_prefix('"') {
-                    Some(rest) => self.0 = rest,
-                    None => break,
-                }
-                field.push('"');
-            }
-        } else {
-            let length = self.0.find([',', '\n', '\r', '"']).unwrap_or(self.0.len());
-            field.push_str(&self.0[..length]);
-            self.0 = &self.0[length..];
-        }
-        for (end, more) in [(",", true), ("\r\n", false), ("\n", false)] {
-            if let Some(rest) = self.0.strip_prefix(end) {
-                self.0 = rest;
-                return Ok((field, more));
-            }
-        }
-        match self.0.is_empty() {
-            true => Err(Error::decode("a report whose last line does not end")),
-            false => Err(Error::decode("a report with quotes in the middle of a field")),
-        }
     }
 }
 

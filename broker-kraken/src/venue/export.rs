@@ -4,13 +4,13 @@
 //! the ledger to a second. How Kraken refuses a report that is not ready is not documented.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use broker_sim::wire::{WireAnswer, WireRequest};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
 use serde_json::value::RawValue;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use super::KrakenVenue;
 use super::history::{Row, between};
@@ -195,7 +195,7 @@ impl KrakenVenue {
         let rows = between(rows, (job.start, Some(job.end)), self.query_from);
         let text = job.text(rows.get(self.exports.lacks..).unwrap_or_default());
         let archive = zipped(&format!("{}.csv", job.report), text.as_bytes());
-        let archive = archive.ok_or_else(|| Refusal::new("EGeneral:Internal error"))?;
+        let archive = archive.map_err(|_| Refusal::new("EGeneral:Internal error"))?;
         Ok(WireAnswer {
             body: archive.into(),
             ..WireAnswer::empty(200).with_header("content-type", "application/octet-stream")
@@ -217,35 +217,9 @@ impl KrakenVenue {
 }
 
 /// An archive of one file.
-fn zipped(name: &str, text: &[u8]) -> Option<Vec<u8>> {
-    let mut crc = Crc::new();
-    crc.update(text);
-    let mut packer = DeflateEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(text).ok()?;
-    let packed = packer.finish().ok()?;
-    let four = |length: usize| u32::try_from(length).map(u32::to_le_bytes).ok();
-    // Version, no flags, packed, no date, checksum, sizes, length of the name, nothing more.
-    let mut facts = vec![20, 0, 0, 0, 8, 0, 0, 0, 33, 0];
-    facts.extend(crc.sum().to_le_bytes());
-    facts.extend(four(packed.len())?);
-    facts.extend(four(text.len())?);
-    facts.extend(u16::try_from(name.len()).ok()?.to_le_bytes());
-    facts.extend([0, 0]);
-    let mut archive = Vec::with_capacity(packed.len() + 200);
-    archive.extend(b"PK\x03\x04");
-    archive.extend(&facts);
-    archive.extend(name.as_bytes());
-    archive.extend(packed);
-    let directory = archive.len();
-    archive.extend(b"PK\x01\x02\x14\x00");
-    archive.extend(&facts);
-    // No comment, one disk, no attributes, the file at the beginning.
-    archive.extend([0; 14]);
-    archive.extend(name.as_bytes());
-    let length = archive.len() - directory;
-    archive.extend(b"PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00");
-    archive.extend(four(length)?);
-    archive.extend(four(directory)?);
-    archive.extend([0, 0]);
-    Some(archive)
+fn zipped(name: &str, text: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file(name, SimpleFileOptions::default())?;
+    archive.write_all(text)?;
+    Ok(archive.finish()?.into_inner())
 }
