@@ -436,8 +436,11 @@ mod tests {
                 if step == Step::Last {
                     break;
                 }
+                assert!(pages < 400, "{each} at {place}");
+                // Opened when its neighbours were, and closed now.
+                let opened = list.rows[place].1;
                 for n in 0..each {
-                    list.rows.insert(place, (format!("new {pages} {n}"), at(1_000)));
+                    list.rows.insert(place, (format!("new {pages} {n}"), opened));
                 }
             }
             let missing: Vec<_> = before.difference(&read.into_iter().collect()).cloned().collect();
