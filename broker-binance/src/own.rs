@@ -103,6 +103,9 @@ impl BinanceBroker {
             let wire: CommissionJson<'_> = wire::decode(body)?;
             let on = wire.discount.enabled_for_account && wire.discount.enabled_for_symbol;
             let asset = wire.discount.discount_asset.as_ref().filter(|_| on);
+            if on && asset.is_none() {
+                return Err(broker_core::Error::decode("a discount without its coin"));
+            }
             Ok(Commission {
                 standard: rates(&wire.standard_commission),
                 special: wire.special_commission.as_ref().map(rates),
@@ -202,9 +205,16 @@ impl BinanceBroker {
         let pair = self.pair(&symbol).await?;
         let read = |body: &str| {
             let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
-            rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect()
+            match rows.iter().any(|row| row.order_id.to_string() != number) {
+                true => Err(broker_core::Error::decode("answered with fills of another order")),
+                false => rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect(),
+            }
         };
-        let params = [("symbol", symbol), ("orderId", number), ("limit", "1000".to_owned())];
+        let params = [
+            ("symbol", symbol),
+            ("orderId", number.clone()),
+            ("limit", "1000".to_owned()),
+        ];
         self.own("fills of an order", "/api/v3/myTrades", &params, 5, read)
             .await
     }

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use url::Url;
 
 use crate::error;
+use crate::map;
 use crate::rest::Buckets;
 use crate::wire::{self, TimeJson};
 
@@ -90,11 +91,14 @@ impl ServerTime {
         let before = clock.now().timestamp_millis();
         let there = self
             .http
-            .run(call, |body| Ok(wire::decode::<TimeJson>(body)?.server_time))
+            .run(call, |body| {
+                let there = wire::decode::<TimeJson>(body)?.server_time;
+                map::at(there).map(|_| there)
+            })
             .await?;
         let after = clock.now().timestamp_millis();
         let here = before + (after - before) / 2;
-        self.learn(there - here);
+        self.learn(there.saturating_sub(here));
         Ok((there, here))
     }
 
