@@ -138,10 +138,7 @@ impl Bench {
         let (id, request) = self.request(&self.url);
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let request = Request {
-            http: http::Request::from_parts(head, body),
-            timeouts: Timeouts::ORDER,
-        };
+        let request = Request::new(http::Request::from_parts(head, body), Timeouts::ORDER);
         let (head, mut pieces) = self.transport.send(request).await.unwrap().http.into_parts();
         assert_eq!(head.status, 200);
         let mut body = Vec::new();

@@ -249,10 +249,7 @@ impl Bench {
 
     async fn body(&self, target: &str) -> Bytes {
         let http = http::Request::get(format!("{}{target}", self.url));
-        let request = Request {
-            http: http.body(Bytes::new()).unwrap(),
-            timeouts: Timeouts::READ,
-        };
+        let request = Request::new(http.body(Bytes::new()).unwrap(), Timeouts::READ);
         let answer = self.context.transport().send(request).await.unwrap();
         assert_eq!(answer.http.status(), 200);
         let mut body = answer.http.into_body();

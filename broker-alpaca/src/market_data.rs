@@ -110,12 +110,12 @@ impl MarketData for AlpacaBroker {
                 let mut params = vec![("symbols", some.join(","))];
                 params.extend(self.feed_param(kind));
                 let read = |body: &str| {
-                    let answer: QuotesJson = wire::decode(body)?;
+                    let answer: QuotesJson<'_> = wire::decode(body)?;
                     answer
                         .quotes
                         .0
                         .iter()
-                        .map(|(name, quote)| market::quote(name, quote))
+                        .map(|(name, quote)| market::quote(name.get(), quote))
                         .collect()
                 };
                 let quotes: Vec<Quote> = self
@@ -156,7 +156,6 @@ impl MarketData for AlpacaBroker {
             let answer: BarsJson<'_> = wire::decode(body)?;
             let bars = answer
                 .bars
-                .0
                 .get(query.instrument.get())
                 .map(Vec::as_slice)
                 .unwrap_or_default();

@@ -49,12 +49,12 @@ const LARGEST_LIST: usize = 64 << 20;
 
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<Account> {
-        let read = |body: &str| map::account::account(&wire::decode_account(body)?, broker.clone(), environment);
+        let read = |body: &str| map::account::account(&wire::decode(body)?, broker.clone(), environment);
         self.http.run(self.read("account", "/v2/account", &[]), read).await
     }
 
     pub(crate) async fn balances(&self) -> Result<Balances> {
-        let read = |body: &str| map::account::balances(&wire::decode_account(body)?);
+        let read = |body: &str| map::account::balances(&wire::decode(body)?);
         self.http.run(self.read("balances", "/v2/account", &[]), read).await
     }
 

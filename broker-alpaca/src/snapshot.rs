@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::broker::AlpacaBroker;
 use crate::map::market;
 use crate::market_data::{Kind, SYMBOLS_A_CALL};
-use crate::wire::{self, Named, SnapshotJson};
+use crate::wire::{self, Keyed, SnapshotJson};
 
 /// The last trade, the quote and the bars of a share. What there was not yet is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +52,10 @@ impl AlpacaBroker {
             let mut params = vec![("symbols", some.join(","))];
             params.extend(self.feed_param(Kind::Stock));
             let read = |body: &str| {
-                let answer: Named<Option<SnapshotJson>> = wire::decode(body)?;
+                let answer: Keyed<'_, Option<SnapshotJson>> = wire::decode(body)?;
                 let known = answer.0.iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
                 known
-                    .map(|(name, one)| market::snapshot(name, one, now))
+                    .map(|(name, one)| market::snapshot(name.get(), one, now))
                     .collect::<Result<Vec<_>>>()
             };
             let call = self.data("snapshots", "/v2/stocks/snapshots", &params);

@@ -7,85 +7,18 @@ mod request;
 #[cfg(feature = "streaming")]
 pub(crate) mod stream;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 
-use broker_core::num::{Num, Text, decimal};
-use broker_core::{Error, Result};
+pub(crate) use broker_core::num::{Keyed, Maybe, decode, filled};
+use broker_core::num::{Num, Text};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use rust_decimal::Decimal;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 pub(crate) use activity::{ActivityJson, Number, Quoted, activities};
 #[cfg(feature = "trading")]
 pub(crate) use request::{PlaceJson, Plain, ReplaceJson, StopLossJson, TakeProfitJson};
-
-/// Reads a whole body.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
-    serde_json::from_str(body).map_err(|error| Error::decode(error.to_string()))
-}
-
-/// Reads the account's own answer. An error of the reader quotes what it did not expect, and here that may be the
-/// account's number: only the place is told.
-pub(crate) fn decode_account(body: &str) -> Result<AccountJson<'_>> {
-    serde_json::from_str(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Error::decode(format!("the account cannot be read at line {line} column {column}"))
-    })
-}
-
-/// Text that may be missing, null or empty, which all mean the same.
-pub(crate) fn filled<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
-    text.as_ref().map(Text::get).filter(|text| !text.is_empty())
-}
-
-/// A decimal that may be missing, null or empty.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Maybe(pub(crate) Option<Decimal>);
-
-impl<'de> Deserialize<'de> for Maybe {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        match inner.unwrap_or(raw) {
-            "" => Ok(Self(None)),
-            "null" if inner.is_none() => Ok(Self(None)),
-            number => decimal(number)
-                .map(|value| Self(Some(value)))
-                .map_err(de::Error::custom),
-        }
-    }
-}
-
-/// Fields by their names, which are no fixed ones. A name that comes twice is an error, as it is with fixed ones: of
-/// two values there is no telling which one counts.
-#[derive(Debug)]
-pub(crate) struct Named<T>(pub(crate) BTreeMap<String, T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NamedVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
-            type Value = Named<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Named<T>, A::Error> {
-                let mut named = BTreeMap::new();
-                while let Some((name, value)) = fields.next_entry::<String, T>()? {
-                    if named.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a name comes twice"));
-                    }
-                }
-                Ok(Named(named))
-            }
-        }
-        deserializer.deserialize_map(NamedVisitor(PhantomData))
-    }
-}
 
 /// A moment: RFC 3339 with 0 to 9 digits of a second, `Z` or an offset; one object can hold both spellings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +173,8 @@ pub(crate) struct PortfolioJson<'a> {
     pub(crate) base_value_asof: Option<Day>,
     #[serde(borrow)]
     pub(crate) timeframe: Text<'a>,
-    pub(crate) cashflow: Option<Named<Vec<Maybe>>>,
+    #[serde(borrow)]
+    pub(crate) cashflow: Option<Keyed<'a, Vec<Maybe>>>,
 }
 
 /// One position. `qty`, `market_value` and `cost_basis` are negative when short.
@@ -398,8 +332,9 @@ pub(crate) struct CalendarJson<'a> {
 /// Latest quotes by symbol; a symbol without a quote is missing.
 #[cfg(feature = "market-data")]
 #[derive(Debug, Deserialize)]
-pub(crate) struct QuotesJson {
-    pub(crate) quotes: Named<QuoteJson>,
+pub(crate) struct QuotesJson<'a> {
+    #[serde(borrow)]
+    pub(crate) quotes: Keyed<'a, QuoteJson>,
 }
 
 /// One quote; a price of 0 says that nobody quotes that side.
@@ -442,7 +377,8 @@ pub(crate) struct TradeJson {
 #[cfg(feature = "market-data")]
 #[derive(Debug, Deserialize)]
 pub(crate) struct BarsJson<'a> {
-    pub(crate) bars: Named<Vec<BarJson>>,
+    #[serde(borrow)]
+    pub(crate) bars: Keyed<'a, Vec<BarJson>>,
     #[serde(borrow)]
     pub(crate) next_page_token: Option<Text<'a>>,
 }

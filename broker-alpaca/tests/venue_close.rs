@@ -232,7 +232,7 @@ fn a_request_of_one_client_reaches_the_socket_of_another() {
                     .body(bytes::Bytes::from_static(ORDER.as_bytes()))
                     .unwrap();
                 let timeouts = Timeouts::ORDER;
-                let answer = transport.send(Request { http: place, timeouts }).await.unwrap();
+                let answer = transport.send(Request::new(place, timeouts)).await.unwrap();
                 assert_eq!(answer.http.status(), 200);
             }
         }

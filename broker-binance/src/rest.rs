@@ -89,7 +89,7 @@ pub(crate) struct AnnouncedLimit {
 impl Rest {
     pub(crate) async fn account(&self, broker: BrokerId, environment: Environment) -> Result<(Account, Balances)> {
         let read = |body: &str| {
-            let wire = wire::decode_account(body)?;
+            let wire = wire::decode::<wire::AccountJson<'_>>(body)?;
             Ok((
                 map::account::account(&wire, broker.clone(), environment),
                 map::account::balances(&wire)?,

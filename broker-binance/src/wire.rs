@@ -1,27 +1,13 @@
 //! Binance's JSON as it is sent. Names are the broker's (`cummulativeQuoteQty` is theirs, too); text is borrowed from
 //! the body; fields that we do not use are not decoded.
 
+pub(crate) use broker_core::num::decode;
 use broker_core::num::{Num, Text};
-use broker_core::{Error, Result};
 use serde::Deserialize;
 #[cfg(feature = "market-data")]
 use serde::de::IgnoredAny;
 #[cfg(feature = "trading")]
 use serde_json::value::RawValue;
-
-/// Reads a whole body.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
-    serde_json::from_str(body).map_err(|error| Error::decode(error.to_string()))
-}
-
-/// Reads the account's own answer. An error of the reader quotes what it did not expect, and here that may be the
-/// account's number: only the place is told.
-pub(crate) fn decode_account(body: &str) -> Result<AccountJson<'_>> {
-    serde_json::from_str(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Error::decode(format!("the account cannot be read at line {line} column {column}"))
-    })
-}
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct ErrorJson<'a> {

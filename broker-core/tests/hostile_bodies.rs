@@ -52,7 +52,7 @@ async fn gzip_bomb_is_unpacked_only_as_it_is_read() {
     let timeouts = Timeouts::READ;
     let answer = NetTransport::new()
         .unwrap()
-        .send(Request { http, timeouts })
+        .send(Request::new(http, timeouts))
         .await
         .unwrap();
     let mut body = answer.http.into_body();

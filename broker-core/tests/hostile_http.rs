@@ -197,7 +197,7 @@ async fn plain_http_leaves_this_machine_never() {
     let timeouts = Timeouts::READ;
     let error = NetTransport::new()
         .unwrap()
-        .send(Request { http, timeouts })
+        .send(Request::new(http, timeouts))
         .await
         .unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Config, Delivery::NotSent));
@@ -209,13 +209,11 @@ async fn each_connect_time_out_is_the_requests_own() {
     let net = NetTransport::new().unwrap();
     for seconds in 1..=20 {
         let http = http::Request::get(format!("http://{}/x", venue.address));
-        let request = Request {
-            http: http.body(Bytes::new()).unwrap(),
-            timeouts: Timeouts {
-                connect: Duration::from_secs(seconds),
-                ..Timeouts::READ
-            },
+        let timeouts = Timeouts {
+            connect: Duration::from_secs(seconds),
+            ..Timeouts::READ
         };
+        let request = Request::new(http.body(Bytes::new()).unwrap(), timeouts);
         assert_eq!(net.send(request).await.unwrap().http.status(), 200);
     }
     assert_eq!(venue.requests().len(), 20);

@@ -9,6 +9,7 @@ use broker_core::capability::{
     OrderFacts, TrailKind,
 };
 use broker_core::http::Http;
+use broker_core::limit::ConnectLimit;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
@@ -33,6 +34,10 @@ const REQUEST: (&str, u32) = ("requests", 1);
 /// New connections that OANDA permits of one address in a second, and streams at a time.
 const CONNECTIONS: u32 = 2;
 const STREAMS: u32 = 20;
+
+/// Requests that are under way at a time, and so connections that a burst opens: "few", says OANDA. These keep 120
+/// answers a second up to 130 ms each.
+const IN_FLIGHT: u32 = 16;
 
 /// The accounts of a token at OANDA. A cheap handle: clones share connections, limits and state.
 #[derive(Debug, Clone)]
@@ -75,15 +80,14 @@ impl OandaBroker {
             base,
             stream,
             requests: bucket("requests"),
+            in_flight: bucket("in flight"),
+            connects: ConnectLimit::new(context.limiter(), &bucket("connections")),
             connections: bucket("connections"),
             streams: bucket("streams"),
             learned: Mutex::new(Learned::default()),
         };
-        for (key, limit) in [&rest.requests, &rest.connections, &rest.streams]
-            .into_iter()
-            .zip(&capabilities.limits)
-        {
-            context.limiter().define(key, limit.rule);
+        for limit in &capabilities.limits {
+            context.limiter().define(&limit.key, limit.rule);
         }
         Ok(Self {
             inner: Arc::new(Inner {
@@ -224,6 +228,7 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
         },
         limits: vec![
             limit("requests", window(config.requests_per_second)),
+            limit("in flight", LimitRule::Open { limit: IN_FLIGHT }),
             limit("connections", window(CONNECTIONS)),
             limit("streams", LimitRule::Open { limit: STREAMS }),
         ],

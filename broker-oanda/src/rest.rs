@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use broker_core::http::{Call, Http};
-use broker_core::limit::BucketKey;
+use broker_core::limit::{BucketKey, ConnectLimit};
 use broker_core::model::Environment;
 use broker_core::{Account, AccountId, Balances, BrokerId, Error, Instrument, Position, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -27,6 +27,9 @@ pub(crate) struct Rest {
     #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams go there"))]
     pub(crate) stream: Url,
     pub(crate) requests: BucketKey,
+    pub(crate) in_flight: BucketKey,
+    /// What a connection pays that a request opens; a stream pays it beforehand, for each has its own.
+    pub(crate) connects: ConnectLimit,
     #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams pay there"))]
     pub(crate) connections: BucketKey,
     #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams pay there"))]
@@ -292,7 +295,14 @@ impl Rest {
     pub(crate) fn read(&self, op: &'static str, path: String, params: Params<'_>) -> Call {
         let call = Call::get(op, &self.base, path);
         let call = params.iter().fold(call, |call, (name, value)| call.param(name, value));
+        self.limited(call)
+    }
+
+    /// What every request pays. As few are in flight as keep the rate, for each that finds no connection free opens one.
+    pub(crate) fn limited(&self, call: Call) -> Call {
         call.costs(&self.requests, 1)
+            .costs(&self.in_flight, 1)
+            .connects(&self.connects)
     }
 
     /// Notes the newest transaction of an account: every answer tells it.

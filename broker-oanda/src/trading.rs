@@ -366,7 +366,7 @@ impl Trading for OandaBroker {
 
 impl Rest {
     fn write(&self, op: &'static str, method: Method, path: String) -> Call {
-        Call::new(op, OpClass::Write, method, &self.base, path).costs(&self.requests, 1)
+        self.limited(Call::new(op, OpClass::Write, method, &self.base, path))
     }
 
     /// Sends a write once. An answer that cannot be read leaves open what became of it.

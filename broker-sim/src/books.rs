@@ -47,6 +47,8 @@ pub struct Books {
     pub fees: BTreeMap<Currency, Decimal>,
     /// What flows brought of each currency.
     pub flows: BTreeMap<Currency, Decimal>,
+    /// The part of `fees` that was taken from a position: it moved no cash.
+    pub fees_in_kind: BTreeMap<Currency, Decimal>,
     /// Value of everything in the account's currency; `None` where nothing converts a part of it.
     pub equity: Option<Decimal>,
 }
@@ -290,6 +292,7 @@ impl Fold<'_> {
         };
         if let Some(coin) = instrument.base {
             *self.books.fees.entry(coin).or_default() += amount;
+            *self.books.fees_in_kind.entry(coin).or_default() += amount;
         }
         match price {
             Some(price) => _ = self.put(instrument, leg, -amount, price.get()),
@@ -429,7 +432,7 @@ impl Books {
         }
         let get = |of: &BTreeMap<Currency, Decimal>, currency| of.get(currency).copied().unwrap_or_default();
         for (currency, cash) in &self.cash {
-            let fees = get(&self.fees, currency);
+            let fees = get(&self.fees, currency) - get(&self.fees_in_kind, currency);
             let sum = get(&self.traded, currency) + get(&self.flows, currency) - fees;
             if *cash != sum {
                 return Err(format!("{currency}: cash {cash} but rows sum up to {sum}"));

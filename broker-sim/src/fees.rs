@@ -25,6 +25,22 @@ pub enum FeeAsset {
     Quote,
     /// What the trade brought in: the coin on a buy, the currency on a sell.
     Received,
+    /// This coin, for a part of the fee, at the mark of the moment; as [`Received`](Self::Received), and whole, while
+    /// the account holds less of it than that or nothing says what it is worth. So Binance takes BNB.
+    Coin {
+        /// Which.
+        coin: Currency,
+        /// The part that is charged: 0.75 where paying so is rewarded with a quarter.
+        part: Decimal,
+    },
+}
+
+/// What a fee may be paid with.
+pub trait Purse {
+    /// What one of a currency is worth in another, if there is a market.
+    fn rate(&self, from: Currency, to: Currency) -> Option<Decimal>;
+    /// How much of a coin the account holds.
+    fn held(&self, coin: Currency) -> Decimal;
 }
 
 /// When a fee is booked.
@@ -141,6 +157,7 @@ impl FeeRule {
         qty: Decimal,
         price: Decimal,
         liquidity: Liquidity,
+        purse: &impl Purse,
     ) -> Option<Money> {
         if self.class != instrument.asset_class || self.side.is_some_and(|only| only != side) {
             return None;
@@ -156,14 +173,25 @@ impl FeeRule {
                 },
             ),
         };
-        let coin = instrument
-            .base
-            .filter(|_| self.asset == FeeAsset::Received && side == Side::Buy);
-        let (amount, currency): (Decimal, Currency) = match coin {
-            Some(coin) => (qty * rate, coin),
-            None => (base * rate, instrument.currency),
+        let rounded =
+            |amount: Decimal| amount.round_dp_with_strategy(self.places, RoundingStrategy::MidpointAwayFromZero);
+        let in_coin = match self.asset {
+            FeeAsset::Coin { coin, part } => purse
+                .rate(instrument.currency, coin)
+                .and_then(|price| (base * rate * part).checked_mul(price))
+                .map(|amount| Money::new(rounded(amount), coin))
+                .filter(|fee| fee.amount <= purse.held(coin)),
+            FeeAsset::Quote | FeeAsset::Received => None,
         };
-        let amount = amount.round_dp_with_strategy(self.places, RoundingStrategy::MidpointAwayFromZero);
-        (!amount.is_zero()).then(|| Money::new(amount, currency))
+        let fee = in_coin.unwrap_or_else(|| {
+            let received = instrument
+                .base
+                .filter(|_| self.asset != FeeAsset::Quote && side == Side::Buy);
+            match received {
+                Some(coin) => Money::new(rounded(qty * rate), coin),
+                None => Money::new(rounded(base * rate), instrument.currency),
+            }
+        });
+        (!fee.amount.is_zero()).then_some(fee)
     }
 }

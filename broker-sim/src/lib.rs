@@ -63,7 +63,7 @@ pub use broker::SimBroker;
 pub use catalogue::{Catalogue, Listing};
 pub use dealing::Dealing;
 pub use engine::{Engine, SimEvent};
-pub use fees::{FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting};
+pub use fees::{FeeAsset, FeeKind, FeeRule, FeeSchedule, Posting, Purse};
 pub use history::{HistoryPlan, Mix};
 pub use hours::Calendar;
 pub use ledger::Lot;

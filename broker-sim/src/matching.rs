@@ -1,12 +1,12 @@
 //! Matching: orders against the quote.
 
-use broker_core::model::{Amount, Liquidity, LotRole, OrderKind, Trail};
+use broker_core::model::{Amount, Liquidity, LotRole, OrderKind, Payoff, Trail};
 use broker_core::seam::Rng;
-use broker_core::{Fill, FillId, OrderStatus, Price, Qty, Record, Side, TimeInForce};
+use broker_core::{Currency, Fill, FillId, OrderStatus, Price, Qty, Record, Side, TimeInForce};
 use rust_decimal::Decimal;
 
 use crate::engine::{Engine, Timer};
-use crate::fees::Posting;
+use crate::fees::{Posting, Purse};
 use crate::place::{is_immediate, sign};
 use crate::rules::Depth;
 
@@ -330,10 +330,11 @@ impl Engine {
         liquidity: Liquidity,
     ) -> Vec<broker_core::Money> {
         let instrument = &self.markets[market].listing.instrument;
+        let purse = AccountPurse { engine: self, account };
         let mut on_fill = Vec::new();
         let mut later = Vec::new();
         for rule in &self.accounts[account].spec.fees.rules {
-            let Some(fee) = rule.charge(instrument, side, qty, price, liquidity) else {
+            let Some(fee) = rule.charge(instrument, side, qty, price, liquidity, &purse) else {
                 continue;
             };
             match rule.posting {
@@ -345,5 +346,26 @@ impl Engine {
             self.accrue(account, market, label, fee, price);
         }
         on_fill
+    }
+}
+
+struct AccountPurse<'a> {
+    engine: &'a Engine,
+    account: usize,
+}
+
+impl Purse for AccountPurse<'_> {
+    fn rate(&self, from: Currency, to: Currency) -> Option<Decimal> {
+        self.engine.rate(from, to)
+    }
+
+    /// Cash, and what was bought of it.
+    fn held(&self, coin: Currency) -> Decimal {
+        let state = &self.engine.accounts[self.account];
+        let bought = state.ledger.holdings.iter().filter_map(|((market, _), holding)| {
+            let instrument = &self.engine.markets[*market].listing.instrument;
+            (instrument.base == Some(coin) && instrument.payoff == Payoff::Cash).then_some(holding.qty)
+        });
+        state.cash_of(coin) + bought.sum::<Decimal>()
     }
 }

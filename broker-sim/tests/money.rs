@@ -168,6 +168,52 @@ fn a_coin_fee_is_taken_from_what_was_received() {
 }
 
 #[test]
+fn a_third_coin_pays_the_fee_as_long_as_there_is_enough_of_it() {
+    let eth: Currency = "ETH".parse().unwrap();
+    let rule = FeeRule {
+        class: broker_core::model::AssetClass::Crypto,
+        label: "COM".to_owned(),
+        kind: FeeKind::Rate {
+            maker: d("0.001"),
+            taker: d("0.001"),
+        },
+        side: None,
+        asset: FeeAsset::Coin {
+            coin: eth,
+            part: d("0.75"),
+        },
+        posting: Posting::OnFill,
+        places: 8,
+    };
+    let mut v = Venue::new(AccountSpec::margin("A1", Currency::USD).with_fees(FeeSchedule::free().with(rule)));
+    // Nothing of it is held: a tenth of a percent of what is received.
+    trade(&mut v, "BTC/USD", Side::Buy, "0.4", "30000.00");
+    assert_eq!(v.qty("BTC/USD"), d("0.3996"));
+    trade(&mut v, "ETH/USD", Side::Buy, "2", "3000.00");
+    assert_eq!(v.qty("ETH/USD"), d("1.998"));
+    assert_eq!(v.cash_of("USD"), d("82000.00"));
+    // 0.3996 x 31,000 = 12,387.60; three quarters of 0.1 % are 9.2907, at 3,000 a coin.
+    trade(&mut v, "BTC/USD", Side::Sell, "0.3996", "31000.00");
+    assert_eq!(v.cash_of("USD"), d("94387.60"));
+    assert_eq!(v.cash_of("ETH"), d("-0.0030969"));
+    let books = v.engine.books(&v.account).unwrap();
+    assert_eq!(books.fees[&"BTC".parse().unwrap()], d("0.0004"));
+    assert_eq!(books.fees[&eth], d("0.0050969"));
+    // On what was left after the fee: 0.3996 x 1,000.
+    assert_eq!(gross(&v, "BTC/USD", PositionLeg::Net), d("399.6"));
+    v.assert_books();
+    // 31,000 x 0.075 % are 23.25, at 3,000 a coin 0.00775. Of 1.9871531 coins that are left 2 x 31,000 x 0.075 % =
+    // 46.5 cannot be paid at 20 a coin: that takes 2.325.
+    trade(&mut v, "BTC/USD", Side::Buy, "1", "31000.00");
+    assert_eq!(v.cash_of("ETH"), d("-0.0108469"));
+    v.quote("ETH/USD", "20.00", "20.00", "1000000");
+    trade(&mut v, "BTC/USD", Side::Buy, "2", "31000.00");
+    assert_eq!(v.qty("BTC/USD"), d("2.998"));
+    assert_eq!(v.cash_of("ETH"), d("-0.0108469"));
+    v.assert_books();
+}
+
+#[test]
 fn fees_of_the_day_are_posted_the_day_after() {
     let mut v = crypto_fee(Posting::NextDay);
     trade(&mut v, "BTC/USD", Side::Buy, "0.4", "30000.00");

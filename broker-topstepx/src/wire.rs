@@ -9,30 +9,11 @@ pub(crate) mod request;
 use std::fmt;
 use std::marker::PhantomData;
 
+pub(crate) use broker_core::num::decode;
 use broker_core::num::{Num, Text};
-use broker_core::{Error, Result};
 use chrono::{DateTime, Utc};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-
-/// Reads JSON. The reader's own error may quote what it did not expect, and that may be an account: of those that
-/// could, only the place is told.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
-    serde_json::from_str(body).map_err(|error| {
-        let text = error.to_string();
-        let is_plain = [
-            "missing field",
-            "not a number",
-            "a member comes twice",
-            "duplicate field",
-        ];
-        if is_plain.iter().any(|start| text.starts_with(start)) {
-            return Error::decode(text);
-        }
-        let (line, column) = (error.line(), error.column());
-        Error::decode(format!("the answer cannot be read at line {line} column {column}"))
-    })
-}
 
 /// What an answer carries beside its verdict.
 pub(crate) trait Payload<'de>: Deserialize<'de> {

@@ -61,7 +61,7 @@ pub(crate) fn history(wire: &PortfolioJson<'_>) -> Result<PortfolioHistory> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let cash_flows = flows.map(|(kind, column)| (kind.clone(), column.iter().copied().map(dollars).collect()));
+    let cash_flows = flows.map(|(kind, column)| (kind.get().to_owned(), column.iter().copied().map(dollars).collect()));
     Ok(PortfolioHistory {
         points,
         base: dollars(wire.base_value),

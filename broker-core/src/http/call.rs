@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::journal::Gate;
-use crate::limit::{BucketKey, Cost, Lane, Lesson};
+use crate::limit::{BucketKey, ConnectLimit, Cost, Lane, Lesson};
 use crate::retry::OpClass;
 use crate::seam::Timeouts;
 
@@ -39,6 +39,8 @@ pub struct Call {
     pub cost: Vec<Cost>,
     /// Its lane at the limiter.
     pub lane: Lane,
+    /// What a new connection pays to, should this call open one.
+    pub connects: Option<ConnectLimit>,
     /// Calls with the same turn go one after another, from `authorize` until the answer.
     pub turn: Option<Arc<str>>,
     /// Asked just before the first byte.
@@ -72,6 +74,7 @@ impl Call {
             body: Bytes::new(),
             cost: Vec::new(),
             lane: if write { Lane::Order } else { Lane::Read },
+            connects: None,
             turn: None,
             gate: None,
             timeouts: if write { Timeouts::ORDER } else { Timeouts::READ },
@@ -104,6 +107,13 @@ impl Call {
             bucket: Arc::clone(bucket),
             weight,
         });
+        self
+    }
+
+    /// Should this call open a connection, that waits for the limit.
+    #[must_use]
+    pub fn connects(mut self, limit: &ConnectLimit) -> Self {
+        self.connects = Some(limit.clone());
         self
     }
 

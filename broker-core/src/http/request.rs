@@ -30,6 +30,7 @@ impl Call {
         Ok(Request {
             http,
             timeouts: self.timeouts,
+            connects: self.connects.clone(),
         })
     }
 

@@ -11,6 +11,7 @@
 //! Some venues count in a counter that falls by itself: there a call's weight is added at its answer.
 
 mod bucket;
+mod connects;
 mod decay;
 mod learned;
 mod permit;
@@ -30,6 +31,7 @@ use crate::capability::LimitRule;
 use crate::error::{Error, Result};
 use crate::seam::Clock;
 
+pub use connects::ConnectLimit;
 pub use permit::Permit;
 pub use turn::Turn;
 

@@ -10,19 +10,28 @@ use futures_util::TryStreamExt;
 use url::Url;
 
 use super::carrier;
+use super::pace::Pace;
 use super::tls::Tls;
 use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::http::is_loopback;
+use crate::limit::ConnectLimit;
 use crate::seam::{Answer, AnswerBody, Carrier, OpenRequest, Request, Transport};
 
 /// The real network. One a process: its connections are shared by all who hold it.
 pub struct NetTransport {
     tls: Tls,
-    /// One client for each connect time-out in use, for the library keeps that one a client, not a request.
-    clients: Mutex<Vec<(Duration, reqwest::Client)>>,
+    /// One client for each way of connecting in use, for the library keeps that a client, not a request.
+    clients: Mutex<Vec<(Connecting, reqwest::Client)>>,
 }
 
-/// As many connect time-outs as are kept apart.
+/// How a client makes its connections: its time-out, and what limits new ones.
+#[derive(Clone, PartialEq)]
+struct Connecting {
+    timeout: Duration,
+    limit: Option<ConnectLimit>,
+}
+
+/// As many ways of connecting as are kept apart.
 const MOST_CLIENTS: usize = 8;
 
 /// Load balancers close idle connections after 60 s, and a request that meets the closing is a doubt.
@@ -37,23 +46,22 @@ impl NetTransport {
         })
     }
 
-    fn client(&self, connect: Duration) -> Result<reqwest::Client> {
+    fn client(&self, connecting: Connecting) -> Result<reqwest::Client> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = clients.iter().find(|(timeout, _)| *timeout == connect) {
+        if let Some((_, client)) = clients.iter().find(|(way, _)| *way == connecting) {
             return Ok(client.clone());
         }
-        let client = self.build(connect)?;
+        let client = self.build(&connecting)?;
         if clients.len() == MOST_CLIENTS {
             clients.remove(0);
         }
-        clients.push((connect, client.clone()));
+        clients.push((connecting, client.clone()));
         Ok(client)
     }
 
-    fn build(&self, connect: Duration) -> Result<reqwest::Client> {
+    fn build(&self, connecting: &Connecting) -> Result<reqwest::Client> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("broker-core/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(connect)
             .gzip(true)
             .no_proxy()
             .pool_idle_timeout(IDLE)
@@ -61,6 +69,11 @@ impl NetTransport {
             .referer(false)
             .retry(reqwest::retry::never())
             .tcp_nodelay(true);
+        let timeout = connecting.timeout;
+        let builder = match connecting.limit.clone() {
+            Some(limit) => builder.connector_layer(Pace { limit, timeout }),
+            None => builder.connect_timeout(timeout),
+        };
         self.tls
             .apply(builder)
             .build()
@@ -88,7 +101,10 @@ impl Transport for NetTransport {
         let mut wire = reqwest::Request::new(parts.method, url);
         *wire.headers_mut() = parts.headers;
         *wire.body_mut() = Some(body.into());
-        let client = self.client(request.timeouts.connect)?;
+        let client = self.client(Connecting {
+            timeout: request.timeouts.connect,
+            limit: request.connects,
+        })?;
         let mut response = client
             .execute(wire)
             .await

@@ -12,6 +12,7 @@
 
 mod carrier;
 mod client;
+mod pace;
 mod tls;
 #[cfg(feature = "live")]
 mod websocket;

@@ -3,6 +3,7 @@
 //! No `f64` is on any path here. serde_json reads a JSON number through `f64` and rust_decimal's own `FromStr` reads
 //! `1_0` as 10 and turns a too small number into 0, so both are avoided: [`decimal`] is the only door.
 
+mod body;
 mod money;
 mod read;
 
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use body::{Keyed, Maybe, decode, filled};
 pub use money::{Currency, Money};
 pub use read::{Num, Text, decimal, empty_as_none, exact};
 

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::BoxStream;
 use crate::error::Result;
+use crate::limit::ConnectLimit;
 
 /// How long each part of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,19 @@ pub struct Request {
     pub http: http::Request<Bytes>,
     /// How long it may take. The transport keeps `connect`; the pipeline keeps the others.
     pub timeouts: Timeouts,
+    /// What a new connection pays to, should this request open one.
+    pub connects: Option<ConnectLimit>,
+}
+
+impl Request {
+    /// A request whose connection no limit counts.
+    pub fn new(http: http::Request<Bytes>, timeouts: Timeouts) -> Self {
+        Self {
+            http,
+            timeouts,
+            connects: None,
+        }
+    }
 }
 
 /// Shows the method and the host; never the path, which may name an account, nor a header, a query or a body.

@@ -6,23 +6,11 @@ mod row;
 #[cfg(feature = "trading")]
 pub(crate) mod send;
 
+pub(crate) use broker_core::num::decode;
 use broker_core::{Error, Result};
-use serde::Deserialize;
 
 pub(crate) use answers::*;
 pub(crate) use row::*;
-
-/// Reads a whole body. An error of the reader quotes what it did not expect, and that may be an account: only the
-/// place is told.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
-    serde_json::from_str(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "a field is missing or of another kind",
-            _ => "no JSON",
-        };
-        Error::decode(format!("{what} at line {} column {}", error.line(), error.column()))
-    })
-}
 
 /// Ids count the transactions of an account: they are compared as numbers.
 pub(crate) fn id(text: &str) -> Result<u64> {

@@ -1,12 +1,14 @@
-//! 120 requests a second from one address, two streams opened a second, and twenty at a time.
+//! 120 requests and two new connections a second from one address, and twenty streams at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::model::Subscription;
-use broker_core::seam::Clock;
+use broker_core::seam::{Clock, SystemClock};
 use broker_core::{Broker, Streaming};
 use broker_oanda::venue::OandaVenue;
+use broker_oanda::{OandaBroker, OandaConfig};
+use broker_sim::wire::{LoopbackServer, share};
 use futures_util::future::join_all;
 
 use super::Stage;
@@ -49,4 +51,32 @@ fn streams_open_two_a_second_and_no_more_than_twenty() {
     drop(streams);
     stage.runtime.run_until_idle();
     assert_eq!(stage.recorder.open_sockets(), 0);
+}
+
+/// Over real sockets and in real time, for connections are the transport's own affair.
+#[tokio::test]
+async fn requests_and_streams_together_open_two_connections_a_second() {
+    let venue = OandaVenue::builder().build().unwrap();
+    let account = venue.account().clone();
+    let server = LoopbackServer::start(share(venue), Arc::new(SystemClock::new()))
+        .await
+        .unwrap();
+    let url: url::Url = server.url().parse().unwrap();
+    let config = OandaConfig::new(OandaVenue::TOKEN)
+        .with_base_url(url.clone())
+        .with_stream_url(url);
+    let broker = OandaBroker::new(config).unwrap();
+    let stream = broker.subscribe(&Subscription::account(&account)).await.unwrap();
+    let reads = join_all((0..100).map(|_| broker.positions(&account))).await;
+    assert!(reads.iter().all(Result::is_ok));
+    let taken = server.recorder().connections();
+    // The stream's and the first request's; the burst was answered before it could have sixteen more.
+    assert!(taken.len() >= 3, "{taken:?}");
+    for three in taken.windows(3) {
+        let span = (three[2] - three[0]).as_seconds_f64();
+        // It is taken here somewhat after it was opened: hence the tenth.
+        assert!(span >= 0.9, "three connections within {span} s: {taken:?}");
+    }
+    drop(stream);
+    server.shutdown().await;
 }

@@ -126,6 +126,7 @@ async fn accept(listener: TcpListener, desk: Desk, ways: Ways) {
     loop {
         // A connection that failed before it was taken is the client's affair.
         if let Ok((stream, peer)) = listener.accept().await {
+            desk.recorder.connected(ways.clock.now());
             let connection = Connection {
                 stream,
                 peer: peer.ip().to_string(),

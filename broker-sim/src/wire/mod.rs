@@ -26,7 +26,7 @@
 //! let clock = Arc::new(runtime.clock());
 //! let transport = MemoryTransport::new(share(Clockwork), clock.clone(), Arc::new(SeededRng::new(1)), clock);
 //! let http = http::Request::get("https://broker.example/clock").body(bytes::Bytes::new()).unwrap();
-//! let answer = runtime.block_on(transport.send(Request { http, timeouts: Timeouts::READ })).unwrap();
+//! let answer = runtime.block_on(transport.send(Request::new(http, Timeouts::READ))).unwrap();
 //! assert_eq!(answer.http.status(), 200);
 //! ```
 

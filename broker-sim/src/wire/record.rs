@@ -75,6 +75,7 @@ pub struct RecordedSocket {
 pub struct Recorder {
     requests: Arc<Mutex<Vec<Recorded>>>,
     sockets: Arc<Mutex<Sockets>>,
+    connections: Arc<Mutex<Vec<DateTime<Utc>>>>,
     secret_headers: Arc<Vec<String>>,
     secret_keys: Arc<Vec<String>>,
 }
@@ -117,6 +118,7 @@ impl Recorder {
         Self {
             requests: Arc::default(),
             sockets: Arc::default(),
+            connections: Arc::default(),
             secret_headers: Arc::new(SECRET_HEADERS.map(str::to_owned).to_vec()),
             secret_keys: Arc::new(SECRET_KEYS.map(str::to_owned).to_vec()),
         }
@@ -176,6 +178,15 @@ impl Recorder {
     pub fn open_sockets(&self) -> usize {
         let sockets = self.lock_sockets();
         sockets.all.values().filter(|socket| socket.closed_at.is_none()).count()
+    }
+
+    /// When each connection was taken: on loopback, for in memory there are none.
+    pub fn connections(&self) -> Vec<DateTime<Utc>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn connected(&self, at: DateTime<Utc>) {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(at);
     }
 
     /// Forgets all requests and all closed sockets. Not while a request is under way: its fate would find no place.

@@ -174,10 +174,7 @@ fn a_body_that_the_client_never_gets_is_closed() {
 
 async fn net_prices(bench: &loopback::Bench) -> AnswerBody {
     let http = http::Request::get(format!("{}/prices", bench.server.url())).body(Bytes::new());
-    let request = Request {
-        http: http.unwrap(),
-        timeouts: Timeouts::READ,
-    };
+    let request = Request::new(http.unwrap(), Timeouts::READ);
     let answer = NetTransport::new().unwrap().send(request).await.unwrap().http;
     assert_eq!(answer.headers()["transfer-encoding"], "chunked");
     answer.into_body()

@@ -29,11 +29,7 @@ async fn the_shell_in_memory_works_on_tokio() {
         .header("authorization", "Bearer good")
         .body(bytes::Bytes::from_static(b"a"))
         .unwrap();
-    let request = Request {
-        http,
-        timeouts: Timeouts::ORDER,
-    };
-    let answer = transport.send(request).await.unwrap().http;
+    let answer = transport.send(Request::new(http, Timeouts::ORDER)).await.unwrap().http;
     assert_eq!(answer.status(), 200);
     let body: Vec<_> = answer.into_body().map(Result::unwrap).collect().await;
     assert_eq!(body.concat(), br#"{"id":1}"#);

@@ -49,10 +49,7 @@ pub(super) fn request(method: &str, path: &str, body: &str) -> Request {
         .header("authorization", "Bearer good")
         .body(Bytes::copy_from_slice(body.as_bytes()))
         .unwrap();
-    Request {
-        http,
-        timeouts: Timeouts::ORDER,
-    }
+    Request::new(http, Timeouts::ORDER)
 }
 
 /// Status, the body's text as far as it came, and how it ended.

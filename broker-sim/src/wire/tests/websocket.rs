@@ -25,7 +25,7 @@ pub(super) async fn post(bench: &Bench, path: &str, text: &str) {
         .unwrap();
     let timeouts = Timeouts::ORDER;
     let transport = NetTransport::new().unwrap();
-    let answer = transport.send(Request { http, timeouts }).await.unwrap().http;
+    let answer = transport.send(Request::new(http, timeouts)).await.unwrap().http;
     assert_eq!(answer.status(), 200);
 }
 
