@@ -138,7 +138,7 @@ impl BinanceBroker {
 
     /// How an order was made smaller, oldest first.
     pub async fn amendments(&self, order: &OrderRef) -> Result<Vec<Amendment>> {
-        let (symbol, name) = self.named(order)?;
+        let (symbol, name) = self.by_number(order).await?;
         let read = |body: &str| {
             let rows: Vec<AmendmentJson<'_>> = wire::decode(body)?;
             let row = |row: &AmendmentJson<'_>| {
@@ -159,7 +159,7 @@ impl BinanceBroker {
 
     /// Trades of an order with others of the same account that were prevented.
     pub async fn prevented_matches(&self, order: &OrderRef) -> Result<Vec<PreventedMatch>> {
-        let (symbol, name) = self.named(order)?;
+        let (symbol, name) = self.by_number(order).await?;
         let taker_symbol = symbol.clone();
         let read = |body: &str| {
             let rows: Vec<PreventedMatchJson<'_>> = wire::decode(body)?;
@@ -217,6 +217,14 @@ impl BinanceBroker {
         ];
         self.own("fills of an order", "/api/v3/myTrades", &params, 5, read)
             .await
+    }
+
+    /// These calls take Binance's number alone: by our id an order is read first.
+    async fn by_number(&self, order: &OrderRef) -> Result<(String, (&'static str, String))> {
+        match order.id {
+            Some(_) => self.named(order),
+            None => self.named(&self.find(order).await?.reference()),
+        }
     }
 
     async fn own<T>(

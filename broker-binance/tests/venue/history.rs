@@ -135,6 +135,8 @@ fn conversions_deposits_and_rewards_are_flows() {
         };
         pay(FlowKind::Conversion, "-20", Currency::USD);
         pay(FlowKind::Conversion, "19.98", usdt);
+        pay(FlowKind::Dust, "-5", Currency::USD);
+        pay(FlowKind::Dust, "0.008", "BNB".parse().unwrap());
         pay(FlowKind::Reward, "1.5", usdt);
         pay(FlowKind::Withdrawal, "-3", Currency::USD);
     }
@@ -168,6 +170,8 @@ fn conversions_deposits_and_rewards_are_flows() {
         [
             row("conversion", "USD", "-20"),
             row("conversion", "USDT", "19.98"),
+            row("dust", "BNB", "0.008"),
+            row("dust", "USD", "-5"),
             row("reward", "USDT", "1.5"),
             row("withdrawal", "USD", "-3"),
         ]
