@@ -277,7 +277,8 @@ mod tests {
             (400, -2010, "Duplicate order sent.", K::DuplicateOrder),
             (400, -2010, "Market is closed.", K::MarketClosed),
             (400, -2010, "Order would immediately match and take.", K::OrderRejected),
-            (409, -2021, "Order cancel-replace partially failed.", K::OrderRejected),
+            // Without its halves nobody knows which of them was done.
+            (409, -2021, "Order cancel-replace partially failed.", K::Decode),
             (400, -2022, "Order cancel-replace failed.", K::OrderRejected),
             (400, -2038, "Order amend rejected.", K::OrderRejected),
             (400, -2011, "Unknown order sent.", K::NotFound),
@@ -324,8 +325,10 @@ mod tests {
         for (status, code, words, kind) in table {
             let error = refusal(status, &format!(r#"{{"code":{code},"msg":"{words}"}}"#));
             assert_eq!(error.kind(), kind, "{code} {words}");
-            assert_eq!(error.code(), Some(code.to_string().as_str()));
-            assert_eq!(error.message(), Some(words));
+            if kind != K::Decode {
+                assert_eq!(error.code(), Some(code.to_string().as_str()));
+                assert_eq!(error.message(), Some(words));
+            }
         }
     }
 

@@ -19,8 +19,8 @@ use broker_binance::{BinanceBroker, BinanceConfig};
 use broker_core::model::{CandleQuery, Environment, InstrumentQuery, InstrumentStatus, Interval, OrderState, Window};
 use broker_core::seam::{MemoryTransport, SeededRng, VirtualRuntime};
 use broker_core::{
-    AccountId, Broker, Context, Delivery, ErrorKind, Gate, HistoryQuery, Instrument, Intent, MarketData, OrderQuery,
-    OrderRef, OrderRequest, Result, Side, Trading,
+    AccountId, Broker, Context, Delivery, Gate, HistoryQuery, Instrument, Intent, MarketData, OrderQuery, OrderRef,
+    OrderRequest, Result, Side, Trading,
 };
 use broker_testkit::bad_input::{Subject, View, bad_input};
 use broker_testkit::fixtures::corpus;
@@ -245,8 +245,7 @@ const HALF: Endpoint = ("half", ("POST /api/v3/order/cancelReplace", 409), |wire
         Ok(both) if wire.is_text() => Ok(views::half(&both.placed.unwrap_err())),
         Ok(_) => Err(broker_core::Error::decode("no UTF-8")),
         // Another code, or halves that cannot be read: nobody is told that the old one is gone.
-        Err(error) if error.delivery() == Delivery::Unknown || error.kind() != ErrorKind::NotFound => Err(error),
-        Err(error) => panic!("{error:?}"),
+        Err(error) => Err(error),
     }
 });
 const AMEND: Endpoint = ("amend", ("PUT /api/v3/order/amend/keepPriority", 200), |wire| {
@@ -330,15 +329,15 @@ fn intent(request: OrderRequest) -> Intent {
 }
 
 /// The project's own bodies.
-fn all<'a>(wire: &'a Wire, live: &'a Wire, probed: &'a Wire) -> Vec<Subject<'a>> {
+fn all<'a>(wire: &'a Wire, live: &'a Wire, (probed, told): (&'a Wire, &'a Wire)) -> Vec<Subject<'a>> {
     let of = |endpoint, what, body: &str| wire.subject(endpoint, what, body);
     let frame = |what: &str, body: &str| {
         Subject::new(format!("stream: {what}"), body, |body| {
-            frames::account_frame(wire, body)
+            frames::account_frame(told, body)
         })
     };
     let quote =
-        |what: &str, body: &str| Subject::new(format!("quotes: {what}"), body, |body| frames::quote_frame(wire, body));
+        |what: &str, body: &str| Subject::new(format!("quotes: {what}"), body, |body| frames::quote_frame(told, body));
     let open = format!("[{},{}]", bodies::ORDER, bodies::TRAILING.replace(":28,", ":29,"));
     let all = format!("[{},{}]", bodies::ORDER, bodies::FOR_MONEY.replace(":28,", ":30,"));
     let mut subjects = vec![
@@ -388,7 +387,9 @@ fn no_bad_input_is_a_panic_or_a_wrong_value() {
     let live = Wire::new(Environment::Live);
     // What it learns of the time is as wrong as the bodies are.
     let probed = Wire::new(Environment::Paper);
-    let mut subjects = all(&wire, &live, &probed);
+    // One code too many asks for the time: what is waited for is counted by a broker that has learned none.
+    let told = Wire::new(Environment::Paper);
+    let mut subjects = all(&wire, &live, (&probed, &told));
     if let Some(folder) = corpus("binance") {
         // The folder is there, so a missing file is a mistake.
         let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
