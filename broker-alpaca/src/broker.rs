@@ -13,8 +13,8 @@ use broker_core::limit::BucketKey;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind, OrderState, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
-    InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position, Probe, Proof, Record,
-    Result, Streaming, Symbol, TimeInForce, Trading,
+    InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Proof, Record, Result, Symbol,
+    TimeInForce,
 };
 use chrono::NaiveDate;
 
@@ -450,36 +450,5 @@ impl Broker for AlpacaBroker {
         Ok(page)
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }

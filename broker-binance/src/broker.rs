@@ -10,8 +10,7 @@ use broker_core::http::Http;
 use broker_core::model::{Environment, InstrumentStatus, OrderState, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
-    InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position, Probe, Record, Result,
-    Streaming, Symbol, Trading,
+    InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Record, Result, Symbol,
 };
 use chrono::DateTime;
 
@@ -314,36 +313,5 @@ impl Broker for BinanceBroker {
         }
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }

@@ -207,6 +207,47 @@ pub trait Broker: Debug + Send + Sync + 'static {
     fn streaming(&self) -> Option<&dyn Streaming>;
 }
 
+/// The roles of a broker, written once within its `impl Broker` as `broker_core::roles_by_feature!();`: each is there
+/// where the crate that writes this was built with the feature of its name, `trading`, `market-data` or `streaming`. The
+/// crate must declare all three.
+#[macro_export]
+macro_rules! roles_by_feature {
+    () => {
+        fn trading(&self) -> Option<&dyn $crate::Trading> {
+            #[cfg(feature = "trading")]
+            {
+                Some(self)
+            }
+            #[cfg(not(feature = "trading"))]
+            {
+                None
+            }
+        }
+
+        fn market_data(&self) -> Option<&dyn $crate::MarketData> {
+            #[cfg(feature = "market-data")]
+            {
+                Some(self)
+            }
+            #[cfg(not(feature = "market-data"))]
+            {
+                None
+            }
+        }
+
+        fn streaming(&self) -> Option<&dyn $crate::Streaming> {
+            #[cfg(feature = "streaming")]
+            {
+                Some(self)
+            }
+            #[cfg(not(feature = "streaming"))]
+            {
+                None
+            }
+        }
+    };
+}
+
 /// What became of one order of a cancel-all.
 #[derive(Debug, Clone)]
 pub struct CancelOutcome {

@@ -135,6 +135,11 @@ pub trait IntentJournal: Debug + Send + Sync + 'static {
 
     /// All intents of a broker that are not settled, oldest first.
     async fn unsettled(&self, broker: &BrokerId) -> Result<Vec<Intent>>;
+
+    /// Whether an intent with this id is not settled.
+    async fn is_open(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<bool> {
+        Ok(self.unsettled(broker).await?.iter().any(|intent| intent.id == *id))
+    }
 }
 
 /// Intents in memory: lost with the process.
@@ -167,6 +172,11 @@ impl IntentJournal for MemoryJournal {
             .collect();
         open.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(open)
+    }
+
+    async fn is_open(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<bool> {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(intents.contains_key(&(broker.clone(), id.clone())))
     }
 }
 

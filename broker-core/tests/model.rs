@@ -304,6 +304,13 @@ fn a_journal_gives_what_is_not_settled_oldest_first() {
             .map(|one| one.id)
             .collect();
         assert_eq!(open, ["c".into(), "a".into()]);
+        for (broker, id, open) in [("x", "a", true), ("x", "b", false), ("x", "d", false), ("y", "d", true)] {
+            assert_eq!(
+                own.is_open(&broker.into(), &id.into()).await.unwrap(),
+                open,
+                "{broker} {id}"
+            );
+        }
         let carrier = transport
             .open(OpenRequest::Tcp {
                 host: "h".into(),

@@ -11,8 +11,8 @@ use broker_core::limit::BucketKey;
 use broker_core::model::{Access, AccountStatus, Environment, InstrumentStatus, OrderState, PositionMode, Window};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Currency, Cursor, Error, ErrorKind,
-    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Proof, Record, Result, Streaming, Trading,
+    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Proof,
+    Record, Result,
 };
 use chrono::{DateTime, Utc};
 
@@ -466,36 +466,5 @@ impl Broker for KrakenBroker {
         })
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }

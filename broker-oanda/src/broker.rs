@@ -13,8 +13,7 @@ use broker_core::limit::ConnectLimit;
 use broker_core::model::{AssetClass, Environment, Group, OrderKind};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
-    InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position, Probe, Record, Result, Streaming,
-    TimeInForce, Trading,
+    InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Record, Result, TimeInForce,
 };
 
 use crate::auth::OandaProtocol;
@@ -85,6 +84,8 @@ impl OandaBroker {
             connections: bucket("connections"),
             streams: bucket("streams"),
             learned: Mutex::new(Learned::default()),
+            #[cfg(feature = "trading")]
+            trails: broker_core::placement::Traces::default(),
         };
         for limit in &capabilities.limits {
             context.limiter().define(&limit.key, limit.rule);
@@ -330,36 +331,5 @@ impl Broker for OandaBroker {
         page.map_err(|error| error.with_broker(self.id()))
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }

@@ -35,6 +35,8 @@ pub(crate) struct Rest {
     #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams pay there"))]
     pub(crate) streams: BucketKey,
     pub(crate) learned: Mutex<Learned>,
+    #[cfg(feature = "trading")]
+    pub(crate) trails: broker_core::placement::Traces<u64, crate::trail::Word>,
 }
 
 /// What does not change, and the newest transaction that each account was seen to have.
@@ -44,8 +46,6 @@ pub(crate) struct Learned {
     names: Vec<(AccountId, bool)>,
     books: BTreeMap<AccountId, Book>,
     last: BTreeMap<AccountId, u64>,
-    #[cfg(feature = "trading")]
-    trails: BTreeMap<AccountId, crate::trail::Trail>,
 }
 
 /// Query parameters of a call.
@@ -312,11 +312,6 @@ impl Rest {
         let known = learned.last.entry(account.clone()).or_default();
         *known = last.max(*known);
         Ok(last)
-    }
-
-    #[cfg(feature = "trading")]
-    pub(crate) fn with_trail<T>(&self, account: &AccountId, of: impl FnOnce(&mut crate::trail::Trail) -> T) -> T {
-        of(self.learned().trails.entry(account.clone()).or_default())
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

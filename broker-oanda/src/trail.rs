@@ -1,11 +1,11 @@
 //! Which transactions carry ids of ours. A transaction never changes, so each is read once, however many orders are
 //! looked for, and however often: a doubt that stays open for days costs what happened in them, not its square.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use broker_core::journal::Intent;
 use broker_core::num::Text;
+use broker_core::placement::Trace;
 use broker_core::{ClientOrderId, Error, ErrorKind, Order, Result};
 use chrono::{DateTime, Duration, Utc};
 
@@ -16,69 +16,31 @@ use crate::rest::{BLOCK, Rest};
 use crate::trades::reached;
 use crate::wire::{self, RowJson, is_order};
 
-/// Ids that are kept once a lookup is done; with more, the older half is forgotten, and read again when asked for.
-const KEPT: usize = 100_000;
-
-/// A stretch of transactions, read without a hole, and what they say of ids of ours.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Trail {
-    /// Those behind this one were read,
-    behind: u64,
-    /// up to this one.
-    reached: u64,
-    own: BTreeMap<(ClientOrderId, u64), Word>,
-}
-
 /// What a transaction says of its id of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Word {
     Made,
     Refused,
 }
 
-type Own = Vec<((ClientOrderId, u64), Word)>;
+/// What lies behind one transaction and up to another.
+type Trail = Trace<u64, Word>;
 
-impl Trail {
-    /// Nothing is read yet. The trail begins at this transaction, unless one is there that reaches nearly as far.
-    fn begin(&mut self, mark: u64) {
-        if mark > self.reached.saturating_add(BLOCK) || self.reached == 0 {
-            *self = Self {
-                behind: mark,
-                reached: mark,
-                own: BTreeMap::new(),
-            };
-        }
-    }
+/// Where the trail was read, for what lies behind this mark. One that ends long before it begins anew.
+fn begun(trail: &mut Trail, mark: u64) -> (u64, u64) {
+    trail
+        .read()
+        .filter(|(_, reached)| mark <= reached.saturating_add(BLOCK))
+        .unwrap_or_else(|| {
+            trail.begin(mark);
+            (mark, mark)
+        })
+}
 
-    /// The newest ids that are missing between the mark and the trail.
-    fn missing(&self, mark: u64) -> Option<RangeInclusive<u64>> {
-        let first = mark.max(self.behind.saturating_sub(BLOCK)).saturating_add(1);
-        (mark < self.behind).then_some(first..=self.behind)
-    }
-
-    /// Takes a stretch that was read: all ids behind one, up to another. One that does not touch the trail is left out.
-    fn take(&mut self, behind: u64, reached: u64, own: Own) {
-        if behind <= self.reached && reached >= self.behind {
-            self.behind = behind.min(self.behind);
-            self.reached = reached.max(self.reached);
-            self.own.extend(own);
-        }
-    }
-
-    /// Which transactions behind the mark carry this id.
-    fn of(&self, id: &ClientOrderId, mark: u64) -> Vec<(u64, Word)> {
-        let stretch = (id.clone(), mark.saturating_add(1))..=(id.clone(), u64::MAX);
-        let found = self.own.range(stretch);
-        found.map(|((_, number), word)| (*number, *word)).collect()
-    }
-
-    fn forget(&mut self) {
-        if self.own.len() > KEPT {
-            self.behind += (self.reached - self.behind) / 2;
-            let behind = self.behind;
-            self.own.retain(|(_, number), _| *number > behind);
-        }
-    }
+/// The newest ids that are missing between the mark and the trail.
+fn missing(mark: u64, behind: u64) -> Option<RangeInclusive<u64>> {
+    let first = mark.max(behind.saturating_sub(BLOCK)).saturating_add(1);
+    (mark < behind).then_some(first..=behind)
 }
 
 impl Rest {
@@ -110,33 +72,26 @@ impl Rest {
 
     /// Reads what the trail lacks, back to the mark and up to the newest, and looks for the id.
     async fn named(&self, id: &ClientOrderId, mark: u64, book: &Book) -> Result<Vec<(u64, Word)>> {
-        let account = &book.account;
+        let (account, trails) = (&book.account, &self.trails);
         let mut is_newest = false;
         loop {
-            let (missing, from) = self.with_trail(account, |trail| {
-                trail.begin(mark);
-                (trail.missing(mark), trail.reached)
-            });
-            if let Some(ids) = missing {
+            let (behind, from) = trails.with(account, |trail| begun(trail, mark));
+            if let Some(ids) = missing(mark, behind) {
                 let read = |rows: &[RowJson<'_>], _: u64, _: &str| match are_all(rows, &ids)? {
                     true => own(rows),
                     false => Err(Error::decode("transactions are missing")),
                 };
                 let found = self.block(account, &ids, read).await?;
-                self.with_trail(account, |trail| trail.take(ids.start() - 1, *ids.end(), found));
+                trails.with(account, |trail| trail.take(ids.start() - 1, *ids.end(), found));
             } else if is_newest {
-                return Ok(self.with_trail(account, |trail| {
-                    let found = trail.of(id, mark);
-                    trail.forget();
-                    found
-                }));
+                return Ok(trails.with(account, |trail| trail.find(id, mark.saturating_add(1))));
             } else {
                 let read = |rows: &[RowJson<'_>], last: u64| Ok((own(rows)?, reached(rows, from)?, last));
                 let (found, end, last) = self.since(account, from, read).await?;
                 if end == from && end < last {
                     return Err(Error::decode("newer transactions are there and did not come"));
                 }
-                self.with_trail(account, |trail| trail.take(from, end, found));
+                trails.with(account, |trail| trail.take(from, end, found));
                 is_newest = end >= last;
             }
         }
@@ -148,8 +103,9 @@ impl Rest {
         match self.whole(book, &number.to_string()).await {
             Ok(made) => Ok(Some(made.order)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let last = self.with_trail(&book.account, |trail| trail.reached);
-                self.as_made(number, number..=last.max(number), book).await
+                let read = self.trails.with(&book.account, |trail| trail.read());
+                let last = read.map_or(number, |(_, reached)| reached.max(number));
+                self.as_made(number, number..=last, book).await
             }
             Err(error) => Err(error),
         }
@@ -170,8 +126,8 @@ impl Rest {
 }
 
 /// The rows that made an order of ours, or refused one.
-fn own(rows: &[RowJson<'_>]) -> Result<Own> {
-    let mut own = Own::new();
+fn own(rows: &[RowJson<'_>]) -> Result<Vec<(ClientOrderId, u64, Word)>> {
+    let mut own = Vec::new();
     for row in rows {
         let word = match row.kind() {
             kind if kind.ends_with("_ORDER_REJECT") => Word::Refused,
@@ -180,7 +136,7 @@ fn own(rows: &[RowJson<'_>]) -> Result<Own> {
         };
         let id = row.client_extensions.as_ref().and_then(|given| given.id.as_ref());
         if let Some(id) = id.map(Text::get) {
-            own.push(((id.into(), row.number()?), word));
+            own.push((id.into(), row.number()?, word));
         }
     }
     Ok(own)
@@ -190,64 +146,27 @@ fn own(rows: &[RowJson<'_>]) -> Result<Own> {
 mod tests {
     use super::*;
 
-    fn own(rows: &[(&str, u64)]) -> Own {
-        let rows = rows.iter();
-        rows.map(|(id, number)| (((*id).into(), *number), Word::Made)).collect()
-    }
-
-    fn numbers(trail: &Trail, id: &str, mark: u64) -> Vec<u64> {
-        trail
-            .of(&id.into(), mark)
-            .into_iter()
-            .map(|(number, _)| number)
-            .collect()
-    }
-
     #[test]
-    fn a_trail_grows_both_ways_and_has_no_holes() {
+    fn what_is_older_is_read_in_blocks_from_the_newest_on() {
         let mut trail = Trail::default();
-        trail.begin(5_000);
-        assert_eq!(trail.missing(5_000), None);
-        trail.take(5_000, 5_300, own(&[("a", 5_001), ("b", 5_200)]));
-        // Somebody else's stretch does not touch it.
-        trail.take(5_301, 5_400, own(&[("c", 5_350)]));
-        assert_eq!((trail.behind, trail.reached), (5_000, 5_300));
-        assert!(numbers(&trail, "c", 0).is_empty());
+        assert_eq!(begun(&mut trail, 5_000), (5_000, 5_000));
+        assert_eq!(missing(5_000, 5_000), None);
+        assert!(trail.take(5_000, 5_300, [("a".into(), 5_001, Word::Made)]));
         // An older mark: the newest thousand first, then the rest.
-        trail.begin(3_500);
-        assert_eq!(trail.missing(3_500), Some(4_001..=5_000));
-        trail.take(4_000, 5_000, own(&[("a", 4_100)]));
-        assert_eq!(trail.missing(3_500), Some(3_501..=4_000));
-        trail.take(3_500, 4_000, own(&[]));
-        assert_eq!(trail.missing(3_500), None);
-        // What stands before a mark is an older order with the same id.
-        assert_eq!(numbers(&trail, "a", 3_500), [4_100, 5_001]);
-        assert_eq!(numbers(&trail, "a", 4_100), [5_001]);
+        assert_eq!(begun(&mut trail, 3_500), (5_000, 5_300));
+        assert_eq!(missing(3_500, 5_000), Some(4_001..=5_000));
+        assert!(trail.take(4_000, 5_000, [("a".into(), 4_100, Word::Refused)]));
+        assert_eq!(begun(&mut trail, 3_500), (4_000, 5_300));
+        assert_eq!(missing(3_500, 4_000), Some(3_501..=4_000));
     }
 
     #[test]
     fn a_mark_far_ahead_begins_anew() {
         let mut trail = Trail::default();
-        trail.begin(100);
-        trail.take(100, 200, own(&[("a", 150)]));
-        trail.begin(1_200);
-        assert_eq!((trail.behind, trail.reached), (100, 200));
-        trail.begin(1_201);
-        assert_eq!((trail.behind, trail.reached), (1_201, 1_201));
-        assert_eq!(trail.missing(100), Some(202..=1_201));
-    }
-
-    #[test]
-    fn of_too_many_ids_the_older_half_is_forgotten() {
-        let mut trail = Trail::default();
-        trail.begin(1_000);
-        let many: Own = (0..=100_000).map(|at| (("a".into(), 1_001 + at), Word::Made)).collect();
-        trail.take(1_000, 101_001, many);
-        trail.forget();
-        // (101,001 - 1,000) / 2 = 50,000
-        assert_eq!((trail.behind, trail.reached), (51_000, 101_001));
-        assert_eq!(trail.own.len(), 50_001);
-        trail.forget();
-        assert_eq!(trail.behind, 51_000);
+        begun(&mut trail, 100);
+        assert!(trail.take(100, 200, []));
+        assert_eq!(begun(&mut trail, 1_200), (100, 200));
+        assert_eq!(begun(&mut trail, 1_201), (1_201, 1_201));
+        assert_eq!(missing(100, 1_201), Some(202..=1_201));
     }
 }

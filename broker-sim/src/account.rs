@@ -1,6 +1,6 @@
 //! Accounts at the venue, and the log of all that happened to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use broker_core::model::{Access, AccountStatus, Environment, PositionMode};
 use broker_core::{Account, AccountId, BrokerId, ClientOrderId, Currency, Money, OrderId, OrderStatus, Qty, Record};
@@ -135,7 +135,8 @@ pub struct SimAccount {
     pub(crate) log: Vec<Entry>,
     pub(crate) orders: Vec<usize>,
     pub(crate) open: BTreeSet<usize>,
-    pub(crate) client_ids: BTreeMap<ClientOrderId, usize>,
+    /// Never walked, so that its order does not matter.
+    pub(crate) client_ids: HashMap<ClientOrderId, usize>,
     pub(crate) accruals: BTreeMap<AccrualKey, Accrual>,
     pub(crate) next_record: u64,
 }
@@ -150,7 +151,7 @@ impl SimAccount {
             log: Vec::new(),
             orders: Vec::new(),
             open: BTreeSet::new(),
-            client_ids: BTreeMap::new(),
+            client_ids: HashMap::new(),
             accruals: BTreeMap::new(),
             next_record: 1,
         }

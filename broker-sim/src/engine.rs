@@ -1,6 +1,6 @@
 //! The venue: accounts, markets, orders, and time that only its caller moves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use broker_core::model::PositionLeg;
 use broker_core::seam::{Rng, SeededRng};
@@ -78,7 +78,8 @@ pub struct Engine {
     pub(crate) accounts: Vec<SimAccount>,
     pub(crate) account_ids: BTreeMap<AccountId, usize>,
     pub(crate) orders: Vec<SimOrder>,
-    pub(crate) order_ids: BTreeMap<OrderId, usize>,
+    /// Asked at every turn and never walked, so that its order does not matter.
+    pub(crate) order_ids: HashMap<OrderId, usize>,
     timers: BTreeMap<(DateTime<Utc>, u64), Timer>,
     next_timer: u64,
     pub(crate) ids: SeededRng,
@@ -137,7 +138,7 @@ impl Engine {
             accounts: Vec::new(),
             account_ids: BTreeMap::new(),
             orders: Vec::new(),
-            order_ids: BTreeMap::new(),
+            order_ids: HashMap::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
             ids: SeededRng::new(seed),

@@ -146,6 +146,13 @@ impl IntentJournal for SqliteJournal {
         let bodies: Vec<String> = bodies.and_then(Iterator::collect).map_err(failed)?;
         bodies.iter().map(|body| from_json(body)).collect()
     }
+
+    async fn is_open(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<bool> {
+        self.connection()
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM intent WHERE broker = ?1 AND id = ?2)")
+            .and_then(|mut find| find.query_row([broker.get(), id.get()], |row| row.get(0)))
+            .map_err(failed)
+    }
 }
 
 impl fmt::Debug for SqliteJournal {

@@ -117,6 +117,13 @@ fn what_was_open_is_open_after_a_crash() {
             [later, intent("a", "x", 3)]
         );
         assert_eq!(journal.unsettled(&"y".into()).await.unwrap(), [intent("d", "y", 0)]);
+        for (broker, id, open) in [("x", "a", true), ("x", "b", false), ("x", "d", false), ("y", "d", true)] {
+            assert_eq!(
+                journal.is_open(&broker.into(), &id.into()).await.unwrap(),
+                open,
+                "{broker} {id}"
+            );
+        }
         // Twice is as once.
         for _ in 0..2 {
             journal.close(&"y".into(), &"d".into()).await.unwrap();

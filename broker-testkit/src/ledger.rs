@@ -48,6 +48,11 @@ impl IntentJournal for Ledger {
         pause().await;
         self.kept.unsettled(broker).await
     }
+
+    async fn is_open(&self, broker: &BrokerId, id: &ClientOrderId) -> Result<bool> {
+        pause().await;
+        self.kept.is_open(broker, id).await
+    }
 }
 
 /// A disk takes its time: others run meanwhile, and processes end before and after the row is written.

@@ -11,8 +11,8 @@ use broker_core::symbol::FuturesCode;
 use broker_core::token::TokenCache;
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, ClientOrderId, Context, Cursor, Error, ErrorKind,
-    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, MarketData, Order, OrderQuery, OrderRef, Page, Position,
-    Probe, Record, Result, Streaming, Symbol, Trading,
+    HistoryQuery, Instrument, InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe,
+    Record, Result, Symbol,
 };
 use chrono::{DateTime, Utc};
 use url::Url;
@@ -22,7 +22,7 @@ use crate::config::{DOMAINS, TopstepxConfig};
 use crate::facts::capabilities;
 use crate::map;
 use crate::rest::Rest;
-use crate::tags::Tags;
+use crate::tags::{self, Tags};
 #[cfg(feature = "trading")]
 use crate::trading::Names;
 use crate::walk::{OrderWalk, TradeWalk, Walk, is_suspicious};
@@ -184,13 +184,14 @@ impl TopstepxBroker {
         since: DateTime<Utc>,
     ) -> Result<Vec<Order>> {
         let tags = &self.0.tags;
-        let known = tags.of(account, id);
+        let (known, from) = tags.with(account, |known| {
+            (known.find(id, DateTime::<Utc>::MIN_UTC), tags::unread(known, since))
+        });
         if known.is_empty() {
-            let from = tags.unread(account, since);
             let read = self.rest().orders(account, from, None).await?;
             // A list that may have been cut says nothing of what is not in it.
             if !is_suspicious(read.count) {
-                tags.learn(account, from, &read.rows);
+                tags.with(account, |known| tags::learn(known, from, &read.rows));
             }
             let mut found = read.rows;
             found.retain(|order| order.client_id.as_ref() == Some(id));
@@ -198,7 +199,7 @@ impl TopstepxBroker {
         }
         // A tag stays with its order for ever; what became of the order is asked.
         let mut found = Vec::with_capacity(known.len());
-        for order in &known {
+        for (_, order) in &known {
             found.push(self.rest().order(account, order).await?);
         }
         Ok(found)
@@ -419,38 +420,7 @@ impl Broker for TopstepxBroker {
         Ok(page)
     }
 
-    fn trading(&self) -> Option<&dyn Trading> {
-        #[cfg(feature = "trading")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "trading"))]
-        {
-            None
-        }
-    }
-
-    fn market_data(&self) -> Option<&dyn MarketData> {
-        #[cfg(feature = "market-data")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "market-data"))]
-        {
-            None
-        }
-    }
-
-    fn streaming(&self) -> Option<&dyn Streaming> {
-        #[cfg(feature = "streaming")]
-        {
-            Some(self)
-        }
-        #[cfg(not(feature = "streaming"))]
-        {
-            None
-        }
-    }
+    broker_core::roles_by_feature!();
 }
 
 /// The end of a window; `None` where the newest is asked for, too.

@@ -1,73 +1,33 @@
 //! Tags of orders that were read. The gateway finds no order by its tag, so a lookup by our id reads the orders since
 //! it was placed; without a memory a hundred lookups read the same orders a hundred times.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use broker_core::{AccountId, ClientOrderId, Order, OrderId};
+use broker_core::placement::{Trace, Traces};
+use broker_core::{Order, OrderId};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// An order shows later than it was made: what is made within this of the newest order that was read is read again.
 const OVERLAP: TimeDelta = TimeDelta::seconds(15);
 
-/// With more tags than this all are forgotten, and read again where they are needed.
-const MOST: usize = 50_000;
+/// The tags of the orders made between two moments, by the gateway's clock.
+pub(crate) type Tags = Traces<DateTime<Utc>, OrderId>;
 
-/// What was read of each account.
-#[derive(Debug, Default)]
-pub(crate) struct Tags(Mutex<BTreeMap<AccountId, Known>>);
-
-/// Every tag of the orders made between two moments, by the gateway's clock.
-#[derive(Debug)]
-struct Known {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    orders: BTreeMap<ClientOrderId, BTreeSet<OrderId>>,
+/// From when on orders are to be read, so that all since `since` are known.
+pub(crate) fn unread(known: &Trace<DateTime<Utc>, OrderId>, since: DateTime<Utc>) -> DateTime<Utc> {
+    let read = known.read().filter(|(from, _)| *from <= since);
+    read.map_or(since, |(_, to)| since.max(to - OVERLAP))
 }
 
-impl Tags {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<AccountId, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Takes in all orders made from `from` on. Where they end is what the newest of them says, for the clocks differ.
+pub(crate) fn learn(known: &mut Trace<DateTime<Utc>, OrderId>, from: DateTime<Utc>, orders: &[Order]) {
+    let Some(newest) = orders.iter().filter_map(|order| order.created_at).max() else {
+        return;
+    };
+    if known.read().is_none_or(|(first, last)| from > last || newest < first) {
+        // What was read is in another place: what is in between is not known.
+        known.begin(from);
     }
-
-    /// Orders that carry this tag, as far as they were read.
-    pub(crate) fn of(&self, account: &AccountId, tag: &ClientOrderId) -> Vec<OrderId> {
-        let all = self.lock();
-        let orders = all.get(account).and_then(|known| known.orders.get(tag));
-        orders.into_iter().flatten().cloned().collect()
-    }
-
-    /// From when on orders are to be read, so that all since `since` are known.
-    pub(crate) fn unread(&self, account: &AccountId, since: DateTime<Utc>) -> DateTime<Utc> {
-        let all = self.lock();
-        let known = all.get(account).filter(|known| known.from <= since);
-        known.map_or(since, |known| since.max(known.to - OVERLAP))
-    }
-
-    /// Takes in all orders made from `from` on. Where they end is what the newest of them says, for the clocks differ.
-    pub(crate) fn learn(&self, account: &AccountId, from: DateTime<Utc>, orders: &[Order]) {
-        let Some(newest) = orders.iter().filter_map(|order| order.created_at).max() else {
-            return;
-        };
-        let mut all = self.lock();
-        let fresh = || Known {
-            from,
-            to: from,
-            orders: BTreeMap::new(),
-        };
-        let known = all.entry(account.clone()).or_insert_with(fresh);
-        let touches = from <= known.to && from >= known.from;
-        if !touches || known.orders.len() > MOST {
-            // What was read is older, or in another place: what is in between is not known.
-            *known = fresh();
-        }
-        known.to = known.to.max(newest);
-        for order in orders {
-            if let Some(tag) = &order.client_id {
-                known.orders.entry(tag.clone()).or_default().insert(order.id.clone());
-            }
-        }
-    }
+    let tagged = |order: &Order| Some((order.client_id.clone()?, order.created_at?, order.id.clone()));
+    known.take(from, newest, orders.iter().filter_map(tagged));
 }
 
 #[cfg(test)]
@@ -91,35 +51,40 @@ mod tests {
         order
     }
 
+    fn found(known: &mut Trace<DateTime<Utc>, OrderId>, tag: &str) -> Vec<String> {
+        let found = known.find(&tag.into(), at(-1_000));
+        found.into_iter().map(|(_, id)| id.to_string()).collect()
+    }
+
     #[test]
     fn what_was_read_is_not_read_again() {
-        let (tags, account) = (Tags::default(), AccountId::from("7"));
-        assert_eq!(tags.unread(&account, at(0)), at(0));
+        let mut known = Trace::default();
+        assert_eq!(unread(&known, at(0)), at(0));
         // An empty answer has no clock in it: how far it reached is not known.
-        tags.learn(&account, at(0), &[]);
-        assert_eq!(tags.unread(&account, at(0)), at(0));
-        tags.learn(&account, at(0), &[order("1", "a", 10), order("2", "b", 100)]);
-        assert_eq!(tags.of(&account, &"a".into()), [OrderId::from("1")]);
-        assert_eq!(tags.unread(&account, at(0)), at(85), "the newest less the overlap");
-        assert_eq!(tags.unread(&account, at(90)), at(90), "never more than is wanted");
-        assert_eq!(tags.unread(&account, at(-1)), at(-1), "older ones were not read");
-        tags.learn(&account, at(85), &[order("2", "b", 100), order("3", "c", 300)]);
-        assert_eq!(tags.unread(&account, at(0)), at(285));
-        assert_eq!(tags.of(&account, &"b".into()), [OrderId::from("2")], "each once");
-        assert!(tags.of(&"8".into(), &"a".into()).is_empty(), "each account for itself");
+        learn(&mut known, at(0), &[]);
+        assert_eq!(unread(&known, at(0)), at(0));
+        learn(&mut known, at(0), &[order("1", "a", 10), order("2", "b", 100)]);
+        assert_eq!(found(&mut known, "a"), ["1"]);
+        assert_eq!(unread(&known, at(0)), at(85), "the newest less the overlap");
+        assert_eq!(unread(&known, at(90)), at(90), "never more than is wanted");
+        assert_eq!(unread(&known, at(-1)), at(-1), "older ones were not read");
+        learn(&mut known, at(85), &[order("2", "b", 100), order("3", "c", 300)]);
+        assert_eq!(unread(&known, at(0)), at(285));
+        assert_eq!(found(&mut known, "b"), ["2"], "each once");
     }
 
     #[test]
     fn a_hole_is_never_taken_for_read() {
-        let (tags, account) = (Tags::default(), AccountId::from("7"));
-        tags.learn(&account, at(0), &[order("1", "a", 10)]);
+        let mut known = Trace::default();
+        learn(&mut known, at(0), &[order("1", "a", 10)]);
         // Somebody asks for later ones alone: between 10 and 500 nothing was read.
-        tags.learn(&account, at(500), &[order("9", "z", 600)]);
-        assert_eq!(tags.unread(&account, at(0)), at(0));
-        assert_eq!(tags.unread(&account, at(500)), at(585));
-        assert!(tags.of(&account, &"a".into()).is_empty());
+        learn(&mut known, at(500), &[order("9", "z", 600)]);
+        assert_eq!(unread(&known, at(0)), at(0));
+        assert_eq!(unread(&known, at(500)), at(585));
+        assert!(found(&mut known, "a").is_empty());
         // Older ones together with those.
-        tags.learn(&account, at(-50), &[order("1", "a", 10), order("9", "z", 600)]);
-        assert_eq!(tags.unread(&account, at(0)), at(585));
+        learn(&mut known, at(-50), &[order("1", "a", 10), order("9", "z", 600)]);
+        assert_eq!(unread(&known, at(0)), at(585));
+        assert_eq!(found(&mut known, "a"), ["1"]);
     }
 }

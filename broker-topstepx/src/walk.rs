@@ -19,7 +19,8 @@ const DAY: Duration = Duration::days(1);
 const LONGEST: Duration = Duration::days(366);
 /// No shorter window is asked.
 const SHORTEST: Duration = Duration::seconds(1);
-/// Windows overlap by this on either side.
+/// Windows overlap by this on either side, or by their own width where that is less: one that was halved because its
+/// count looked like a limit must have fewer rows.
 const OVERLAP: Duration = Duration::seconds(60);
 
 /// From so many rows on, a round count may be a limit.
@@ -72,7 +73,8 @@ impl Walk {
     /// What to ask for, at this time.
     pub(crate) fn bounds(&self, now: DateTime<Utc>) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
         let to = self.to(now).or(self.until);
-        (self.from - OVERLAP, to.map(|to| to + OVERLAP))
+        let overlap = OVERLAP.min(self.width());
+        (self.from - overlap, to.map(|to| to + overlap))
     }
 
     fn step(&self, rows: usize, now: DateTime<Utc>) -> Step {
@@ -83,7 +85,7 @@ impl Walk {
         if rows > 0 && asked > DAY {
             return Step::Again(self.with(self.from, (asked / 2).max(DAY)));
         }
-        if suspicious && asked > SHORTEST {
+        if suspicious && width > SHORTEST {
             return Step::Again(self.with(self.from, (asked / 2).max(SHORTEST)));
         }
         let next = match rows {
@@ -239,6 +241,25 @@ mod tests {
         assert_eq!(last.step(3, at(NOW)), Step::Taken(None));
         let open = Walk { until: None, ..last };
         assert_eq!(open.bounds(at(NOW)).1, None, "the newest row may be ahead of our clock");
+    }
+
+    /// Rows of two minutes came with a window of a second, however short it was made.
+    #[test]
+    fn halves_are_asked_less_wide_until_they_have_fewer_rows() {
+        let walk = Walk::new(at("2026-11-19T23:59:30Z"), Some(at(NOW)));
+        let Step::Again(half) = walk.step(500, at(NOW)) else {
+            panic!()
+        };
+        // Half of the half minute that is left, and as much on either side.
+        let bounds = (at("2026-11-19T23:59:15Z"), Some(at("2026-11-20T00:00:00Z")));
+        assert_eq!(half.bounds(at(NOW)), bounds);
+        let short = Walk::new(at("2026-11-19T23:59:59.500Z"), Some(at(NOW)));
+        let Step::Again(second) = short.step(500, at(NOW)) else {
+            panic!()
+        };
+        let bounds = (at("2026-11-19T23:59:58.500Z"), Some(at("2026-11-20T00:00:01Z")));
+        assert_eq!(second.bounds(at(NOW)), bounds);
+        assert_eq!(second.step(500, at(NOW)), Step::Capped(None));
     }
 
     #[test]

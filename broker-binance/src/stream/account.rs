@@ -12,7 +12,7 @@ use broker_core::{AccountId, Broker, Error, ErrorKind, Record, Result};
 use secrecy::ExposeSecret;
 
 use super::wire::{EventJson, ListStatusJson, MessageJson, RefusalJson, ReportJson};
-use super::{events, pulse, text};
+use super::{pulse, text};
 use crate::auth::ServerTime;
 use crate::broker::BinanceBroker;
 use crate::error::{self, CLOCK};
@@ -38,7 +38,7 @@ impl BinanceBroker {
         let mut feed = AccountFeed::new(self, account, &Subscription::account(account));
         let mut signals = Vec::new();
         feed.read(frame, &mut signals)?;
-        events(signals)
+        Signal::events(signals)
     }
 }
 

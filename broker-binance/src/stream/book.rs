@@ -10,7 +10,7 @@ use broker_core::{Error, InstrumentId, Price, Qty, Quote, Result, Symbol};
 use rust_decimal::Decimal;
 
 use super::wire::{BookJson, MarketJson};
-use super::{events, pulse, text};
+use super::{pulse, text};
 use crate::broker::BinanceBroker;
 use crate::error;
 use crate::wire;
@@ -29,7 +29,7 @@ impl BinanceBroker {
         let mut feed = BookFeed::new(self, instruments, &all).await?;
         let mut signals = Vec::new();
         feed.read(frame, &mut signals)?;
-        events(signals)
+        Signal::events(signals)
     }
 }
 

@@ -109,16 +109,3 @@ fn text<'a>(frame: &'a Frame, out: &mut Vec<Signal>) -> Result<Option<&'a str>> 
         }
     }
 }
-
-/// The events among what a frame was read to, or the close that it is.
-fn events(signals: Vec<Signal>) -> Result<Vec<Event>> {
-    let mut events = Vec::new();
-    for signal in signals {
-        match signal {
-            Signal::Event(event) => events.push(event),
-            Signal::Closed { error, .. } => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(events)
-}

@@ -77,6 +77,21 @@ pub enum Signal {
     },
 }
 
+impl Signal {
+    /// The events among what a kept frame was read to.
+    ///
+    /// # Errors
+    /// The close that it is.
+    pub fn events(signals: impl IntoIterator<Item = Self>) -> Result<Vec<Event>> {
+        let told = signals.into_iter().filter_map(|signal| match signal {
+            Self::Event(event) => Some(Ok(event)),
+            Self::Closed { error, .. } => Some(Err(error)),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
 /// Shows of a frame to be sent nothing: it may hold the key.
 impl Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

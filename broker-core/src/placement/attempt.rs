@@ -137,8 +137,8 @@ impl Attempt {
         if intent.request.client_id.is_none() || intent.replaces.is_some() {
             return Ok(());
         }
-        let open = context.journal().unsettled(&intent.broker).await.map_err(unsent)?;
-        if !open.iter().any(|one| one.id == intent.id) {
+        let journal = context.journal();
+        if !journal.is_open(&intent.broker, &intent.id).await.map_err(unsent)? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::DuplicateOrder)

@@ -19,12 +19,14 @@ mod prepare;
 mod replace;
 mod settle;
 mod steps;
+mod trace;
 mod watch;
 
 use std::time::Duration;
 
 pub use check::PreTradeCheck;
 pub(crate) use desk::Desk;
+pub use trace::{Trace, Traces};
 
 use crate::error::{Delivery, Error, ErrorKind};
 use crate::journal::Intent;

@@ -12,7 +12,7 @@ use broker_core::{AccountId, Error, Result};
 use super::orders::Orders;
 use super::sequence::Sequence;
 use super::wire::{ChangeJson, MessageJson, ReportJson};
-use super::{answered, events, message, pulse, subscribe};
+use super::{answered, message, pulse, subscribe};
 use crate::broker::KrakenBroker;
 use crate::directory::Directory;
 use crate::rest::Form;
@@ -33,7 +33,7 @@ impl KrakenBroker {
         feed.directory = Some(self.rest().known().await?);
         let mut signals = Vec::new();
         feed.read(frame, &mut signals)?;
-        events(signals)
+        Signal::events(signals)
     }
 }
 

@@ -68,19 +68,6 @@ impl Streaming for KrakenBroker {
     }
 }
 
-/// The events among what a frame was read to, or the close that it is.
-fn events(signals: Vec<Signal>) -> Result<Vec<Event>> {
-    let mut events = Vec::new();
-    for signal in signals {
-        match signal {
-            Signal::Event(event) => events.push(event),
-            Signal::Closed { error, .. } => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(events)
-}
-
 fn pulse() -> Pulse {
     Pulse {
         // Parameters of a ping are refused, empty ones too.

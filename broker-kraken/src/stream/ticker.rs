@@ -11,7 +11,7 @@ use chrono::DateTime;
 use rust_decimal::Decimal;
 
 use super::wire::TickerJson;
-use super::{answered, events, message, pulse, subscribe};
+use super::{answered, message, pulse, subscribe};
 use crate::broker::KrakenBroker;
 use crate::directory::{Directory, Held, held};
 use crate::wire;
@@ -26,7 +26,7 @@ impl KrakenBroker {
         let mut feed = TickerFeed::new(self, &Subscription::quotes(instruments.to_vec())).await?;
         let mut signals = Vec::new();
         feed.read(frame, &mut signals)?;
-        events(signals)
+        Signal::events(signals)
     }
 }
 

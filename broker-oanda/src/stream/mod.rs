@@ -43,11 +43,7 @@ impl OandaBroker {
             };
             feed.read(&Frame::Text(line.to_owned()), &mut signals)?;
         }
-        let events = signals.into_iter().filter_map(|signal| match signal {
-            Signal::Event(event) => Some(event),
-            _ => None,
-        });
-        Ok(events.collect())
+        Signal::events(signals)
     }
 
     /// Opens a stream, at the host that has them. One of 20 places is taken until it is dropped.

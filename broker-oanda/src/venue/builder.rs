@@ -25,6 +25,7 @@ pub struct OandaVenueBuilder {
     requests: Vec<WireLimit>,
     walks: bool,
     visibility_lag: Duration,
+    premium: Decimal,
     mt4: Vec<AccountId>,
 }
 
@@ -38,6 +39,7 @@ impl OandaVenueBuilder {
             requests: vec![WireLimit::sliding(120, Duration::from_secs(1))],
             walks: false,
             visibility_lag: Duration::ZERO,
+            premium: Decimal::ZERO,
             mt4: Vec::new(),
         }
     }
@@ -95,6 +97,13 @@ impl OandaVenueBuilder {
         self
     }
 
+    /// What a guaranteed stop costs that fills at its price: so much of the price, for each unit. Nothing, if it is not
+    /// said: OANDA's premiums differ by instrument.
+    pub fn with_guaranteed_premium(mut self, premium: Decimal) -> Self {
+        self.premium = premium;
+        self
+    }
+
     /// Leaves a transaction out of every read until this long after it was made. The answer to the one who made it,
     /// and streams, show it at once.
     pub fn with_visibility_lag(mut self, lag: Duration) -> Self {
@@ -134,7 +143,9 @@ impl OandaVenueBuilder {
                     "the account is not one of a dealer: OandaVenueBuilder::spec makes one",
                 ));
             }
-            ledgers.push(Ledger::new(account.clone(), known.opened_at()));
+            let mut ledger = Ledger::new(account.clone(), known.opened_at());
+            ledger.premium = self.premium;
+            ledgers.push(ledger);
         }
         rules(&mut engine);
         engine.keep_events(false);

@@ -11,7 +11,7 @@ use super::refusal::{Refusal, Reply};
 use super::terms::{ExitIn, Exits, Extensions, OrderIn, Terms};
 
 impl Floor<'_> {
-    /// `PUT .../trades/{specifier}/close`.
+    /// `PUT .../trades/{specifier}/close`. The document wants a body, in which the units need not be.
     pub(super) fn close_trade(&mut self, request: &WireRequest, specifier: &str) -> Reply {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]

@@ -34,7 +34,8 @@
 //!   by the second: with the closing, and for open trades at 17:00 New York.
 //! * Orders and cancels of orders that there are not leave `..._REJECT` transactions, with ids of their own.
 //!
-//! Not done: margin calls and closeouts, guaranteed stops cost nothing, spreads and sizes are the engine's, candles are
+//! Not done: margin calls and closeouts, guarantees of stops that the market jumps over (they
+//! fill at the market, without a fee), spreads and sizes are the engine's, candles are
 //! made of its minutes. `clientExtensions`, `configuration` and `changes` are answered with 501.
 //!
 //! ```
@@ -59,12 +60,13 @@ mod refusal;
 mod render;
 mod stream;
 mod terms;
+mod views;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, Fill, Order, Result};
+use broker_core::{AccountId, Fill, Money, Order, Result};
 use broker_sim::wire::{
     Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
@@ -171,11 +173,16 @@ impl OandaVenue {
             return Vec::new();
         };
         let numbers = ledger.fills();
-        let numbered = fills.into_iter().zip(numbers).map(|(fill, (number, order))| Fill {
-            id: number.to_string().into(),
-            order: Some(order.to_string().into()),
-            instrument: fill.instrument.get().replace('/', "_").into(),
-            ..fill
+        let home = self.engine.account(account).map(|account| account.spec().currency).ok();
+        let numbered = fills.into_iter().zip(numbers).map(|(mut fill, (number, order))| {
+            let guaranteed = ledger.guaranteed.get(&number).zip(home);
+            fill.fees.extend(guaranteed.map(|(fee, home)| Money::new(*fee, home)));
+            Fill {
+                id: number.to_string().into(),
+                order: Some(order.to_string().into()),
+                instrument: fill.instrument.get().replace('/', "_").into(),
+                ..fill
+            }
         });
         numbered.collect()
     }

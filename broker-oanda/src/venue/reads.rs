@@ -48,6 +48,7 @@ impl View<'_> {
         let margin: Decimal = open.iter().map(|(_, trade)| page.margin(trade)).sum();
         let pl: Decimal = ledger.sums.values().map(|sums| sums.pl).sum();
         let financing: Decimal = ledger.sums.values().map(|sums| sums.financing).sum();
+        let guaranteed: Decimal = ledger.sums.values().map(|sums| sums.guaranteed).sum();
         let nav = ledger.balance + unrealized;
         let positions: std::collections::BTreeSet<&str> =
             open.iter().map(|(_, trade)| trade.instrument.as_str()).collect();
@@ -74,7 +75,7 @@ impl View<'_> {
             .stamp("resettablePLTime", account.opened_at())
             .money("financing", financing)
             .money("commission", ledger.commission)
-            .money("guaranteedExecutionFees", Decimal::ZERO);
+            .money("guaranteedExecutionFees", guaranteed);
         if whole {
             let orders = pending.iter().map(|(id, card)| page.order(*id, card));
             let names: std::collections::BTreeSet<&str> =

@@ -6,4 +6,5 @@
 
 mod mapping;
 mod recorded;
+mod requests;
 mod stage;

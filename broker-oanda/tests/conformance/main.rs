@@ -5,7 +5,7 @@
 
 mod documents;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use broker_core::model::{CandleQuery, Interval, Level, Trail};
 use broker_core::net::NetTransport;
@@ -17,8 +17,9 @@ use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
 use broker_sim::{AccountSpec, HistoryPlan};
 use broker_testkit::clock::FastClock;
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_testkit::openapi::{Exchanges, Watched};
 use chrono::{DateTime, Duration, Utc};
-use documents::{Documents, Watched};
+use documents::{BEYOND, document};
 
 /// When the history ends; the suite runs a minute later. A Wednesday.
 const END: &str = "2026-11-18T15:00:00Z";
@@ -130,9 +131,9 @@ fn assert_all(shell: &str, report: &Report) {
     assert_eq!(report.passed.len(), names().len() - SKIPPED.len(), "{shell}");
 }
 
-fn in_memory(spec: AccountSpec) -> (Report, Arc<Mutex<Option<Documents>>>) {
+fn in_memory(spec: AccountSpec) -> (Report, Exchanges) {
     let (venue, setup) = venue(spec);
-    let (venue, documents) = Watched::new(venue);
+    let (venue, exchanges) = Watched::new(venue, document(), &BEYOND);
     let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
     let clock = Arc::new(runtime.clock());
     let rng = Arc::new(SeededRng::new(1));
@@ -145,7 +146,7 @@ fn in_memory(spec: AccountSpec) -> (Report, Arc<Mutex<Option<Documents>>>) {
     runtime.block_on(the_rest(&broker, &setup.account));
     runtime.run_until_idle();
     assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its stream");
-    (report, documents)
+    (report, exchanges)
 }
 
 /// What no case asks for: what OANDA alone has.
@@ -189,21 +190,17 @@ async fn the_rest(broker: &OandaBroker, account: &AccountId) {
 
 #[test]
 fn the_client_in_memory() {
-    let (report, documents) = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
+    let (report, exchanges) = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
     assert_all("netting", &report);
-    let documents = documents.lock().unwrap();
-    let Some(documents) = documents.as_ref() else { return };
-    documents.assert_clean();
-    documents.assert_exceptions_are_needed();
+    exchanges.assert_clean();
+    exchanges.assert_all_met();
 }
 
 #[test]
 fn a_hedging_account_in_euros() {
-    let (report, documents) = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::EUR).with_hedging());
+    let (report, exchanges) = in_memory(OandaVenueBuilder::spec(ACCOUNT, Currency::EUR).with_hedging());
     assert_all("hedging", &report);
-    let documents = documents.lock().unwrap();
-    let Some(documents) = documents.as_ref() else { return };
-    documents.assert_clean();
+    exchanges.assert_clean();
 }
 
 #[tokio::test]

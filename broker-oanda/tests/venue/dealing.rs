@@ -1,6 +1,9 @@
 //! Lots, closings and exits: what OANDA alone has, with every figure worked out by hand.
 
+use std::time::Duration;
+
 use broker_core::model::{Level, LotRole, PositionLeg, StopExit, Trail};
+use broker_core::seam::Clock;
 use broker_core::{
     Broker, BrokerExt, Currency, ErrorKind, Fill, Money, Order, OrderQuery, OrderRequest, OrderStatus, Placement, Side,
 };
@@ -13,6 +16,10 @@ use super::{Stage, dec, price, qty};
 
 /// A Wednesday noon, with EUR/USD at 1.08000 to 1.08010.
 pub(super) fn stage(hedging: bool, currency: Currency) -> Stage {
+    stage_of(hedging, currency, |builder| builder)
+}
+
+fn stage_of(hedging: bool, currency: Currency, change: fn(OandaVenueBuilder) -> OandaVenueBuilder) -> Stage {
     let now: DateTime<Utc> = "2026-01-07T12:00:00Z".parse().unwrap();
     let mut engine = Engine::new(1, &Catalogue::standard(), now);
     let spec = OandaVenueBuilder::spec(OandaVenue::ACCOUNT, currency);
@@ -21,11 +28,8 @@ pub(super) fn stage(hedging: bool, currency: Currency) -> Stage {
     engine
         .deposit(&OandaVenue::ACCOUNT.into(), Money::new(10_000.into(), currency), now)
         .unwrap();
-    let venue = OandaVenue::builder()
-        .engine(engine, [OandaVenue::ACCOUNT.into()])
-        .build()
-        .unwrap();
-    let stage = Stage::new(venue, now);
+    let builder = OandaVenue::builder().engine(engine, [OandaVenue::ACCOUNT.into()]);
+    let stage = Stage::new(change(builder).build().unwrap(), now);
     stage.quote("EUR/USD", "1.08000", "1.08010");
     stage
 }
@@ -258,6 +262,44 @@ fn guaranteed_stops_are_asked_for_by_name() {
         .remove(0);
     assert_eq!(trade.guaranteed_stop_loss.unwrap().price, Some(price("1.07000")));
     assert_eq!(trade.stop_loss, None);
+}
+
+/// In price, for each unit, where the stop fills at its price; beside `pl`, and taken from the balance.
+#[test]
+fn a_guaranteed_stop_costs_its_premium() {
+    let stop = |jumps_to: &str| {
+        let stage = stage_of(false, Currency::USD, |builder| {
+            builder.with_guaranteed_premium(dec("0.00050"))
+        });
+        let broker = stage.broker.guaranteeing_stops();
+        let stop = StopExit::Stop {
+            stop: Level::Price(price("1.07000")),
+            limit: None,
+        };
+        let buy = OrderRequest::market("EUR/USD".into(), Side::Buy, qty("100")).with_stop(stop);
+        let placed = stage.runtime.block_on(broker.place_once(&stage.account, buy)).unwrap();
+        assert!(matches!(placed, Placement::Accepted(_)));
+        stage.quote("EUR/USD", jumps_to, "1.07010");
+        let clock = stage.runtime.clock();
+        stage.runtime.block_on(clock.sleep(Duration::from_secs(1)));
+        let fill = stage.fills().pop().unwrap();
+        let balances = stage.runtime.block_on(stage.broker.balances(&stage.account)).unwrap();
+        let venue = stage.venue.lock().unwrap();
+        assert_eq!(venue.balance(&stage.account), balances.balances[0].total);
+        (
+            fill.price,
+            fill.pnl.unwrap().amount,
+            fill.fees,
+            balances.balances[0].total,
+        )
+    };
+    let fee = Money::new(dec("0.0500"), Currency::USD);
+    // (1.07000 - 1.08010) x 100, and 0.00050 x 100: 10,000 - 1.0100 - 0.0500.
+    let kept = (price("1.07000"), dec("-1.0100"), vec![fee], dec("9998.9400"));
+    assert_eq!(stop("1.07000"), kept);
+    // This venue does not keep the guarantee when the market jumps: then it costs nothing.
+    let jumped = (price("1.06990"), dec("-1.0200"), Vec::new(), dec("9998.9800"));
+    assert_eq!(stop("1.06990"), jumped);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use broker_core::{
 };
 use broker_oanda::Closing;
 use broker_oanda::venue::OandaVenue;
-use broker_sim::wire::{FaultPlan, FrameFault, FrameWhen};
+use broker_sim::wire::{FaultPlan, FrameFault, FrameWhen, Venue, WireRequest};
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt};
@@ -86,6 +86,31 @@ fn a_short_position_is_closed_by_positive_units() {
         stage.runtime.block_on(stage.broker.positions(&stage.account)).unwrap(),
         []
     );
+}
+
+/// OANDA's document wants a body for it, in which the units need not be: then all is meant.
+#[test]
+fn a_trade_is_not_closed_without_a_body() {
+    let stage = stage(false, Currency::USD);
+    stage.market(Side::Buy, "100");
+    let close = |body: Option<&'static str>| {
+        let path = format!("/v3/accounts/{}/trades/4/close", stage.account.get());
+        let mut request = WireRequest::new("PUT", &path, "test");
+        let bearer = format!("Bearer {}", OandaVenue::TOKEN);
+        request.headers.push(("authorization".to_owned(), bearer));
+        if let Some(body) = body {
+            let json = "application/json".to_owned();
+            request.headers.push(("content-type".to_owned(), json));
+            request.body = body.into();
+        }
+        let now = stage.runtime.clock().now();
+        let answer = stage.venue.lock().unwrap().handle(&request, now);
+        let open = stage.runtime.block_on(stage.broker.open_trades(&stage.account));
+        (answer.status, open.unwrap().len())
+    };
+    assert_eq!(close(None), (415, 1));
+    assert_eq!(close(Some("")), (400, 1));
+    assert_eq!(close(Some("{}")), (200, 0));
 }
 
 /// An answer of rows behind an id may hold a part of them: where it ends is where to go on.

@@ -18,7 +18,7 @@ use broker_sim::{Engine, SimOrder};
 
 pub use history::HistoryStage;
 pub use line::{Line, open_market, seeds};
-pub use orders::OrdersStage;
+pub use orders::{OrdersStage, crashes_are_survived, harmed, orders_are_safe, planted_bugs_are_caught};
 pub use streams::StreamsStage;
 
 /// How the campaigns look into a wire venue: its books, told in the ids of its wire.

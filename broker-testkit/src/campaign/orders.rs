@@ -14,6 +14,9 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{Connect, House, Line, Shared};
+use crate::crash::crash_campaign;
+use crate::damage::Damage;
+use crate::orders::{OrdersPlan, OrdersReport, orders_campaign};
 use crate::planted::{Planted, PlantedBug};
 use crate::stage::{IntentOf, KnownOrder, Process, Stage, VenueWords, World};
 
@@ -182,4 +185,68 @@ impl<V> fmt::Debug for OrdersStage<V> {
             .field("bug", &self.bug)
             .finish_non_exhaustive()
     }
+}
+
+/// The campaign of orders, seed by seed: each is clean, every kind of fault hit, and enough was placed and canceled to
+/// say so. What else must hold is asked of `more`.
+///
+/// # Panics
+/// When it is not so.
+pub fn orders_are_safe<V: Venue>(
+    (seeds, orders): (u64, u64),
+    stage: impl Fn(u64) -> OrdersStage<V>,
+    more: impl Fn(&OrdersReport, &V),
+) {
+    for seed in 1..=seeds {
+        let stage = stage(seed);
+        let report = orders_campaign(&stage, OrdersPlan::new(orders, seed));
+        println!("seed {seed}: {report}");
+        assert!(report.is_clean(), "seed {seed}: {report}");
+        for (fault, hits) in &report.hits {
+            assert!(*hits > 0, "seed {seed}: {fault} never hit");
+        }
+        assert!(
+            report.asked >= orders && report.canceled > orders / 10,
+            "seed {seed}: {report}"
+        );
+        more(&report, &stage.venue());
+    }
+}
+
+/// The campaign of crashes is clean, and there was something to survive.
+///
+/// # Panics
+/// When it is not so.
+pub fn crashes_are_survived<V: Venue>(stage: impl Fn() -> OrdersStage<V>) {
+    let report = crash_campaign(&|| Box::new(stage()) as Box<dyn Stage>);
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    assert!(report.drops_before_send > 20 && report.recovered > 20, "{report}");
+}
+
+/// A short campaign, whose damage is what is looked for.
+pub fn harmed<V: Venue>(stage: &OrdersStage<V>) -> OrdersReport {
+    let report = orders_campaign(stage, OrdersPlan::new(1_000, 3));
+    println!("{stage:?}: {report}");
+    report
+}
+
+/// Each bug of a client is seen. One that sends blindly doubles orders where the venue is `forgetful`: where it takes
+/// an id of ours twice.
+///
+/// # Panics
+/// When one is not.
+pub fn planted_bugs_are_caught<V: Venue>(stage: impl Fn() -> OrdersStage<V>, forgetful: OrdersStage<V>) {
+    let report = harmed(&forgetful.flawed(PlantedBug::BlindResend));
+    assert!(report.damages.of(Damage::DoubleOrder) > 20, "{report}");
+    for bug in [
+        PlantedBug::FinAsNotSent,
+        PlantedBug::EarlyProof,
+        PlantedBug::ErrorAsRefusal,
+    ] {
+        let report = harmed(&stage().flawed(bug));
+        assert!(report.damages.of(Damage::FalseDead) > 0, "{bug:?}: {report}");
+    }
+    let report = crash_campaign(&|| Box::new(stage().flawed(PlantedBug::GateIgnored)) as Box<dyn Stage>);
+    assert!(report.damages.of(Damage::SentAfterDrop) > 0, "{report}");
 }

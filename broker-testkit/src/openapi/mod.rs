@@ -29,6 +29,7 @@
 mod paths;
 mod schema;
 mod text;
+mod watched;
 
 use std::fmt;
 
@@ -36,6 +37,7 @@ use broker_core::{Error, Result};
 use serde_json::Value;
 
 use paths::Template;
+pub use watched::{Beyond, Exchanges, Watched};
 
 /// What kind of deviation it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

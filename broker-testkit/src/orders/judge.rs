@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::{Broker, ClientOrderId, Delivery, ErrorKind, Intent, Order, OrderId, Result};
+use broker_core::{Broker, ClientOrderId, Delivery, Error, ErrorKind, Intent, Order, OrderId, Result};
 
 use super::trader::Told;
 use super::{OrdersReport, count};
@@ -35,17 +35,13 @@ pub(super) fn judge(
             }
             Told::Refused(error) => {
                 report.refused += 1;
-                // How the core says that lookups proved it, not the venue's answer.
-                let by_proof = error.kind() == ErrorKind::Unavailable
-                    && error.delivery() == Delivery::Answered
-                    && error.status().is_none();
-                if by_proof {
-                    proven(broker, report);
+                if is_by_lookups(&error) {
+                    proven(broker, &error.to_string(), report);
                 }
             }
             Told::NotPlaced => {
                 report.not_placed += 1;
-                proven(broker, report);
+                proven(broker, "by a ticket", report);
             }
             Told::Unsent(error) => {
                 report.unsent += 1;
@@ -86,11 +82,20 @@ fn alive(order: &Order, by_id: &BTreeMap<&OrderId, &KnownOrder>, report: &mut Or
     }
 }
 
+/// Whether it is how the core says that lookups proved it. That names no call: what does is an answer of the venue's,
+/// such as a 401 on the order, where no new token could be had.
+fn is_by_lookups(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable
+        && error.delivery() == Delivery::Answered
+        && error.status().is_none()
+        && error.operation().is_none()
+}
+
 /// Where nothing bounds the arrival, nobody can know that an order never comes.
-fn proven(broker: &dyn Broker, report: &mut OrdersReport) {
+fn proven(broker: &dyn Broker, how: &str, report: &mut OrdersReport) {
     if broker.capabilities().orders.latest_arrival.is_none() {
         report.damages.add(Damage::Unproven, || {
-            "the arrival of a request has no bound here".to_owned()
+            format!("the arrival of a request has no bound here: {how}")
         });
     }
 }
@@ -171,5 +176,18 @@ fn held(unsettled: Result<Vec<Intent>>, open: &BTreeSet<ClientOrderId>, report: 
             false => format!("{id} is settled and still written down"),
         };
         report.damages.add(Damage::Journal, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_token_that_could_not_be_renewed_is_no_proof_by_lookups() {
+        let proof = Error::new(ErrorKind::Unavailable).with_delivery(Delivery::Answered);
+        assert!(is_by_lookups(&proof));
+        assert!(!is_by_lookups(&proof.clone().with_operation("place")));
+        assert!(!is_by_lookups(&proof.with_status(503)));
     }
 }

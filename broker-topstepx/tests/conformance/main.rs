@@ -16,10 +16,11 @@ use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
 use broker_sim::{AccountSpec, FeeAsset, FeeKind, FeeRule, FeeSchedule, HistoryPlan, Mix, Posting};
 use broker_testkit::clock::FastClock;
 use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_testkit::openapi::Watched;
 use broker_topstepx::venue::TopstepxVenue;
 use broker_topstepx::{JoinOrder, JoinSide, TopstepxBroker, TopstepxConfig};
 use chrono::{DateTime, Duration, Utc};
-use documents::Watched;
+use documents::{ASKED, BEYOND, document};
 use rust_decimal::Decimal;
 
 /// Friday noon in New York; the suite runs a minute later.
@@ -149,7 +150,7 @@ fn config() -> TopstepxConfig {
 #[test]
 fn the_client_in_memory() {
     let (venue, setup) = venue();
-    let (venue, documents) = Watched::new(venue);
+    let (venue, exchanges) = Watched::new(venue, document(), &BEYOND);
     let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
     let clock = Arc::new(runtime.clock());
     let rng = Arc::new(SeededRng::new(1));
@@ -163,9 +164,9 @@ fn the_client_in_memory() {
     runtime.block_on(the_rest(&broker, &setup.account));
     runtime.run_until_idle();
     assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
-    let documents = documents.lock().unwrap();
-    let Some(documents) = documents.as_ref() else { return };
-    documents.assert_clean();
+    exchanges.assert_clean();
+    exchanges.assert_all_met();
+    assert_eq!(exchanges.paths(), ASKED.map(str::to_owned).into());
 }
 
 /// What no case asks for: what the gateway alone has, and a token that is renewed.

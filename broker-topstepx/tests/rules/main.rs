@@ -9,6 +9,7 @@ mod errors;
 mod firms;
 mod groups;
 mod guard;
+mod limits;
 mod own;
 mod rolls;
 mod tokens;

@@ -94,4 +94,5 @@ pub(in crate::venue) struct TradeCard {
 pub(in crate::venue) struct Sums {
     pub(in crate::venue) pl: Decimal,
     pub(in crate::venue) financing: Decimal,
+    pub(in crate::venue) guaranteed: Decimal,
 }

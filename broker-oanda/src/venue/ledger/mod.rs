@@ -26,6 +26,10 @@ pub(super) struct Ledger {
     pub(super) sums: BTreeMap<(String, bool), Sums>,
     pub(super) balance: Decimal,
     pub(super) commission: Decimal,
+    /// What a guaranteed stop costs that fills at its price: so much of the price, for each unit.
+    pub(super) premium: Decimal,
+    /// Fees of guaranteed stops, by fill.
+    pub(super) guaranteed: BTreeMap<u64, Decimal>,
     numbers: BTreeMap<OrderId, u64>,
     lots: BTreeMap<RecordId, u64>,
     /// Terms of orders that were asked for over the wire, until they are read from the engine.
@@ -65,6 +69,8 @@ impl Ledger {
             sums: BTreeMap::new(),
             balance: Decimal::ZERO,
             commission: Decimal::ZERO,
+            premium: Decimal::ZERO,
+            guaranteed: BTreeMap::new(),
             numbers: BTreeMap::new(),
             lots: BTreeMap::new(),
             asked: BTreeMap::new(),

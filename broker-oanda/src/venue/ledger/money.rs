@@ -64,7 +64,13 @@ impl Ledger {
         }
         let fees: Decimal = fill.fees.iter().map(|fee| fee.amount).sum();
         self.commission += fees;
-        self.move_money(id, pl + financing - fees);
+        let guaranteed = self.guaranteed_fee(order, fill);
+        if !guaranteed.is_zero() {
+            self.guaranteed.insert(id, guaranteed);
+            let long = fill.side == broker_core::Side::Sell;
+            self.sums.entry((name, long)).or_default().guaranteed += guaranteed;
+        }
+        self.move_money(id, pl + financing - fees - guaranteed);
         self.pending.remove(&order);
         if let Some(card) = self.cards.get_mut(&order) {
             card.filled = Some(id);
@@ -96,6 +102,20 @@ impl Ledger {
                 let key = (trade.instrument.clone(), trade.initial > Decimal::ZERO);
                 self.sums.entry(key).or_default().financing += flow.amount;
             }
+        }
+    }
+
+    /// Only a stop that filled at the price that it guarantees costs anything.
+    fn guaranteed_fee(&self, order: u64, fill: &Fill) -> Decimal {
+        let kept = |card: &&super::Card| {
+            card.terms.kind == "GUARANTEED_STOP_LOSS" && card.terms.price == Some(fill.price.get())
+        };
+        match self.cards.get(&order).filter(kept) {
+            Some(_) => {
+                let rate = fill.conversion.map_or(Decimal::ONE, |conversion| conversion.loss);
+                (self.premium * fill.qty.get() * rate).round_dp(4)
+            }
+            None => Decimal::ZERO,
         }
     }
 
