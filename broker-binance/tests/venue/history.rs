@@ -77,6 +77,8 @@ fn ninety_days_are_certified() {
     let (plan, report) = house.run(|broker| sync(broker, store.clone(), Reach::Every));
     assert!(report.is_complete(), "{report}");
     assert_eq!(report.totals.new, 2_500, "{report}");
+    // Nothing is read twice but the last page of each symbol, as planned.
+    assert_eq!(report.effort.planned.requests, report.effort.spent.requests, "{report}");
     assert!(house.broker.capabilities().history.by_instrument);
     // Eleven pairs, and the account's own records.
     assert_eq!(plan.instruments.len(), 12);
