@@ -227,6 +227,7 @@ fn capabilities(config: &AlpacaConfig, rest: &Rest) -> Capabilities {
         page_yield,
         page_span: None,
         page_cost: TRADING_COST,
+        closing_pages: 0,
     };
     let lookup = |classes, whole_list| LookupFacts {
         classes,

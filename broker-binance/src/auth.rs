@@ -34,9 +34,6 @@ const PUBLIC: [&str; 6] = [
     "/api/v3/ping",
 ];
 
-/// From this window on, a time that is exact to the second is good enough.
-const WIDE_WINDOW: Duration = Duration::from_secs(3);
-
 /// Binance's side of the request pipeline.
 pub(crate) struct BinanceProtocol {
     key: HeaderValue,
@@ -111,8 +108,13 @@ impl Protocol for BinanceProtocol {
                 let error = self.explain(call, error);
                 verdict.outcome = Outcome::Bad { error, nothing_done };
             }
-            Outcome::Mend(_) if self.window >= WIDE_WINDOW => self.time.learn_from_head(&reply.headers),
-            Outcome::Good | Outcome::Mend(_) => {}
+            Outcome::Mend(_) => {
+                if let Some(sent) = sent_at(call) {
+                    let window = i64::try_from(millis(self.window)).unwrap_or(i64::MAX);
+                    self.time.learn_from_head(&reply.headers, sent, window);
+                }
+            }
+            Outcome::Good => {}
         }
         verdict
     }
@@ -127,6 +129,12 @@ impl fmt::Debug for BinanceProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BinanceProtocol({})", self.signer.kind())
     }
+}
+
+/// The time that a call was signed with.
+fn sent_at(call: &Call) -> Option<i64> {
+    let mut params = call.query.split('&');
+    params.find_map(|param| param.strip_prefix("timestamp="))?.parse().ok()
 }
 
 fn millis(time: Duration) -> u64 {

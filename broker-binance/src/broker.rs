@@ -219,7 +219,10 @@ impl Broker for BinanceBroker {
     async fn balances(&self, account: &AccountId) -> Result<Balances> {
         let (_, balances) = self.own_account().await?;
         self.check(account).await?;
-        Ok(balances)
+        match balances.account == *account {
+            true => Ok(balances),
+            false => Err(Error::decode("answered with the balances of another account")),
+        }
     }
 
     /// Coins that are held outright are balances.

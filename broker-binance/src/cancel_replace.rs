@@ -7,9 +7,13 @@ use http::Method;
 use serde_json::value::RawValue;
 
 use crate::broker::BinanceBroker;
-use crate::error;
+use crate::error::{self, HALF};
 use crate::map::{self, Pair, request};
+use crate::reads::expect_same;
 use crate::wire::{self, CancelReplaceErrorJson, CancelReplaceJson, OrderJson};
+
+/// A half that was done.
+const DONE: &str = "SUCCESS";
 
 /// What became of both halves.
 #[derive(Debug, Clone)]
@@ -72,7 +76,7 @@ impl BinanceBroker {
         ]);
         let mut call = self.rest().order_call(&sending);
         (call.op, call.method) = (OPERATION, Method::POST);
-        let read = |body: &str| both(&wire::decode(body)?, &pair, &intent);
+        let read = |body: &str| both(&wire::decode(body)?, &pair, (order, &intent));
         match self.rest().http.run(call, read).await {
             Err(error) => self.half(error, order).await,
             done => done,
@@ -81,7 +85,7 @@ impl BinanceBroker {
 
     /// Canceled, and not placed: the order that was canceled is read, and the refusal is told beside it.
     async fn half(&self, error: Error, order: &OrderRef) -> Result<CancelReplaced> {
-        if error.code() != Some(error::HALF) {
+        if error.code() != Some(HALF.to_string().as_str()) {
             return Err(error);
         }
         let canceled = self
@@ -95,12 +99,20 @@ impl BinanceBroker {
     }
 }
 
-fn both(wire: &CancelReplaceJson<'_>, pair: &Pair, intent: &Intent) -> Result<CancelReplaced> {
+fn both(wire: &CancelReplaceJson<'_>, pair: &Pair, sent: (&OrderRef, &Intent)) -> Result<CancelReplaced> {
+    let (old, intent) = sent;
+    if [&wire.cancel_result, &wire.new_order_result]
+        .iter()
+        .any(|word| word.get() != DONE)
+    {
+        return Err(Error::decode("an answer that says yes, and of its halves no"));
+    }
     let part = |raw: Option<&RawValue>| -> Result<Order> {
         let raw = raw.ok_or_else(|| Error::decode("an answer without one of its halves"))?;
         map::order::order(&wire::decode::<OrderJson<'_>>(raw.get())?, pair, &intent.account)
     };
     let (canceled, placed) = (part(wire.cancel_response)?, part(wire.new_order_response)?);
+    expect_same(old, &canceled)?;
     match placed.client_id.as_ref() == Some(&intent.id) {
         true => Ok(CancelReplaced {
             canceled,
@@ -112,11 +124,16 @@ fn both(wire: &CancelReplaceJson<'_>, pair: &Pair, intent: &Intent) -> Result<Ca
     }
 }
 
-/// The refusal of a half: of the new order where the old one was canceled, else of the cancel.
+/// The refusal of a half: of the new order where the old one was canceled, else of the cancel. `None` where the body
+/// says nothing of the halves that fits its code.
 pub(crate) fn refusal(status: u16, code: i64, words: &str, body: &str) -> Option<Error> {
     let wire: CancelReplaceErrorJson<'_> = serde_json::from_str(body).ok()?;
     let data = wire.data?;
-    let canceled = data.cancel_result.get() == "SUCCESS";
+    let canceled = data.cancel_result.get() == DONE;
+    // The new order alone is not sent unless the old one is gone.
+    if canceled != (code == HALF) {
+        return None;
+    }
     let half = match canceled {
         true => data.new_order_response,
         false => data.cancel_response,

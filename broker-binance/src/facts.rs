@@ -32,12 +32,13 @@ pub(crate) fn capabilities(config: &BinanceConfig, buckets: &Buckets) -> Capabil
         scope,
         rule: LimitRule::Window { limit, per },
     };
-    let pages = |rows, cost| ListFacts {
+    let pages = |rows, cost, closing_pages| ListFacts {
         rows,
         page_size: Some(PAGE),
         page_yield: 100,
         page_span: None,
         page_cost: ("weight", cost),
+        closing_pages,
     };
     let (in_ten_seconds, in_a_day) = config.order_counts();
     Capabilities {
@@ -99,8 +100,9 @@ pub(crate) fn capabilities(config: &BinanceConfig, buckets: &Buckets) -> Capabil
             settles_within: DAY,
             positions_cover_fills: false,
             states_pnl: false,
-            lists: vec![pages(ListRows::Records, weight::TRADES)],
-            orders: Some(pages(ListRows::Orders, weight::ALL_ORDERS)),
+            // An empty page, and the last one once more.
+            lists: vec![pages(ListRows::Records, weight::TRADES, 2)],
+            orders: Some(pages(ListRows::Orders, weight::ALL_ORDERS, 0)),
             lookups: vec![LookupFacts {
                 classes: Vec::new(),
                 per_request: Some(1),

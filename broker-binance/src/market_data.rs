@@ -44,7 +44,10 @@ impl MarketData for BinanceBroker {
                 let call = self.rest().read("quotes", "/api/v3/ticker/bookTicker", &params, 2);
                 let read = |body: &str| {
                     let wire: BookTickerJson<'_> = wire::decode(body)?;
-                    Ok((wire.symbol.get().to_owned(), body.to_owned()))
+                    match wire.symbol.get() == one.get() {
+                        true => Ok((one.get().to_owned(), body.to_owned())),
+                        false => Err(Error::decode("answered with the quote of another symbol")),
+                    }
                 };
                 match self.rest().http.run(call, read).await {
                     Err(error) if is_unknown_symbol(&error) => return Ok(Vec::new()),

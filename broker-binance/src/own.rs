@@ -103,6 +103,9 @@ impl BinanceBroker {
             let wire: CommissionJson<'_> = wire::decode(body)?;
             let on = wire.discount.enabled_for_account && wire.discount.enabled_for_symbol;
             let asset = wire.discount.discount_asset.as_ref().filter(|_| on);
+            if on && asset.is_none() {
+                return Err(broker_core::Error::decode("a discount without its coin"));
+            }
             Ok(Commission {
                 standard: rates(&wire.standard_commission),
                 special: wire.special_commission.as_ref().map(rates),
@@ -135,7 +138,7 @@ impl BinanceBroker {
 
     /// How an order was made smaller, oldest first.
     pub async fn amendments(&self, order: &OrderRef) -> Result<Vec<Amendment>> {
-        let (symbol, name) = self.named(order)?;
+        let (symbol, name) = self.by_number(order).await?;
         let read = |body: &str| {
             let rows: Vec<AmendmentJson<'_>> = wire::decode(body)?;
             let row = |row: &AmendmentJson<'_>| {
@@ -156,7 +159,7 @@ impl BinanceBroker {
 
     /// Trades of an order with others of the same account that were prevented.
     pub async fn prevented_matches(&self, order: &OrderRef) -> Result<Vec<PreventedMatch>> {
-        let (symbol, name) = self.named(order)?;
+        let (symbol, name) = self.by_number(order).await?;
         let taker_symbol = symbol.clone();
         let read = |body: &str| {
             let rows: Vec<PreventedMatchJson<'_>> = wire::decode(body)?;
@@ -202,11 +205,26 @@ impl BinanceBroker {
         let pair = self.pair(&symbol).await?;
         let read = |body: &str| {
             let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
-            rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect()
+            match rows.iter().any(|row| row.order_id.to_string() != number) {
+                true => Err(broker_core::Error::decode("answered with fills of another order")),
+                false => rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect(),
+            }
         };
-        let params = [("symbol", symbol), ("orderId", number), ("limit", "1000".to_owned())];
+        let params = [
+            ("symbol", symbol),
+            ("orderId", number.clone()),
+            ("limit", "1000".to_owned()),
+        ];
         self.own("fills of an order", "/api/v3/myTrades", &params, 5, read)
             .await
+    }
+
+    /// These calls take Binance's number alone: by our id an order is read first.
+    async fn by_number(&self, order: &OrderRef) -> Result<(String, (&'static str, String))> {
+        match order.id {
+            Some(_) => self.named(order),
+            None => self.named(&self.find(order).await?.reference()),
+        }
     }
 
     async fn own<T>(

@@ -45,9 +45,11 @@ impl BinanceBroker {
         let pair = self.pair(&symbol).await?;
         let params = [("symbol", symbol), name];
         let (mut found, list) = self.rest().order(&params, &pair, &order.account).await?;
+        expect_same(order, &found)?;
         if list >= 0 {
-            let list = self.rest().order_list(list).await?;
-            found.links = list.links_of(&found.id).unwrap_or_default();
+            let told = self.rest().order_list(list).await?;
+            let links = told.links_of(&found.id).filter(|_| told.number == list);
+            found.links = links.ok_or_else(|| Error::decode("answered with another list than that of the order"))?;
         }
         Ok(found)
     }
@@ -236,5 +238,19 @@ impl BinanceBroker {
             proof,
             ..Page::whole(rows)
         })
+    }
+}
+
+/// Whether an answer is about the order that was asked for.
+pub(crate) fn expect_same(asked: &OrderRef, answered: &Order) -> Result<()> {
+    let same = match (&asked.id, &asked.client_id) {
+        (Some(id), _) => *id == answered.id,
+        (None, id) => *id == answered.client_id,
+    };
+    match same {
+        true => Ok(()),
+        false => Err(Error::decode(
+            "answered with another order than the one that was asked for",
+        )),
     }
 }

@@ -123,9 +123,7 @@ impl Rest {
         let params = [("orderListId", number.to_string())];
         let call = self.read("order list", "/api/v3/orderList", &params, weight::ORDER_LIST);
         self.http
-            .run(call, |body| {
-                Ok(map::order::list(&wire::decode::<OrderListJson<'_>>(body)?))
-            })
+            .run(call, |body| map::order::list(&wire::decode::<OrderListJson<'_>>(body)?))
             .await
     }
 
@@ -138,8 +136,8 @@ impl Rest {
     ) -> Result<Vec<(map::order::List, String)>> {
         let read = |body: &str| {
             let rows: Vec<OrderListJson<'_>> = wire::decode(body)?;
-            let list = |row: &OrderListJson<'_>| (map::order::list(row), row.symbol.get().to_owned());
-            Ok(rows.iter().map(list).collect())
+            let list = |row: &OrderListJson<'_>| Ok((map::order::list(row)?, row.symbol.get().to_owned()));
+            rows.iter().map(list).collect()
         };
         self.http
             .run(self.read("order lists", path, params, weight), read)
@@ -157,10 +155,7 @@ impl Rest {
     pub(crate) async fn trades(&self, params: Params<'_>, pair: &Pair, account: &AccountId, raw: bool) -> Result<Came> {
         let read = |body: &str| {
             let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
-            let row = |row: &TradeJson<'_>| {
-                same_symbol(row.symbol.get(), pair)?;
-                Ok((row.id, map::trade::trade(row, pair, account)?))
-            };
+            let row = |row: &TradeJson<'_>| Ok((row.id, map::trade::trade(row, pair, account)?));
             Came::of(rows.iter().map(row).collect::<Result<_>>()?, raw.then_some(body))
         };
         let call = self.read("history", "/api/v3/myTrades", params, weight::TRADES);
@@ -177,10 +172,7 @@ impl Rest {
     ) -> Result<Came> {
         let read = |body: &str| {
             let rows: Vec<AllocationJson<'_>> = wire::decode(body)?;
-            let row = |row: &AllocationJson<'_>| {
-                same_symbol(row.symbol.get(), pair)?;
-                Ok((row.allocation_id, map::trade::allocation(row, pair, account)?))
-            };
+            let row = |row: &AllocationJson<'_>| Ok((row.allocation_id, map::trade::allocation(row, pair, account)?));
             Came::of(rows.iter().map(row).collect::<Result<_>>()?, raw.then_some(body))
         };
         let call = self.read("history", "/api/v3/myAllocations", params, weight::ALLOCATIONS);
@@ -229,17 +221,6 @@ impl Came {
 /// Adds parameters, in order.
 pub(crate) fn with(call: Call, params: Params<'_>) -> Call {
     params.iter().fold(call, |call, (name, value)| call.param(name, value))
-}
-
-/// A row of another symbol would be booked on the wrong one.
-fn same_symbol(symbol: &str, pair: &Pair) -> Result<()> {
-    match symbol == pair.id.get() {
-        true => Ok(()),
-        false => Err(broker_core::Error::decode(format!(
-            "asked for rows of {}, answered with one of {symbol}",
-            pair.id
-        ))),
-    }
 }
 
 fn exchange(body: &str) -> Result<Exchange> {

@@ -18,6 +18,7 @@ use crate::broker::BinanceBroker;
 use crate::error::{ARCHIVED_ORDER, NO_SUCH_ORDER};
 use crate::map::request::{self, Sending, Style, Terms};
 use crate::map::{self, Pair};
+use crate::reads::expect_same;
 use crate::rest::{ORDER, Params, Rest, with};
 use crate::wire::{self, AmendJson, CanceledJson, OrderJson, OrderListJson};
 
@@ -48,7 +49,11 @@ impl BinanceBroker {
         let call = self
             .rest()
             .write("reduce", Method::PUT, "/api/v3/order/amend/keepPriority", &params, 4);
-        let read = |body: &str| map::order::amended(&wire::decode::<AmendJson<'_>>(body)?, &pair, &order.account);
+        let read = |body: &str| {
+            let amended = map::order::amended(&wire::decode::<AmendJson<'_>>(body)?, &pair, &order.account)?;
+            expect_same(&old.reference(), &amended)?;
+            Ok(amended)
+        };
         let mut amended = self.rest().http.run(call, read).await?;
         // The answer leaves out what cannot have changed.
         (amended.created_at, amended.stop_price, amended.trail) = (old.created_at, old.stop_price, old.trail);
@@ -218,7 +223,7 @@ fn placed(body: &str, listed: bool, pair: &Pair, intent: &Intent) -> Result<Orde
         .find(|report| ours(report))
         .ok_or_else(other)?;
     let mut order = map::order::order(report, pair, &intent.account)?;
-    order.links = map::order::list(&wire).links_of(&order.id).ok_or_else(other)?;
+    order.links = map::order::list(&wire)?.links_of(&order.id).ok_or_else(other)?;
     Ok(order)
 }
 
@@ -227,6 +232,9 @@ fn canceled(body: &str) -> Result<Vec<broker_core::OrderId>> {
     let rows: Vec<CanceledJson<'_>> = wire::decode(body)?;
     let mut ids = Vec::new();
     for row in &rows {
+        if row.order_id.is_none() && row.orders.is_empty() {
+            return Err(Error::decode("a row of what was canceled that names no order"));
+        }
         ids.extend(row.order_id.map(|number| map::order_id(row.symbol.get(), number)));
         ids.extend(
             row.orders

@@ -171,6 +171,8 @@ pub struct ListFacts {
     pub page_span: Option<Duration>,
     /// The bucket that a page pays to, and its weight.
     pub page_cost: (&'static str, u32),
+    /// Requests that a list with rows takes behind its last page, to see that it ends there.
+    pub closing_pages: u32,
 }
 
 impl ListFacts {
@@ -182,6 +184,7 @@ impl ListFacts {
             page_yield: 100,
             page_span: None,
             page_cost: cost,
+            closing_pages: 0,
         }
     }
 }

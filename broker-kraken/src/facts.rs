@@ -33,6 +33,7 @@ pub(crate) fn capabilities(config: &KrakenConfig, (calls, public): (&BucketKey, 
         page_yield: YIELD,
         page_span: None,
         page_cost: ("calls", cost),
+        closing_pages: 0,
     };
     let after = u64::try_from(DEADLINE.num_seconds()).unwrap_or_default();
     Capabilities {

@@ -210,6 +210,7 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
                 page_yield: 40,
                 page_span: None,
                 page_cost: REQUEST,
+                closing_pages: 0,
             }],
             // The orders of 499 transactions take their block, their list, and rows that lie elsewhere.
             orders: Some(ListFacts {
@@ -218,6 +219,7 @@ fn capabilities(config: &OandaConfig) -> Capabilities {
                 page_yield: 40,
                 page_span: None,
                 page_cost: ("requests", 3),
+                closing_pages: 0,
             }),
             lookups: vec![LookupFacts {
                 classes: Vec::new(),

@@ -118,12 +118,19 @@ impl Run<'_> {
         Planner::new(self.syncer.broker.as_ref(), asked)
     }
 
+    fn lists_with_rows(&self) -> u64 {
+        let parts = self.state.reading.iter().flat_map(|reading| &reading.parts);
+        let with_rows = parts.filter(|part| part.distinct > 0).count();
+        u64::try_from(with_rows).unwrap_or(u64::MAX)
+    }
+
     /// What the run took, beside what the planner says for the rows that there were.
     pub(crate) fn effort(&self) -> Effort {
         let volume = Volume {
             fills: Some(self.meter.fills),
             others: Some(self.meter.others),
             orders: Some(self.meter.orders),
+            lists_with_rows: Some(self.lists_with_rows()),
             instruments: self.meter.instruments.clone(),
         };
         let plan = self.planner().plan(&volume);

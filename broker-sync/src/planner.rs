@@ -21,6 +21,8 @@ pub struct Volume {
     pub others: Option<u64>,
     /// Orders placed in it.
     pub orders: Option<u64>,
+    /// Lists of history that have rows: where history is by instrument, so many instruments that were traded.
+    pub lists_with_rows: Option<u64>,
     /// Instruments that are to be looked up, by asset class.
     pub instruments: Vec<(AssetClass, u64)>,
 }
@@ -45,6 +47,13 @@ impl Volume {
     #[must_use]
     pub fn with_orders(mut self, orders: u64) -> Self {
         self.orders = Some(orders);
+        self
+    }
+
+    /// So many lists of history that have rows.
+    #[must_use]
+    pub fn with_lists_with_rows(mut self, lists: u64) -> Self {
+        self.lists_with_rows = Some(lists);
         self
     }
 
@@ -78,7 +87,8 @@ impl Volume {
 ///
 /// Requests: one for the accounts and one for the positions (and one for balances, where positions do not cover the
 /// fills); for each list of history, and for that of orders, as many as the longest span of a page makes necessary, or
-/// as many as its rows fill pages, whichever is more; and the lookups of instruments. Where history is by instrument the
+/// as many as its rows fill pages, whichever is more, and what it takes to see that a list with rows ends; and the
+/// lookups of instruments. Where history is by instrument the
 /// lists are read for each.
 ///
 /// Seconds: what the limits permit at the fastest, and the round trips of what is left when they permit it.
@@ -135,7 +145,11 @@ impl Planner {
         let facts = &self.history;
         let mut steps = vec![Step::of("accounts", 1, facts.read_cost)];
         for list in &facts.lists {
-            steps.push(self.step(name(list.rows), list, &self.asked.parts, volume.of(list.rows)));
+            let mut step = self.step(name(list.rows), list, &self.asked.parts, volume.of(list.rows));
+            let closing = volume.lists_with_rows.unwrap_or_default();
+            let closing = closing.saturating_mul(list.closing_pages.into());
+            step.requests = step.requests.saturating_add(closing);
+            steps.push(step);
         }
         let lookups = lookups(&facts.lookups, &volume.instruments);
         steps.extend(lookups.map(|(requests, cost)| Step::of("instruments", requests, cost)));

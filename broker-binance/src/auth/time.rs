@@ -14,14 +14,15 @@ use http::HeaderMap;
 use url::Url;
 
 use crate::error;
+use crate::map;
 use crate::rest::Buckets;
 use crate::wire::{self, TimeJson};
 
 /// What was learned this lately is not measured again: calls that were under way then failed by the clock before it.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A head tells the time in whole seconds, cut: the middle of the second is off by half of one at most.
-const HALF_A_SECOND: i64 = 500;
+/// A head tells the time in whole seconds, cut. A time may be a second ahead of Binance's, and a receive window behind.
+const SECOND: i64 = 1_000;
 
 /// Binance's clock, as our clock and a difference.
 pub(crate) struct ServerTime {
@@ -38,6 +39,10 @@ struct Learned {
     ahead: i64,
     /// When that was learned, by the time that never jumps.
     at: Option<Duration>,
+    /// It was read off a head.
+    rough: bool,
+    /// A time that was read off a head was refused: heads are not believed any more.
+    misled: bool,
 }
 
 impl ServerTime {
@@ -63,12 +68,31 @@ impl ServerTime {
         now.saturating_add(self.learned().ahead)
     }
 
-    /// Learns from the head of an answer that came just now.
-    pub(crate) fn learn_from_head(&self, headers: &HeaderMap) {
+    /// Learns from the head of the answer that refused a request of this time, where `window` is the receive window.
+    /// What is guessed of the second is its middle, and with a narrow window so much more that both borders are
+    /// equally far.
+    pub(crate) fn learn_from_head(&self, headers: &HeaderMap, sent: i64, window: i64) {
+        let known = self.learned();
+        let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
+        let now = self.http.context().clock().elapsed();
+        let lately = known.at.is_some_and(|at| now.saturating_sub(at) < FRESH);
+        if known.rough && lately && self.now_ms().abs_diff(sent) < fresh.unsigned_abs() {
+            *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Learned {
+                at: None,
+                misled: true,
+                ..known
+            };
+        }
         let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-        if let Some(there) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
+        if let Some(there) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok())
+            && !self.learned().misled
+        {
             let here = self.http.context().clock().now().timestamp_millis();
-            self.learn(there.timestamp_millis() + HALF_A_SECOND - here);
+            let guess = (SECOND - window / 2).clamp(SECOND / 2, SECOND - 1);
+            self.learn(
+                there.timestamp_millis().saturating_add(guess).saturating_sub(here),
+                true,
+            );
         }
     }
 
@@ -90,17 +114,27 @@ impl ServerTime {
         let before = clock.now().timestamp_millis();
         let there = self
             .http
-            .run(call, |body| Ok(wire::decode::<TimeJson>(body)?.server_time))
+            .run(call, |body| {
+                let there = wire::decode::<TimeJson>(body)?.server_time;
+                map::at(there).map(|_| there)
+            })
             .await?;
         let after = clock.now().timestamp_millis();
         let here = before + (after - before) / 2;
-        self.learn(there - here);
+        self.learn(there.saturating_sub(here), false);
         Ok((there, here))
     }
 
-    fn learn(&self, ahead: i64) {
+    fn learn(&self, ahead: i64, rough: bool) {
         let at = Some(self.http.context().clock().elapsed());
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Learned { ahead, at };
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let misled = learned.misled;
+        *learned = Learned {
+            ahead,
+            at,
+            rough,
+            misled,
+        };
     }
 
     fn learned(&self) -> Learned {

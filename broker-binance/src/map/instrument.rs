@@ -2,7 +2,7 @@
 
 use broker_core::model::{AssetClass, InstrumentStatus, Payoff, TickBand};
 use broker_core::num::Num;
-use broker_core::{Instrument, InstrumentId, Money, Price, Qty, Result, Symbol};
+use broker_core::{Error, Instrument, InstrumentId, Money, Price, Qty, Result, Symbol};
 use rust_decimal::Decimal;
 
 use super::{Pair, currency};
@@ -13,13 +13,11 @@ pub(crate) fn instrument(wire: &SymbolJson<'_>) -> Result<Instrument> {
     let currency_of_price = currency(quote)?;
     let filter = |kind: &str| wire.filters.iter().find(|filter| filter.filter_type.get() == kind);
     let lots = filter("LOT_SIZE");
-    let size = |pick: fn(&FilterJson<'_>) -> Option<Num>| lots.and_then(pick).and_then(switched_on);
+    let size = |pick: fn(&FilterJson<'_>) -> Option<Num>| rule(lots, pick);
     let quantity = |value: Option<Decimal>| value.map(Qty::new).transpose();
-    let tick = filter("PRICE_FILTER")
-        .and_then(|filter| filter.tick_size)
-        .and_then(switched_on);
+    let tick = rule(filter("PRICE_FILTER"), |filter| filter.tick_size)?;
     let least = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL"));
-    let least = least.and_then(|filter| filter.min_notional).and_then(switched_on);
+    let least = rule(least, |filter| filter.min_notional)?;
     Ok(Instrument {
         id: InstrumentId::from(wire.symbol.get()),
         symbol: Symbol::from(format!("{base}/{quote}")),
@@ -36,9 +34,9 @@ pub(crate) fn instrument(wire: &SymbolJson<'_>) -> Result<Instrument> {
                 tick,
             }]
         }),
-        lot: size(|filter| filter.step_size),
-        min_qty: quantity(size(|filter| filter.min_qty))?,
-        max_qty: quantity(size(|filter| filter.max_qty))?,
+        lot: size(|filter| filter.step_size)?,
+        min_qty: quantity(size(|filter| filter.min_qty)?)?,
+        max_qty: quantity(size(|filter| filter.max_qty)?)?,
         min_notional: least.map(|least| Money::new(least, currency_of_price)),
         pip_location: None,
         expires_at: None,
@@ -58,9 +56,14 @@ pub(crate) fn pair(instrument: &Instrument, routed: bool) -> Pair {
     }
 }
 
-/// A rule of zero is switched off.
-fn switched_on(rule: Num) -> Option<Decimal> {
-    Some(rule.0).filter(|rule| !rule.is_zero())
+/// A rule of zero is switched off, and so is one whose filter is not there. A filter without its number is neither.
+fn rule(filter: Option<&FilterJson<'_>>, pick: fn(&FilterJson<'_>) -> Option<Num>) -> Result<Option<Decimal>> {
+    let Some(filter) = filter else { return Ok(None) };
+    let rule = pick(filter).ok_or_else(|| {
+        let kind = filter.filter_type.get();
+        Error::decode(format!("a filter {kind} without its number"))
+    })?;
+    Ok(Some(rule.0).filter(|rule| !rule.is_zero()))
 }
 
 fn status(word: &str) -> InstrumentStatus {

@@ -66,6 +66,17 @@ pub(crate) fn at(millis: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_millis(millis).ok_or_else(|| Error::decode(format!("{millis} is no time")))
 }
 
+/// What is of another symbol than was asked for would be booked on the wrong one.
+pub(crate) fn same_symbol(symbol: &str, pair: &Pair) -> Result<()> {
+    match symbol == pair.id.get() {
+        true => Ok(()),
+        false => Err(Error::decode(format!(
+            "expected rows of {}, and one of {symbol:?} came",
+            pair.id
+        ))),
+    }
+}
+
 pub(crate) fn currency(asset: &str) -> Result<Currency> {
     asset.parse()
 }

@@ -7,7 +7,7 @@ use broker_core::{
 };
 use rust_decimal::Decimal;
 
-use super::{Pair, at, order_id, order_parts, side};
+use super::{Pair, at, order_id, order_parts, same_symbol, side};
 #[cfg(feature = "trading")]
 use crate::wire::AmendJson;
 use crate::wire::{OrderJson, OrderListJson};
@@ -148,6 +148,7 @@ pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, 
 }
 
 fn made(wire: &Facts<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    same_symbol(wire.symbol, pair)?;
     let filled_qty = Qty::new(wire.filled)?;
     // Of old orders the cost is not known, which is written as a number below zero.
     let average_price = Some(wire.cost)
@@ -163,9 +164,9 @@ fn made(wire: &Facts<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
     let trail = wire.trail.filter(|units| !units.is_zero());
     let trail = trail
         .map(|units| {
-            units
-                .checked_div(UNITS_A_PERCENT)
-                .ok_or_else(|| Error::decode("a trailing distance does not fit"))
+            let percent = units.checked_div(UNITS_A_PERCENT);
+            let exact = percent.filter(|percent| percent.checked_mul(UNITS_A_PERCENT) == Some(units));
+            exact.ok_or_else(|| Error::decode("a trailing distance does not fit"))
         })
         .transpose()?;
     let leg = OrderLeg {
@@ -249,25 +250,30 @@ pub(crate) fn time_in_force(word: &str) -> TimeInForce {
 pub(crate) struct List {
     pub(crate) number: i64,
     members: Vec<OrderId>,
-    one_cancels: bool,
+    group: Group,
 }
 
 /// The word for a list with a working order is `OTO` however many wait for it, and its orders are numbered as they
 /// were named: the working one first.
-pub(crate) fn list(wire: &OrderListJson<'_>) -> List {
+pub(crate) fn list(wire: &OrderListJson<'_>) -> Result<List> {
     let members = wire.orders.iter().map(|row| order_id(row.symbol.get(), row.order_id));
     List::of(wire.order_list_id, members.collect(), wire.contingency_type.get())
 }
 
 impl List {
     /// Of orders of one symbol, and the word for how they hang together.
-    pub(crate) fn of(number: i64, mut members: Vec<OrderId>, word: &str) -> Self {
+    pub(crate) fn of(number: i64, mut members: Vec<OrderId>, word: &str) -> Result<Self> {
         members.sort_by_key(|id| order_parts(id).map(|(_, number)| number));
-        Self {
-            number,
-            members,
-            one_cancels: word == "OCO",
+        if members.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::decode("a list that names an order twice"));
         }
+        let group = match (word, members.len()) {
+            ("OCO", _) => Group::Oco,
+            ("OTO", ..=2) => Group::Oto,
+            ("OTO", _) => Group::Bracket,
+            (other, _) => Group::Other(other.into()),
+        };
+        Ok(Self { number, members, group })
     }
 
     /// How an order hangs together with the others of this list; `None` where it is not in it.
@@ -278,17 +284,19 @@ impl List {
             members.filter(|member| *member != order).cloned().collect()
         };
         let none = OrderLinks::default();
-        Some(match (self.one_cancels, self.members.len(), place) {
-            (true, _, _) => OrderLinks {
-                group: Some(Group::Oco),
-                siblings: others(0),
-                ..none
-            },
-            (false, count, place) => OrderLinks {
-                group: Some(if count > 2 { Group::Bracket } else { Group::Oto }),
+        let group = Some(self.group.clone());
+        Some(match self.group {
+            Group::Oto | Group::Bracket => OrderLinks {
+                group,
                 parent: self.members.first().filter(|_| place > 0).cloned(),
                 siblings: if place > 0 { others(1) } else { Vec::new() },
                 children: if place == 0 { others(1) } else { Vec::new() },
+                ..none
+            },
+            // What is said by a word that is not known: that they hang together, and no more.
+            _ => OrderLinks {
+                group,
+                siblings: others(0),
                 ..none
             },
         })

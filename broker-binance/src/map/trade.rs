@@ -4,7 +4,7 @@ use broker_core::model::{Grade, Liquidity, PositionLeg};
 use broker_core::{AccountId, Fill, FillId, Money, Price, Qty, Record, Result, Side};
 use rust_decimal::Decimal;
 
-use super::{Pair, allocation_fill_id, at, currency, order_id, trade_fill_id};
+use super::{Pair, allocation_fill_id, at, currency, order_id, same_symbol, trade_fill_id};
 use crate::wire::{AllocationJson, TradeJson};
 
 /// What trades and allocations have in common.
@@ -21,6 +21,7 @@ pub(crate) struct Execution<'a> {
 }
 
 pub(crate) fn trade(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> Result<Record> {
+    same_symbol(wire.symbol.get(), pair)?;
     let execution = Execution {
         id: trade_fill_id(wire.symbol.get(), wire.id, wire.order_id),
         order: wire.order_id,
@@ -36,6 +37,7 @@ pub(crate) fn trade(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> R
 }
 
 pub(crate) fn allocation(wire: &AllocationJson<'_>, pair: &Pair, account: &AccountId) -> Result<Record> {
+    same_symbol(wire.symbol.get(), pair)?;
     let execution = Execution {
         id: allocation_fill_id(wire.symbol.get(), wire.allocation_id),
         order: wire.order_id,
@@ -58,12 +60,15 @@ pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, 
         (Err(_), Some(allocation)) => allocation_fill_id(wire.symbol.get(), allocation),
         (Err(_), None) => return Err(broker_core::Error::decode("a trade without its id")),
     };
+    let commission = wire
+        .commission
+        .ok_or_else(|| broker_core::Error::decode("a trade without its commission"))?;
     let execution = Execution {
         id,
         order: wire.order,
         price: wire.last_price.0,
         qty: wire.last_qty.0,
-        commission: wire.commission.map_or(Decimal::ZERO, |paid| paid.0),
+        commission: commission.0,
         commission_asset: wire.commission_asset.as_ref().map_or("", |asset| asset.get()),
         time: wire.at,
         buys: super::side(wire.side.get())? == Side::Buy,

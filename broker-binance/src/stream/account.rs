@@ -121,13 +121,14 @@ impl AccountFeed {
         Ok(())
     }
 
-    fn list(&mut self, status: &ListStatusJson<'_>) {
+    fn list(&mut self, status: &ListStatusJson<'_>) -> Result<()> {
         let rows = status.orders.iter().map(|row| order_id(row.symbol.get(), row.order));
-        let list = List::of(status.number, rows.collect(), status.contingency.get());
+        let list = List::of(status.number, rows.collect(), status.contingency.get())?;
         self.lists.insert(status.number, list);
         if self.lists.len() > MOST_LISTS {
             self.lists.pop_first();
         }
+        Ok(())
     }
 
     fn event(&mut self, text: &str, out: &mut Vec<Signal>) -> Result<()> {
@@ -135,7 +136,7 @@ impl AccountFeed {
         match event.kind.get() {
             "executionReport" => return self.report(&wire::decode(text)?, out),
             "listStatus" => {
-                self.list(&wire::decode(text)?);
+                self.list(&wire::decode(text)?)?;
                 out.push(Signal::Beat);
             }
             // Only the coins that an order moved, and the order is told.

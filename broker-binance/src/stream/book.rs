@@ -133,7 +133,8 @@ impl Feed for BookFeed {
             return Ok(());
         }
         match (message.stream, message.data, message.id) {
-            (Some(name), Some(data), _) if name.get().ends_with("@bookTicker") => {
+            (Some(name), data, _) if name.get().ends_with("@bookTicker") => {
+                let data = data.ok_or_else(|| Error::decode("a stream's message without its data"))?;
                 self.tell(&wire::decode(data.get())?, out)
             }
             (None, None, Some(_)) => {

@@ -39,6 +39,8 @@ pub(super) struct Books {
     list_of: BTreeMap<OrderId, usize>,
     /// Client order ids that a list's legs were given when it was placed, and those that orders were given since.
     pub(super) client_ids: BTreeMap<OrderId, String>,
+    /// Orders by each id that they ever went by, oldest first.
+    called: BTreeMap<String, Vec<OrderId>>,
     flows: Vec<Record>,
 }
 
@@ -55,6 +57,8 @@ impl Books {
             let number = FIRST_ORDER + u64::try_from(of_symbol.len()).unwrap_or_default();
             of_symbol.push(order.id.clone());
             self.numbers.insert(order.id.clone(), number);
+            let name = super::shapes::client_id(order, self);
+            self.called.entry(name).or_default().push(order.id.clone());
             let others = [order.links.children.as_slice(), order.links.siblings.as_slice()].concat();
             if order.links.parent.is_none() && order.links.group.is_some() && !others.is_empty() {
                 let members: Vec<OrderId> = std::iter::once(order.id.clone()).chain(others).collect();
@@ -87,6 +91,17 @@ impl Books {
             }
         }
         self.log_read = log.len();
+    }
+
+    /// Gives an order another client order id.
+    pub(super) fn call(&mut self, order: &OrderId, name: String) {
+        self.called.entry(name.clone()).or_default().push(order.clone());
+        self.client_ids.insert(order.clone(), name);
+    }
+
+    /// Orders that ever went by this id, oldest first.
+    pub(super) fn called(&self, name: &str) -> &[OrderId] {
+        self.called.get(name).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn number(&self, order: &OrderId) -> u64 {

@@ -192,6 +192,8 @@ impl BinanceVenueBuilder {
             books: Books::default(),
             streams: super::stream::Streams::default(),
             makers: BTreeMap::new(),
+            of_received: Vec::new(),
+            amended: Vec::new(),
             visibility_lag: chrono::Duration::from_std(self.visibility_lag).unwrap_or(chrono::Duration::MAX),
             ahead: chrono::Duration::zero(),
             symbols,

@@ -15,9 +15,10 @@
 //! | `/api/v3/order` | GET, POST, DELETE | 4, 1, 1 |
 //! | `/api/v3/openOrders` | GET, DELETE | 6, without a symbol 80; 1 |
 //! | `/api/v3/orderList`, `/api/v3/openOrderList` | GET | 4, 6 |
-//! | `/api/v3/orderList/oco`, `/oto`, `/otoco` | POST | 1 |
+//! | `/api/v3/orderList/oco`, `/oto`, `/otoco`, `/opo`, `/opoco` | POST | 1 |
 //! | `/api/v3/order/cancelReplace`, `/api/v3/order/amend/keepPriority` | POST, PUT | 1, 4 |
-//! | `/api/v3/account/commission`, `/api/v3/rateLimit/order` | GET | 20, 40 |
+//! | `/api/v3/account/commission`, `/api/v3/rateLimit/order`, `/api/v3/myFilters` | GET | 20, 40, 40 |
+//! | `/api/v3/order/amendments`, `/api/v3/myPreventedMatches` | GET | 4; 20, of one match 2 |
 //! | `/api/v3/ticker/bookTicker`, `/api/v3/ticker/price`, `/api/v3/klines` | GET | 2, of many 4 |
 //! | `/ws-api/v3`, `/stream` | sockets | 2 to connect to the first, 2 to subscribe |
 //! | `/sapi/v1/...`: conversions, dust, deposits, withdrawals, distributions, snapshots | GET, live only | own |
@@ -30,7 +31,10 @@
 //! * Of the account's stream, orders of a list that were canceled because another one filled are told as canceled, not
 //!   as expired.
 //! * Lists of orders are told as `OTO` whatever waits for their working order.
-//! * The engine's exits cover what the entry filled, whatever fees left of it: exits are never refused for funds.
+//! * The engine's exits cover what the entry filled, whatever fees left of it: exits are never refused for funds. Those
+//!   of `opo` and `opoco` are cut to what the purchase brought, once it is filled.
+//! * Orders are not routed to other books, and an account never trades with itself: `myAllocations` and
+//!   `myPreventedMatches` are always empty.
 //!
 //! ```
 //! # async fn start() -> broker_core::Result<()> {
@@ -41,14 +45,18 @@
 //! # }
 //! ```
 
+mod amend;
 mod books;
 mod builder;
+mod cancel;
+mod lists;
 mod params;
 mod place;
 mod read;
 mod route;
 mod shapes;
 mod stream;
+mod tell;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -87,6 +95,9 @@ pub struct BinanceVenue {
     streams: stream::Streams,
     /// Orders that were placed to make only.
     makers: BTreeMap<OrderId, ()>,
+    /// Working orders whose exits are to be as large as what they bring.
+    of_received: Vec<OrderId>,
+    amended: Vec<amend::Amended>,
     visibility_lag: Duration,
     /// How far the venue's clock is ahead of the true time.
     ahead: Duration,
@@ -249,6 +260,7 @@ impl BinanceVenue {
         } else {
             self.engine.run(now);
         }
+        self.size_exits(now);
     }
 
     /// Who asks, when, and whether what was sent is what was signed.

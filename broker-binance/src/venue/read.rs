@@ -258,7 +258,7 @@ impl BinanceVenue {
                         && shapes::client_id(order.order(), &self.books) == id
                 };
                 let other = || {
-                    let ids = self.books.orders(&instrument.id).iter().rev();
+                    let ids = self.books.called(id).iter().rev();
                     ids.filter_map(|id| self.engine.order(&self.account, id).ok())
                         .find(|order| of_symbol(order))
                 };
@@ -369,6 +369,29 @@ impl BinanceVenue {
             row("DAY", 1, self.announced.orders_a_day, used(&self.orders_a_day)),
         ];
         Ok(Value::from(rows).to_string())
+    }
+
+    /// Filters of the account beside those of the symbol.
+    pub(super) fn own_filters(&self, request: &WireRequest) -> Reply {
+        let params = Params::of(request, &["symbol"])?;
+        self.named(params.needed("symbol")?)?;
+        let body = json!({
+            "exchangeFilters": [{"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 1000}],
+            "symbolFilters": [{"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20}],
+            "assetFilters": [],
+        });
+        Ok(body.to_string())
+    }
+
+    /// The engine trades no account with itself: nothing was ever prevented.
+    pub(super) fn prevented(&self, request: &WireRequest) -> Reply {
+        let known = ["symbol", "preventedMatchId", "orderId", "fromPreventedMatchId", "limit"];
+        let params = Params::of(request, &known)?;
+        self.named(params.needed("symbol")?)?;
+        match params.has("preventedMatchId") || params.has("orderId") {
+            true => Ok("[]".to_owned()),
+            false => Err(Refusal::missing("orderId")),
+        }
     }
 
     fn tickers(&self, request: &WireRequest, shape: impl Fn(&Instrument) -> Option<Value>) -> Reply {

@@ -5,6 +5,7 @@ use broker_sim::wire::WireRequest;
 use chrono::{DateTime, Utc};
 
 use super::BinanceVenue;
+use super::lists::Sized;
 use super::params::{Refusal, Reply};
 
 /// An endpoint, its weight, whether it is signed, and how many orders it makes.
@@ -32,6 +33,9 @@ pub(super) enum Name {
     OpenLists,
     Commission,
     OrderCounts,
+    OwnFilters,
+    Amendments,
+    Prevented,
     BookTicker,
     LastPrice,
     Klines,
@@ -39,6 +43,8 @@ pub(super) enum Name {
     PlaceOco,
     PlaceOto,
     PlaceOtoco,
+    PlaceOpo,
+    PlaceOpoco,
     CancelReplace,
     Amend,
     Cancel,
@@ -97,10 +103,17 @@ pub(super) fn endpoint(request: &WireRequest, environment: Environment) -> Optio
         ("GET", "openOrderList") => signed(Name::OpenLists, 6),
         ("GET", "account/commission") => signed(Name::Commission, 20),
         ("GET", "rateLimit/order") => signed(Name::OrderCounts, 40),
+        ("GET", "myFilters") => signed(Name::OwnFilters, 40),
+        ("GET", "order/amendments") => signed(Name::Amendments, 4),
+        ("GET", "myPreventedMatches") => {
+            signed(Name::Prevented, one(request.param("preventedMatchId").is_some(), 2, 20))
+        }
         ("POST", "order") => places(Name::Place, 1),
         ("POST", "orderList/oco") => places(Name::PlaceOco, 2),
         ("POST", "orderList/oto") => places(Name::PlaceOto, 2),
         ("POST", "orderList/otoco") => places(Name::PlaceOtoco, 3),
+        ("POST", "orderList/opo") => places(Name::PlaceOpo, 2),
+        ("POST", "orderList/opoco") => places(Name::PlaceOpoco, 3),
         ("POST", "order/cancelReplace") => places(Name::CancelReplace, 1),
         ("PUT", "order/amend/keepPriority") => signed(Name::Amend, 4),
         ("DELETE", "order") => signed(Name::Cancel, 1),
@@ -126,13 +139,18 @@ impl BinanceVenue {
             Name::OpenLists => self.all_lists(request, true),
             Name::Commission => self.commission(request),
             Name::OrderCounts => self.order_counts(request, now),
+            Name::OwnFilters => self.own_filters(request),
+            Name::Amendments => self.amendments(request),
+            Name::Prevented => self.prevented(request),
             Name::BookTicker => self.book_ticker(request),
             Name::LastPrice => self.last_price(request),
             Name::Klines => self.klines(request, now),
             Name::Place => self.place(request, now),
             Name::PlaceOco => self.place_oco(request, now),
-            Name::PlaceOto => self.place_with_exits(request, now, false),
-            Name::PlaceOtoco => self.place_with_exits(request, now, true),
+            Name::PlaceOto => self.place_with_exits(request, now, (false, Sized::Asked)),
+            Name::PlaceOtoco => self.place_with_exits(request, now, (true, Sized::Asked)),
+            Name::PlaceOpo => self.place_with_exits(request, now, (false, Sized::Received)),
+            Name::PlaceOpoco => self.place_with_exits(request, now, (true, Sized::Received)),
             Name::CancelReplace => self.cancel_replace(request, now),
             Name::Amend => self.amend(request, now),
             Name::Cancel => self.cancel(request, now),

@@ -277,7 +277,7 @@ pub(super) fn exchange_symbol(instrument: &Instrument) -> Option<Value> {
         "icebergAllowed": true,
         "ocoAllowed": true,
         "otoAllowed": true,
-        "opoAllowed": false,
+        "opoAllowed": true,
         "quoteOrderQtyMarketAllowed": true,
         "allowTrailingStop": true,
         "cancelReplaceAllowed": true,

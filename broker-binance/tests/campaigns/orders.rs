@@ -16,7 +16,7 @@ use broker_testkit::stage::Stage;
 
 use super::{ACCOUNT, config, connect, engine, house, lines, now, words};
 
-const ORDERS: u64 = 2_000;
+const ORDERS: u64 = 10_000;
 /// The facts say two seconds.
 const LAG: Duration = Duration::from_millis(900);
 /// Enough of each coin for all sales.
@@ -50,7 +50,7 @@ fn intent_of(method: &str, path: &str, query: &str) -> Option<ClientOrderId> {
 
 #[test]
 fn nothing_is_doubled_and_nothing_falsely_dead() {
-    for seed in 1..=seeds(4) {
+    for seed in 1..=seeds(6) {
         let report = orders_campaign(&stage(seed, connect), OrdersPlan::new(ORDERS, seed));
         println!("seed {seed}: {report}");
         assert!(report.is_clean(), "seed {seed}: {report}");

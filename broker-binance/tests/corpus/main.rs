@@ -46,6 +46,7 @@ mod account;
 mod orders;
 mod streams;
 mod trades;
+mod traps;
 
 /// Every file of the collection, and where it is read. The futures are another API, which this crate does not speak yet.
 #[test]

@@ -77,6 +77,8 @@ fn ninety_days_are_certified() {
     let (plan, report) = house.run(|broker| sync(broker, store.clone(), Reach::Every));
     assert!(report.is_complete(), "{report}");
     assert_eq!(report.totals.new, 2_500, "{report}");
+    // Nothing is read twice but the last page of each symbol, as planned.
+    assert_eq!(report.effort.planned.requests, report.effort.spent.requests, "{report}");
     assert!(house.broker.capabilities().history.by_instrument);
     // Eleven pairs, and the account's own records.
     assert_eq!(plan.instruments.len(), 12);
@@ -135,6 +137,8 @@ fn conversions_deposits_and_rewards_are_flows() {
         };
         pay(FlowKind::Conversion, "-20", Currency::USD);
         pay(FlowKind::Conversion, "19.98", usdt);
+        pay(FlowKind::Dust, "-5", Currency::USD);
+        pay(FlowKind::Dust, "0.008", "BNB".parse().unwrap());
         pay(FlowKind::Reward, "1.5", usdt);
         pay(FlowKind::Withdrawal, "-3", Currency::USD);
     }
@@ -168,6 +172,8 @@ fn conversions_deposits_and_rewards_are_flows() {
         [
             row("conversion", "USD", "-20"),
             row("conversion", "USDT", "19.98"),
+            row("dust", "BNB", "0.008"),
+            row("dust", "USD", "-5"),
             row("reward", "USDT", "1.5"),
             row("withdrawal", "USD", "-3"),
         ]

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod bans;
 mod clock;
+mod fees;
 mod history;
 mod limits;
 mod orders;
@@ -15,7 +17,7 @@ use broker_binance::venue::{BinanceVenue, BinanceVenueBuilder};
 use broker_binance::{BinanceBroker, BinanceConfig};
 use broker_core::seam::{SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Context};
-use broker_sim::wire::{MemoryTransport, Recorder, share};
+use broker_sim::wire::{FaultPlan, Faults, MemoryTransport, Recorder, share};
 use chrono::{DateTime, Duration, Utc};
 
 /// A minute behind the end of every history here.
@@ -39,6 +41,7 @@ struct House {
     venue: Arc<Mutex<BinanceVenue>>,
     broker: BinanceBroker,
     recorder: Recorder,
+    faults: Faults,
     account: AccountId,
 }
 
@@ -55,8 +58,10 @@ impl House {
         let clock = Arc::new(runtime.clock());
         let rng = Arc::new(SeededRng::new(1));
         let recorder = Recorder::new();
+        let faults = Faults::new(FaultPlan::none());
         let transport = MemoryTransport::new(venue.clone(), clock.clone(), rng.clone(), clock.clone())
-            .with_recorder(recorder.clone());
+            .with_recorder(recorder.clone())
+            .with_faults(faults.clone());
         let context = Context::new(clock.clone(), rng, clock, Arc::new(transport));
         let broker = BinanceBroker::new(config.with_context(context)).unwrap();
         Self {
@@ -64,6 +69,7 @@ impl House {
             venue,
             broker,
             recorder,
+            faults,
             account,
         }
     }

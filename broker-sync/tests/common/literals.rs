@@ -81,6 +81,7 @@ pub fn capabilities(knobs: &Knobs) -> Capabilities {
             lists: vec![ListFacts {
                 page_size: u32::try_from(knobs.page_size).ok(),
                 page_span: knobs.page_span,
+                closing_pages: knobs.closing_pages,
                 ..ListFacts::whole(ListRows::Records, ("reads", 1))
             }],
             orders: (!knobs.orders_unsupported).then(|| ListFacts {

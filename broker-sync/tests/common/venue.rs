@@ -71,6 +71,8 @@ pub struct Knobs {
     pub depth: Option<Duration>,
     /// What is said of it; the pages do not care.
     pub page_span: Option<Duration>,
+    /// Requests behind the last page of a list with rows.
+    pub(crate) closing_pages: u32,
     pub limits: Vec<Limit>,
     /// Each call waits for a permit of the first limit.
     pub pays: bool,
@@ -122,6 +124,7 @@ impl Default for Knobs {
             opened_at: Some(day(0)),
             depth: None,
             page_span: None,
+            closing_pages: 0,
             limits: Vec::new(),
             pays: false,
             order_depth: None,

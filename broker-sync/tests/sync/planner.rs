@@ -84,6 +84,19 @@ fn requests_are_worked_out_from_rows_and_spans() {
     assert_eq!(planner.most_fills(Duration::ZERO), None);
 }
 
+/// Two requests more for each list with rows: ten rows in three lists, in one page each.
+#[test]
+fn seeing_that_a_list_ends_is_planned_for_lists_with_rows_alone() {
+    let planner = planner(|knobs| knobs.closing_pages = 2, |syncer| syncer);
+    let of = |plan: &Plan| steps(plan).into_iter().find(|(what, _)| *what == "records").unwrap().1;
+    let records = |volume: &Volume| of(&planner.plan(volume));
+    let volume = Volume::fills(10).with_others(0).with_orders(0);
+    let without = records(&volume);
+    assert_eq!(of(&planner.lower_bound()), 1);
+    assert_eq!(records(&volume.clone().with_lists_with_rows(0)), without);
+    assert_eq!(records(&volume.with_lists_with_rows(3)), without + 6);
+}
+
 #[test]
 fn seconds_are_worked_out_from_windows_and_falling_counters() {
     let by = |rule| {
