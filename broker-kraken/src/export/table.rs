@@ -30,7 +30,7 @@ impl Table {
         }
         let rows: Vec<StringRecord> = reader.records().collect::<Result<_, _>>().map_err(broken)?;
         // The library takes a last line that does not end, and quotes that nothing closes.
-        let last = rows.last().and_then(|row| row.iter().last());
+        let last = rows.last().and_then(|row| row.iter().next_back());
         if !text.ends_with('\n') || last.is_some_and(|field| field.ends_with('\n')) {
             return Err(Error::decode("a report whose last line does not end"));
         }

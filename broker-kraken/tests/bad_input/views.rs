@@ -379,7 +379,7 @@ fn fill(one: &Fill) -> View {
         .number("price", one.price.get())
         // A fill of nothing is refused.
         .scaled("vol", one.qty.get(), 0)
-        .maybe_flag("maker", one.liquidity.clone().map(|who| who == Liquidity::Maker))
+        .maybe_flag("maker", one.liquidity.map(|who| who == Liquidity::Maker))
         .fits("", "whether it opens, closes, and is on margin", move |raw| {
             let of = |path| raw.and_then(|raw| raw.get(path));
             let opens = of("posstatus").is_some();
