@@ -59,7 +59,16 @@ impl Books {
             self.numbers.insert(order.id.clone(), number);
             let name = super::shapes::client_id(order, self);
             self.called.entry(name).or_default().push(order.id.clone());
-            let others = [order.links.children.as_slice(), order.links.siblings.as_slice()].concat();
+            let mut others = order.links.children.clone();
+            // To the engine the stop of an OCO is both.
+            others.extend(
+                order
+                    .links
+                    .siblings
+                    .iter()
+                    .filter(|id| !order.links.children.contains(id))
+                    .cloned(),
+            );
             if order.links.parent.is_none() && order.links.group.is_some() && !others.is_empty() {
                 let members: Vec<OrderId> = std::iter::once(order.id.clone()).chain(others).collect();
                 let index = self.lists.len();

@@ -33,7 +33,7 @@ fn intent_of(method: &str, path: &str, body: &str) -> Option<ClientOrderId> {
 
 #[test]
 fn nothing_is_doubled_and_nothing_falsely_dead() {
-    campaign::orders_are_safe((seeds(2), ORDERS), stage, |report, venue| {
+    campaign::orders_are_safe((seeds(20), ORDERS), stage, |report, venue| {
         assert_eq!(venue.refused(), 0, "120 a second were kept");
         // Nothing bounds the arrival, so nothing is ever told as never arrived; and nothing is sent twice.
         assert_eq!(report.not_placed, 0);

@@ -1,5 +1,7 @@
 //! What is traded, and the orders that are asked of it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use broker_core::capability::{LevelKind, OrderFacts};
 use broker_core::model::{Group, Level, OrderKind, StopExit};
 use broker_core::seam::Rng;
@@ -156,6 +158,28 @@ pub fn open_market(lines: &[Line], seed: u64, now: DateTime<Utc>) -> Engine {
 pub fn seeds(usual: u64) -> u64 {
     let asked = std::env::var("BROKER_SEEDS").ok();
     asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(usual)
+}
+
+/// Runs each seed once, on all cores, for seeds have nothing in common.
+///
+/// # Panics
+/// When a run does.
+pub fn each_seed(seeds: u64, run: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(1);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > seeds {
+                        return;
+                    }
+                    run(seed);
+                }
+            });
+        }
+    });
 }
 
 #[allow(clippy::expect_used, reason = "a test stops at what it did not expect")]

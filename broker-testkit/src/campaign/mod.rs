@@ -17,7 +17,7 @@ use broker_core::{AccountId, Broker, Context, Fill, Order, Position};
 use broker_sim::{Engine, SimOrder};
 
 pub use history::HistoryStage;
-pub use line::{Line, open_market, seeds};
+pub use line::{Line, each_seed, open_market, seeds};
 pub use orders::{OrdersStage, crashes_are_survived, harmed, orders_are_safe, planted_bugs_are_caught};
 pub use streams::StreamsStage;
 

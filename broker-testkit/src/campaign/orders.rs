@@ -13,7 +13,7 @@ use broker_sim::wire::{Recorder, Venue, share};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Connect, House, Line, Shared};
+use super::{Connect, House, Line, Shared, each_seed};
 use crate::crash::crash_campaign;
 use crate::damage::Damage;
 use crate::orders::{OrdersPlan, OrdersReport, orders_campaign};
@@ -194,10 +194,10 @@ impl<V> fmt::Debug for OrdersStage<V> {
 /// When it is not so.
 pub fn orders_are_safe<V: Venue>(
     (seeds, orders): (u64, u64),
-    stage: impl Fn(u64) -> OrdersStage<V>,
-    more: impl Fn(&OrdersReport, &V),
+    stage: impl Fn(u64) -> OrdersStage<V> + Sync,
+    more: impl Fn(&OrdersReport, &V) + Sync,
 ) {
-    for seed in 1..=seeds {
+    each_seed(seeds, |seed| {
         let stage = stage(seed);
         let report = orders_campaign(&stage, OrdersPlan::new(orders, seed));
         println!("seed {seed}: {report}");
@@ -210,7 +210,7 @@ pub fn orders_are_safe<V: Venue>(
             "seed {seed}: {report}"
         );
         more(&report, &stage.venue());
-    }
+    });
 }
 
 /// The campaign of crashes is clean, and there was something to survive.

@@ -37,7 +37,7 @@ fn intent_of(method: &str, path: &str, body: &str) -> Option<ClientOrderId> {
 
 #[test]
 fn nothing_is_doubled_and_nothing_falsely_dead() {
-    campaign::orders_are_safe((seeds(1), ORDERS), stage, |report, _| {
+    campaign::orders_are_safe((seeds(20), ORDERS), stage, |report, _| {
         // Nothing bounds the arrival, so nothing is ever told as never arrived.
         assert_eq!(report.not_placed, 0);
         assert!(report.elapsed > Duration::from_secs(3_600), "200 a minute were kept");
