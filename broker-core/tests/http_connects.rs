@@ -19,7 +19,7 @@ use hostile_kit::{Server, read_request};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Barrier;
 
-const PER: Duration = Duration::from_millis(400);
+const PER: Duration = Duration::from_secs(1);
 
 fn limited(limit: u32) -> (Limiter, ConnectLimit) {
     let limiter = Limiter::new(Arc::new(SystemClock::new()));
@@ -70,10 +70,10 @@ async fn six_requests_at_once_open_two_connections_a_span() {
     assert_eq!(bodies, vec![b"[1]".to_vec(); 6]);
     let opened = opened.lock().unwrap().clone();
     assert_eq!(opened.len(), 6);
-    // A connection is seen here somewhat after it was opened, never before: hence the tenth.
+    // A connection is seen here somewhat after it was opened, never before: hence the fifth.
     for three in opened.windows(3) {
         let span = three[2] - three[0];
-        assert!(span >= PER.mul_f64(0.9), "three connections within {span:?}");
+        assert!(span >= PER.mul_f64(0.8), "three connections within {span:?}");
     }
 }
 

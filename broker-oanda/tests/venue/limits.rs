@@ -67,15 +67,16 @@ async fn requests_and_streams_together_open_two_connections_a_second() {
         .with_stream_url(url);
     let broker = OandaBroker::new(config).unwrap();
     let stream = broker.subscribe(&Subscription::account(&account)).await.unwrap();
-    let reads = join_all((0..100).map(|_| broker.positions(&account))).await;
+    // 120 a second take long enough for a third connection, however fast the venue answers.
+    let reads = join_all((0..300).map(|_| broker.positions(&account))).await;
     assert!(reads.iter().all(Result::is_ok));
     let taken = server.recorder().connections();
     // The stream's and the first request's; the burst was answered before it could have sixteen more.
     assert!(taken.len() >= 3, "{taken:?}");
     for three in taken.windows(3) {
         let span = (three[2] - three[0]).as_seconds_f64();
-        // It is taken here somewhat after it was opened: hence the tenth.
-        assert!(span >= 0.9, "three connections within {span} s: {taken:?}");
+        // It is taken here somewhat after it was opened, on a busy machine more so: hence the fifth.
+        assert!(span >= 0.8, "three connections within {span} s: {taken:?}");
     }
     drop(stream);
     server.shutdown().await;
