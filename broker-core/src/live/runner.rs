@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::feed::{Feed, Source};
 use super::hub::Hub;
 use super::line::Line;
+use super::reached::Legacy;
 use super::session::{HANDSHAKE, Session, within};
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +35,8 @@ pub(super) struct Runner {
     pub(super) since: Option<DateTime<Utc>>,
     /// Nothing before this is missing.
     pub(super) complete: Option<DateTime<Utc>>,
+    /// How far readings came that were broken off.
+    pub(super) legacy: Legacy,
     /// It stood before and was lost.
     pub(super) was_lost: bool,
 }
@@ -75,6 +78,7 @@ impl Runner {
             covers,
             since: None,
             complete: None,
+            legacy: Legacy::default(),
             was_lost: false,
         }
     }

@@ -11,6 +11,7 @@ mod full;
 mod guards;
 mod lines;
 mod literals;
+mod long_gap;
 mod reconnect;
 mod snapshot;
 mod start;

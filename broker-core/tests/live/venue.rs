@@ -38,6 +38,8 @@ pub(crate) struct Books {
     pub(crate) refusals: VecDeque<Error>,
     /// What the next readings answer, by their name.
     pub(crate) failures: BTreeMap<&'static str, VecDeque<Error>>,
+    /// What the readings with these names and numbers answer, counted from when `asked` was cleared.
+    pub(crate) troubles: BTreeMap<(&'static str, usize), Error>,
     /// How long a reading takes.
     pub(crate) read_takes: Duration,
     /// How long an opening takes.
@@ -176,7 +178,10 @@ impl Venue {
         if !takes.is_zero() {
             self.clock.sleep(takes).await;
         }
-        match self.books().failures.get_mut(what).and_then(VecDeque::pop_front) {
+        let number = self.count(what);
+        let mut books = self.books();
+        let trouble = books.troubles.remove(&(what, number));
+        match trouble.or_else(|| books.failures.get_mut(what)?.pop_front()) {
             Some(error) => Err(error),
             None => Ok(()),
         }
