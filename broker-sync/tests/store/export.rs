@@ -1,18 +1,14 @@
 //! Files for spreadsheets and programs: digit for digit, harmless, and read back as they were.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::common::{Book, account, awkward, day, fill, over_both_stores, scope, sync_at, void};
 use broker_core::model::{Flow, FlowKind, Record, Trade};
 use broker_core::pnl::{LotMethod, TradeBook};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{ErrorKind, Side};
 use broker_sync::{Export, Exported, Line, MemoryStore, PageWrite, Scope, Store, StoreExt, Table, read_lines};
-use common::{Book, account, awkward, day, fill, over_both_stores, scope, sync_at, void};
 
 const TABLES: [Table; 6] = [
     Table::Records,
@@ -426,7 +422,7 @@ fn one_word_means_one_thing_in_all_records() {
 /// The columns that the README lists for a table.
 fn in_readme(table: Table) -> Vec<&'static str> {
     let start = format!("| {} |", format!("{table:?}").to_lowercase());
-    let line = include_str!("../README.md")
+    let line = include_str!("../../README.md")
         .lines()
         .find(|line| line.starts_with(&start))
         .unwrap();

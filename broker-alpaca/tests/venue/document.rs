@@ -1,18 +1,14 @@
 //! Answers of the venue against Alpaca's published documents, where the corpus has them.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod documents;
-
 use std::collections::BTreeSet;
 
+use crate::documents::{assert_recordings_show, documents};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::seam::Frame;
 use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
 use broker_sim::{Depth, HistoryPlan};
 use broker_testkit::openapi::Exchanges;
 use chrono::{DateTime, Utc};
-use documents::{assert_recordings_show, documents};
 use serde_json::Value;
 
 struct Check {
