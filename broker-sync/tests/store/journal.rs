@@ -1,6 +1,4 @@
 //! The journal in a file, opened again as after a crash.
-#![allow(clippy::unwrap_used, reason = "a test")]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 

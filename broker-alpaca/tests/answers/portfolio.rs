@@ -1,10 +1,7 @@
 //! What Alpaca alone tells: settings, the curve of the equity, snapshots of shares. Recorded answers, where there are
 //! any, are compared with values worked out by hand.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod common;
-
+use crate::common::{Stage, at, dec, get, price, qty};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{
     AccountConfigurations, AlpacaBroker, AlpacaConfig, Feed, MarketTrade, PortfolioHours, PortfolioPoint,
@@ -15,7 +12,6 @@ use broker_core::seam::{SeededRng, VirtualRuntime};
 use broker_core::{Context, Currency, Delivery, ErrorKind, MarketData, Money};
 use broker_testkit::fixtures::corpus;
 use chrono::Duration;
-use common::{Stage, at, dec, get, price, qty};
 use std::sync::Arc;
 
 fn recorded(name: &str) -> Option<String> {

@@ -1,15 +1,11 @@
 //! The wire venue's `/stream`: signing in, and what `trade_updates` says of orders.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, OPEN, at, field};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::model::Environment;
 use broker_core::seam::Frame;
 use broker_core::{OrderId, Record, Side};
 use broker_sim::wire::{SocketId, Venue};
-use desk::{Desk, OPEN, at, field};
 use serde_json::Value;
 
 const LISTEN: &str = r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#;

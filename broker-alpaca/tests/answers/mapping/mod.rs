@@ -1,13 +1,10 @@
 //! Own fixtures, worked out by hand: see `fixtures/README.md`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "../common/mod.rs"]
-mod common;
 mod orders;
 
 use std::collections::BTreeMap;
 
+use crate::common::{Stage, account, account_body, at, dec, fixture, get, price, qty};
 use broker_alpaca::{AlpacaBroker, AlpacaConfig, Feed};
 use broker_core::model::{
     AccountStatus, Amount, Asset, AssetClass, CandleQuery, Environment, FlowKind, Group, Hours, InstrumentStatus,
@@ -17,7 +14,6 @@ use broker_core::{
     Broker, Currency, Cursor, ErrorKind, InstrumentQuery, MarketData, Money, Order, OrderQuery, OrderRef, OrderStatus,
     Record, Side, TimeInForce,
 };
-use common::{Stage, account, account_body, at, dec, fixture, get, price, qty};
 use rust_decimal::Decimal;
 
 const ORDERS: &str = "/v2/orders?status=all&limit=500&direction=asc&nested=true";

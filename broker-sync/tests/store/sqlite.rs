@@ -1,16 +1,12 @@
 //! The SQLite file: whose it is, who may read it, and what it keeps.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use crate::common::{Book, TempFile, Venue, account, day, fill, scope};
 use broker_core::ErrorKind;
 use broker_core::model::Record;
 use broker_core::seam::VirtualRuntime;
 use broker_sync::{MemoryStore, PageWrite, SqliteStore, Store, StoreExt, SyncState, Syncer};
 use chrono::Duration;
-use common::{Book, TempFile, Venue, account, day, fill, scope};
 
 fn run<T>(future: impl Future<Output = broker_core::Result<T>>) -> T {
     VirtualRuntime::new().block_on(future).unwrap()
@@ -31,14 +27,14 @@ fn a_file_outlives_its_process() {
     let file = TempFile::new();
     let book = Book::new((0..9).map(|i| Record::Fill(fill(&format!("f{i}"), day(i)))).collect());
     let open = || -> Arc<dyn Store> { Arc::new(SqliteStore::open(file.path()).unwrap()) };
-    let report = common::sync_at(day(20), &book, &open()).unwrap();
+    let report = crate::common::sync_at(day(20), &book, &open()).unwrap();
     let store = open();
     assert_eq!(run(store.reports(&scope())), [report]);
     assert_eq!(run(store.records(&scope())).len(), 9);
     assert_eq!(run(store.orders(&scope())).len(), 1);
-    assert_eq!(common::sync_at(day(20), &book, &store).unwrap().totals.new, 0);
+    assert_eq!(crate::common::sync_at(day(20), &book, &store).unwrap().totals.new, 0);
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    common::sync_at(day(20), &book, &memory).unwrap();
+    crate::common::sync_at(day(20), &book, &memory).unwrap();
     assert_eq!(run(store.records(&scope())), run(memory.records(&scope())));
 }
 
@@ -111,7 +107,7 @@ fn a_new_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let file = TempFile::new();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(file.path()).unwrap());
-    common::sync_at(day(20), &Book::new(Vec::new()), &store).unwrap();
+    crate::common::sync_at(day(20), &Book::new(Vec::new()), &store).unwrap();
     for suffix in ["", "-wal", "-shm"] {
         let mut path = file.path().as_os_str().to_owned();
         path.push(suffix);

@@ -1,7 +1,5 @@
 //! The client against the wire venue, in memory and in virtual time: what the engine booked is what the client reads.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

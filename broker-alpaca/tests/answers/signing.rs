@@ -1,16 +1,12 @@
 //! What is sent to prove who asks, and where to.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use crate::common::{Stage, account_body, get};
 use broker_alpaca::{AlpacaConfig, AlpacaOAuth};
 use broker_core::model::Environment;
 use broker_core::seam::{MemoryTransport, SeededRng, VirtualRuntime};
 use broker_core::{Broker, Context, ErrorKind, MarketData};
-use common::{Stage, account_body, get};
 use secrecy::ExposeSecret;
 
 fn sent(config: AlpacaConfig) -> (String, http::HeaderMap) {

@@ -1,19 +1,15 @@
 //! Ways to a certificate that says too much, and what closes them.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::venue::Coins;
+use crate::common::{Book, Venue, account, day, fill, over_both_stores, scope, sync_at};
 use broker_core::model::{Completeness, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{ErrorKind, Side};
 use broker_sync::{MemoryStore, PositionCheck, Store, StoreExt, Syncer};
 use chrono::Duration as Days;
-use common::venue::Coins;
-use common::{Book, Venue, account, day, fill, over_both_stores, scope, sync_at};
 
 fn trade(id: &str, order: &str, side: Side, at: chrono::DateTime<chrono::Utc>) -> Record {
     let mut fill = fill(id, at);

@@ -1,11 +1,9 @@
 //! From the store to the books: PnL, summaries, and coins that are held as balances.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::venue::Coins;
+use crate::common::{Book, Venue, account, day, fill, over_both_stores, scope, sync_at};
 use broker_core::model::{Completeness, Record};
 use broker_core::pnl::TradeBook;
 use broker_core::seam::VirtualRuntime;
@@ -13,8 +11,6 @@ use broker_core::{Currency, Money, Side};
 use broker_sync::summary::{Summary, by_account, by_day, by_symbol};
 use broker_sync::{MemoryStore, PnlCheck, PositionCheck, Store, StoreExt, Syncer};
 use chrono::{Duration, NaiveDate};
-use common::venue::Coins;
-use common::{Book, Venue, account, day, fill, over_both_stores, scope, sync_at};
 
 fn usd(amount: &str) -> Money {
     Money::new(amount.parse().unwrap(), Currency::USD)

@@ -1,14 +1,10 @@
 //! The wire venue by raw requests: keys, limits, strictness, the account, assets, the clock and market data.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, OPEN, at, field, read};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::Side;
 use broker_sim::wire::{Venue, WireAnswer, WireLimit, WireRequest};
 use chrono::Duration;
-use desk::{Desk, OPEN, at, field, read};
 use serde_json::Value;
 
 #[test]

@@ -1,8 +1,6 @@
 //! A store beside Alpaca's wire venue: an honest one agrees, cash too, and what is taken out of it is found and read
 //! again.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

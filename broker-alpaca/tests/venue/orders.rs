@@ -1,12 +1,8 @@
 //! The wire venue by raw requests: placing, reading, replacing and canceling orders.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, OPEN, at, field};
 use broker_core::Side;
 use chrono::Duration;
-use desk::{Desk, OPEN, at, field};
 use serde_json::Value;
 
 #[test]

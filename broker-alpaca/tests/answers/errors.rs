@@ -1,15 +1,11 @@
 //! Refusals, limits and outages, as a user sees them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Exchange, Stage, account, account_body, get};
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::seam::Clock;
 use broker_core::{Broker, Delivery, Error, ErrorKind, OrderRef};
-use common::{Exchange, Stage, account, account_body, get};
 
 fn refused(exchanges: Vec<Exchange>) -> Error {
     let stage = Stage::new(exchanges);

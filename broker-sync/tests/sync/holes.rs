@@ -1,18 +1,14 @@
 //! Every hole that a broker can leave is named: its range, its order, its position.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::venue::ProofKind;
+use crate::common::{Book, Venue, account, day, fill, over_both_stores, scope, stored_set, sync_at};
 use broker_core::model::{Completeness, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{ErrorKind, Side};
 use broker_sync::{MemoryStore, OrderCheck, PositionCheck, Span, Store, SyncReport, Syncer};
 use chrono::{DateTime, Duration as Days, Utc};
-use common::venue::ProofKind;
-use common::{Book, Venue, account, day, fill, over_both_stores, scope, stored_set, sync_at};
 
 /// Ten fills of 2 AAPL, one a day at one o'clock, two an order.
 fn ten_fills() -> Vec<Record> {
@@ -355,14 +351,14 @@ fn a_bust_may_or_may_not_lower_the_filled_quantity() {
     for filled in ["4", "2"] {
         over_both_stores(|store| {
             let book = Book::new(ten_fills());
-            book.add_row(common::void("v1", "f5", day(11)));
+            book.add_row(crate::common::void("v1", "f5", day(11)));
             book.set_filled("o2", filled);
             assert_eq!(sync_at(day(20), &book, &store).unwrap().verdict, Completeness::Complete);
         });
     }
     over_both_stores(|store| {
         let book = Book::new(ten_fills());
-        book.add_row(common::void("v1", "f5", day(11)));
+        book.add_row(crate::common::void("v1", "f5", day(11)));
         book.set_filled("o2", "3");
         let report = sync_at(day(20), &book, &store).unwrap();
         assert_eq!(incomplete(&report).1, "order o2 filled 3, fills sum up to 2");

@@ -1,17 +1,13 @@
 //! The wire venue: closing positions, and what a campaign can choose.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::desk::{Desk, OPEN, at, field};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::seam::{Frame, OpenRequest, Request, SeededRng, Timeouts, Transport, VirtualRuntime};
 use broker_core::{OrderStatus, Side};
 use broker_sim::wire::{MemoryTransport, Venue, share};
-use desk::{Desk, OPEN, at, field};
 use serde_json::Value;
 
 /// A closing order as it came in, in the words of the answer.

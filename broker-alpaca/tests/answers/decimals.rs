@@ -1,12 +1,8 @@
 //! Decimals of activities are strings, and may be numbers: one page may mix them, and the digits stay.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod common;
-
+use crate::common::account;
 use broker_alpaca::AlpacaBroker;
 use broker_core::{ErrorKind, Record};
-use common::account;
 
 fn page(qty: &str, price: &str) -> String {
     let row = |id: u8, qty: &str, price: &str| {

@@ -1,16 +1,12 @@
 //! The contract of a store, over both of them.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::{Book, Venue, account, awkward, day, fill, over_both_stores, scope, void};
 use broker_core::model::Record;
 use broker_core::seam::VirtualRuntime;
 use broker_core::{Currency, ErrorKind, InstrumentId, Money};
 use broker_sync::{PageWrite, Span, Store, SyncState, Syncer, Written};
 use chrono::Utc;
-use common::{Book, Venue, account, awkward, day, fill, over_both_stores, scope, void};
 
 fn run<T>(future: impl Future<Output = broker_core::Result<T>>) -> T {
     VirtualRuntime::new().block_on(future).unwrap()
@@ -141,7 +137,7 @@ fn accounts_do_not_see_each_other() {
 fn instruments_are_kept_by_broker_and_replaced() {
     over_both_stores(|store| {
         let id = InstrumentId::from("AAPL");
-        let mut one = common::venue::instrument(&id);
+        let mut one = crate::common::venue::instrument(&id);
         run(store.keep_instruments(&scope(), std::slice::from_ref(&one)));
         one.multiplier = Some("100.0".parse().unwrap());
         run(store.keep_instruments(&scope(), std::slice::from_ref(&one)));

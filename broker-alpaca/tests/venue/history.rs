@@ -1,12 +1,8 @@
 //! The wire venue by raw requests: activities, and what their paging loses.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, OPEN, at, field};
 use broker_core::Side;
 use chrono::Duration;
-use desk::{Desk, OPEN, at, field};
 
 #[test]
 fn fills_are_rows_with_the_time_of_new_york_in_their_id() {

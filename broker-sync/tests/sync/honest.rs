@@ -1,12 +1,10 @@
 //! What an honest broker gives: a complete history, once, and reports that say exactly what was done.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::common::venue::ProofKind;
+use crate::common::{Book, Venue, account, day, fill, over_both_stores, scope, stored_set, sync_at, void};
 use broker_core::model::{Completeness, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{ErrorKind, Side};
@@ -15,8 +13,6 @@ use broker_sync::{
     Totals, progress_channel,
 };
 use chrono::Duration as Days;
-use common::venue::ProofKind;
-use common::{Book, Venue, account, day, fill, over_both_stores, scope, stored_set, sync_at, void};
 use futures_util::StreamExt;
 
 fn estimate(requests: u64, millis: u64) -> Estimate {
@@ -256,7 +252,7 @@ fn a_fill_while_the_account_is_checked_is_no_difference() {
         let book = Book::new(ten_fills());
         let runtime = VirtualRuntime::starting_at(day(20));
         let venue = Venue::new(Arc::clone(&book), &runtime);
-        let sink = Arc::new(common::OnPage::new(3, {
+        let sink = Arc::new(crate::common::OnPage::new(3, {
             let book = Arc::clone(&book);
             move || book.add(Record::Fill(fill("live", day(20) + Days::milliseconds(35))))
         }));

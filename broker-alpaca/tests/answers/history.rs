@@ -1,18 +1,14 @@
 //! The walk over the activities against a small venue that pages as Alpaca does, its page-border fault included.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use crate::common::{ACCOUNT, account, account_body, at, fixture, over};
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::seam::{MemoryTransport, Rng, SeededRng, VirtualRuntime};
 use broker_core::{Broker, Cursor, ErrorKind, HistoryQuery, Page, Proof, Record};
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::America::New_York;
-use common::{ACCOUNT, account, account_body, at, fixture, over};
 
 #[derive(Debug, Clone)]
 struct Row {

@@ -1,13 +1,9 @@
 //! The wire venue: what it refuses by the state of the account and of the market.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, at, field};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::Side;
 use broker_sim::Catalogue;
-use desk::{Desk, at, field};
 use serde_json::Value;
 
 fn order(symbol: &str, side: &str, qty: &str, rest: &str) -> String {

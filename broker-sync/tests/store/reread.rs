@@ -1,16 +1,12 @@
 //! Page texts that were kept, read again by a version that understands more.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::watched::{Commits, Killed, Slow, Watched};
+use crate::common::{Book, Venue, account, awkward, day, fill, over_both_stores, scope, stored_set, sync_at};
 use broker_core::model::{Asset, Completeness, Fee, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_core::{Currency, Error, ErrorKind, Result};
 use broker_sync::{PageWrite, RawPage, Reread, Store, StoreExt, SyncReport, Syncer};
-use common::watched::{Commits, Killed, Slow, Watched};
-use common::{Book, Venue, account, awkward, day, fill, over_both_stores, scope, stored_set, sync_at};
 
 /// Six fills with a fee of 0.02 each, on days 0 to 5, and a fee of its own between them: two pages.
 fn book() -> Arc<Book> {

@@ -1,13 +1,9 @@
 //! The wire venue's market data streams.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-mod desk;
-
+use crate::desk::{Desk, OPEN, at, read};
 use broker_alpaca::venue::AlpacaVenue;
 use broker_core::seam::Frame;
 use broker_sim::wire::{SocketId, Venue, WireRequest};
-use desk::{Desk, OPEN, at, read};
 
 const CONNECTED: &str = r#"[{"T":"success","msg":"connected"}]"#;
 const AUTHENTICATED: &str = r#"[{"T":"success","msg":"authenticated"}]"#;

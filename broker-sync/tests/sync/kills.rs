@@ -1,18 +1,14 @@
 //! A sync that is killed anywhere and started again gives the set of rows that an unkilled one gives.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::venue::ProofKind;
+use crate::common::watched::{Commits, Killed, Slow, Watched};
+use crate::common::{Book, TempFile, Venue, account, day, fill, scope, stored_set, void};
 use broker_core::model::{Completeness, Record};
 use broker_core::seam::VirtualRuntime;
 use broker_sync::{MemoryStore, PositionCheck, SqliteStore, Store, SyncReport, Syncer};
 use chrono::Duration as Days;
-use common::venue::ProofKind;
-use common::watched::{Commits, Killed, Slow, Watched};
-use common::{Book, TempFile, Venue, account, day, fill, scope, stored_set, void};
 
 /// Twelve fills, one of them corrected, one voided; pages of three that repeat their borders.
 fn book() -> Arc<Book> {
