@@ -11,6 +11,7 @@ mod full;
 mod guards;
 mod lines;
 mod literals;
+mod paid;
 mod reconnect;
 mod snapshot;
 mod start;
