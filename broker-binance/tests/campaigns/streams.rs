@@ -16,6 +16,7 @@ fn stage(seed: u64) -> StreamsStage<BinanceVenue> {
     let venue = BinanceVenue::builder()
         .engine(engine(seed), ACCOUNT.into())
         .without_limits()
+        .routing(["BTCUSD"], 2)
         .build()
         .unwrap();
     // Nothing is held that could be sold.
