@@ -12,6 +12,7 @@ mod guards;
 mod lines;
 mod literals;
 mod long_gap;
+mod paid;
 mod reconnect;
 mod snapshot;
 mod start;
