@@ -28,7 +28,7 @@ const API_SIGN: HeaderName = HeaderName::from_static("api-sign");
 pub(crate) const PRIVATE: &str = "/0/private/";
 
 /// Calls that a late arrival must not carry out: each is sent with a deadline.
-pub(crate) const WITH_DEADLINE: [&str; 2] = ["place", "replace"];
+pub(crate) const WITH_DEADLINE: [&str; 3] = ["place", "replace", "edit"];
 
 /// How long after it was signed an order is taken; Kraken permits 2 to 60 s.
 pub(crate) const DEADLINE: TimeDelta = TimeDelta::seconds(10);

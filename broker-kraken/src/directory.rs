@@ -22,6 +22,9 @@ const MARGIN: &str = "margin:";
 /// Ends an asset's id where it is kept apart: staked, earning, bonded, opted in.
 const PARTS: [&str; 4] = [".S", ".M", ".B", ".F"];
 
+/// Kraken's word for tokenized shares.
+pub(crate) const TOKENIZED: &str = "tokenized_asset";
+
 /// Currencies that are no coins.
 const FIAT: [&str; 12] = [
     "USD", "EUR", "GBP", "CAD", "JPY", "CHF", "AUD", "AED", "KRW", "ARS", "MXN", "BRL",
@@ -49,6 +52,11 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// What requests say of a tokenized share, and of nothing else.
+    pub(crate) fn asset_class(&self) -> Option<&'static str> {
+        self.tokenized.then_some(TOKENIZED)
+    }
+
     /// Id and symbol of what is traded, held like this.
     pub(crate) fn names(&self, held: Held) -> (InstrumentId, Symbol) {
         match held {
@@ -198,7 +206,7 @@ impl Directory {
     fn listed(&self, key: &str, wire: &PairJson<'_>) -> Result<Pair> {
         let (base, _) = self.asset(wire.base.get())?;
         let (quote, _) = self.asset(wire.quote.get())?;
-        let tokenized = filled(&wire.aclass_base) == Some("tokenized_asset");
+        let tokenized = filled(&wire.aclass_base) == Some(TOKENIZED);
         let tick = wire.tick_size.nonzero().map_or_else(|| step(wire.pair_decimals), Ok)?;
         let spot = Instrument {
             asset_class: class(base, quote, tokenized),

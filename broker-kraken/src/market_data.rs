@@ -97,6 +97,10 @@ impl MarketData for KrakenBroker {
             .param("pair", &pair.key)
             .param("interval", minutes.to_string())
             .param("since", since);
+        let call = match pair.asset_class() {
+            Some(class) => call.param("asset_class", class),
+            None => call,
+        };
         let (mut rows, count) = self.rest().http.run(call, read).await?;
         let cut = count >= MOST_CANDLES && rows.first().is_some_and(|first| first.start > query.since);
         rows.retain(|candle| candle.start >= query.since && candle.start < query.until);

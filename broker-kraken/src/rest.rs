@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::auth::{PRIVATE, ServerClock};
-use crate::directory::Directory;
+use crate::directory::{Directory, TOKENIZED};
 use crate::map;
 use crate::map::ledger::{Half, Read};
 use crate::own::KeyInfo;
@@ -35,6 +35,20 @@ const UNPAGED: usize = 64 << 20;
 const LISTS_LAST: Duration = Duration::from_secs(3_600);
 /// An unknown name makes them be read again, but not more often than this.
 const LISTS_REST: Duration = Duration::from_secs(60);
+
+/// Calls whose quantities of tokenized shares are in shares or in tokens, as they are asked.
+const REBASED: [&str; 10] = [
+    "BalanceEx",
+    "TradeBalance",
+    "OpenOrders",
+    "ClosedOrders",
+    "QueryOrders",
+    "OrderAmends",
+    "TradesHistory",
+    "OpenPositions",
+    "Ledgers",
+    "TradeVolume",
+];
 
 /// Where calls go, and what they pay to.
 #[derive(Debug)]
@@ -105,6 +119,10 @@ impl<T> Rows<T> {
 impl Rest {
     /// A private call of so many points.
     pub(crate) fn private(&self, op: &'static str, class: OpClass, name: &str, cost: u32, form: Form) -> Call {
+        let form = match self.tokenized && REBASED.contains(&name) {
+            true => form.with("rebase_multiplier", "rebased"),
+            false => form,
+        };
         let mut call = Call::new(op, class, Method::POST, &self.base, format!("{PRIVATE}{name}"));
         if cost > 0 {
             call = call.costs(&self.calls, cost);
@@ -189,7 +207,7 @@ impl Rest {
     async fn lists(&self) -> Result<Directory> {
         let (mut assets, mut pairs) = (Vec::new(), Vec::new());
         let classes: &[Option<&str>] = match self.tokenized {
-            true => &[None, Some("tokenized_asset")],
+            true => &[None, Some(TOKENIZED)],
             false => &[None],
         };
         let whole = |body: &str| wire::raw_result(body).map(str::to_owned);

@@ -3,13 +3,14 @@
 //! An id of ours is unique among open orders only, so an order whose answer was lost is never sent again. Each order and
 //! each change is sent with a deadline: behind it, what was not there will not come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::http::{Call, OpClass};
 use broker_core::journal::Mark;
 use broker_core::limit::Lane;
-use broker_core::model::{InstrumentRef, OrderChange, OrderKind};
+use broker_core::model::{InstrumentRef, OrderChange};
 use broker_core::{
     AccountId, Broker, CancelOutcome, Error, Gate, InstrumentQuery, Intent, Order, OrderId, OrderRef, OrderRequest,
     Result, Trading,
@@ -17,7 +18,7 @@ use broker_core::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::broker::KrakenBroker;
-use crate::directory::held;
+use crate::directory::{Pair, held};
 use crate::error::odd;
 use crate::map::request;
 use crate::rest::{Form, no_order};
@@ -29,6 +30,8 @@ const BEFORE: TimeDelta = TimeDelta::minutes(10);
 /// What a cancel costs an order of this age in seconds, and what a change does.
 const CANCEL_COSTS: [(i64, u32); 6] = [(5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1)];
 const AMEND_COSTS: [(i64, u32); 3] = [(5, 3), (10, 2), (15, 1)];
+/// What an edit does, on top of its point.
+const EDIT_COSTS: [(i64, u32); 5] = [(5, 6), (10, 5), (15, 4), (45, 2), (90, 1)];
 
 impl KrakenBroker {
     fn check_id(&self, intent: &Intent) -> Result<()> {
@@ -116,33 +119,22 @@ impl KrakenBroker {
         let unsent = Error::unsent(self.id(), "edit");
         let old = self.order(order).await.map_err(&unsent)?;
         let pair = self.pair_of(&old).await.map_err(&unsent)?;
-        let both = matches!(old.kind, OrderKind::StopLimit | OrderKind::LimitIfTouched);
-        let (first, second) = match both {
-            true => (
-                change.stop_price.or(old.stop_price),
-                change.limit_price.or(old.limit_price),
-            ),
-            false => (change.limit_price.or(change.stop_price), None),
+        let form = request::edit(&old, change, &pair).map_err(&unsent)?;
+        self.rest().know_clock().await.map_err(&unsent)?;
+        let cost = 1 + cost(&EDIT_COSTS, self.age(old.created_at));
+        let call = self.order_call("edit", "EditOrder", form, Some(&pair.key), cost);
+        let read = |body: &str| match wire::result::<EditedJson<'_>>(body)?.txid.get() {
+            "" => Err(odd(OpClass::Write, "the answer to an edit names no order")),
+            id => Ok(OrderId::from(id)),
         };
-        // The same rules as of an amend.
-        request::amend(&old, change).map_err(&unsent)?;
-        let text = |value: Option<rust_decimal::Decimal>| value.map(|value| value.normalize().to_string());
-        let form = Form::new()
-            .with("txid", old.id.get())
-            .with("pair", &pair)
-            .maybe("volume", text(change.qty.map(|qty| qty.get())))
-            .maybe("price", text(first.map(|price| price.get())))
-            .maybe("price2", text(second.map(|price| price.get())));
-        let call = self.order_call("edit", "EditOrder", form, Some(&pair), 7);
-        let read = |body: &str| Ok(OrderId::from(wire::result::<EditedJson<'_>>(body)?.txid.get()));
         self.rest().http.run(call, read).await
     }
 
-    async fn pair_of(&self, order: &Order) -> Result<String> {
+    async fn pair_of(&self, order: &Order) -> Result<Arc<Pair>> {
         let directory = self.rest().known().await?;
         let leg = order.legs.first();
         let pair = leg.and_then(|leg| directory.pair(held(leg.instrument.get()).1));
-        pair.map(|pair| pair.key.clone())
+        pair.cloned()
             .ok_or_else(|| Error::invalid("the order's pair is not listed"))
     }
 }
@@ -218,12 +210,12 @@ impl Trading for KrakenBroker {
         let unsent = Error::unsent(self.id(), "replace");
         self.check(&replacement.account).map_err(&unsent)?;
         let old = self.order(order).await.map_err(&unsent)?;
-        let form = request::amend(&old, change).map_err(&unsent)?;
         let pair = self.pair_of(&old).await.map_err(&unsent)?;
+        let form = request::amend(&old, change, &pair).map_err(&unsent)?;
         self.rest().know_clock().await.map_err(&unsent)?;
         let cost = 1 + cost(&AMEND_COSTS, self.age(old.created_at));
         let call = self
-            .order_call("replace", "AmendOrder", form, Some(&pair), cost)
+            .order_call("replace", "AmendOrder", form, Some(&pair.key), cost)
             .gated(gate);
         let read = |body: &str| match wire::result::<AmendedJson<'_>>(body)?.amend_id.get() {
             "" => Err(odd(OpClass::Write, "the answer to a change names none")),

@@ -5,6 +5,10 @@ mod archive;
 mod table;
 mod walk;
 
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
 use broker_core::http::OpClass;
 use broker_core::{Broker, Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
@@ -47,6 +51,8 @@ pub enum ExportState {
 
 /// Largest report that is fetched: 256 MiB.
 const LARGEST_REPORT: usize = 256 << 20;
+/// A download that says nothing for so long has stopped.
+const SILENCE: Duration = Duration::from_secs(30);
 
 impl KrakenBroker {
     /// Asks for a report of `since..until` as CSV. Beyond some 3,000 trades this costs far less than
@@ -102,7 +108,8 @@ impl KrakenBroker {
     /// A report that is processed: a zip archive with one CSV file.
     ///
     /// # Errors
-    /// `Protocol` when it is larger than 256 MiB, or is no archive; else as every read.
+    /// `Protocol` when it is larger than 256 MiB, or is no archive; `Unavailable` when it stops on its way; else as every
+    /// read.
     pub async fn export(&self, id: &str) -> Result<Vec<u8>> {
         let form = Form::new().with("id", id);
         let call = self
@@ -110,8 +117,14 @@ impl KrakenBroker {
             .private("export report", OpClass::Read, "RetrieveExport", 1, form);
         let mut pieces = self.rest().http.stream(call).await?;
         let mut archive = Vec::new();
-        while let Some(piece) = std::future::poll_fn(|context| pieces.as_mut().poll_next(context)).await {
-            archive.extend_from_slice(&piece?);
+        loop {
+            let mut silence = self.context().clock().sleep(SILENCE);
+            let piece = poll_fn(|context| match pieces.as_mut().poll_next(context) {
+                Poll::Pending => silence.as_mut().poll(context).map(|()| Some(Err(stalled()))),
+                ready => ready,
+            });
+            let Some(piece) = piece.await else { break };
+            archive.extend_from_slice(&piece.map_err(|error| error.with_broker(self.id()))?);
             if archive.len() > LARGEST_REPORT {
                 return Err(odd("the report is larger than 256 MiB").with_broker(self.id()));
             }
@@ -137,6 +150,12 @@ impl KrakenBroker {
             .run(self.rest().read("remove export", "RemoveExport", form), read)
             .await
     }
+}
+
+fn stalled() -> Error {
+    Error::new(ErrorKind::Unavailable)
+        .with_operation("export report")
+        .with_message("the report stopped on its way for 30 s")
 }
 
 fn odd(what: &str) -> Error {

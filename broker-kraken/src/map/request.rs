@@ -48,7 +48,7 @@ pub(crate) fn order(request: &OrderRequest, instrument: &str, pair: &Pair, terms
         .maybe("displayvol", terms.display.map(|qty| plain(qty.get())))
         .maybe("trigger", terms.trigger.map(trigger_word))
         .maybe("stptype", terms.self_trade.map(|rule| rule.as_str()))
-        .maybe("asset_class", pair.tokenized.then_some("tokenized_asset"));
+        .maybe("asset_class", pair.asset_class());
     if !flags.is_empty() {
         form = form.with("oflags", flags.join(","));
     }
@@ -285,7 +285,52 @@ pub(crate) fn placed(id: &str, intent: &Intent) -> Order {
 }
 
 /// The form of a change of `order`, as it was last read. The order keeps its id.
-pub(crate) fn amend(order: &Order, change: &OrderChange) -> Result<Form> {
+pub(crate) fn amend(order: &Order, change: &OrderChange, pair: &Pair) -> Result<Form> {
+    let price = |price: Option<Price>, name| price.map(|price| positive(price.get(), name)).transpose();
+    check_change(order, change)?;
+    let trigger = match change.trail {
+        Some(trail) => Some(distance(trail)?),
+        None => price(change.stop_price, "trigger price")?,
+    };
+    Ok(Form::new()
+        .with("txid", order.id.get())
+        .maybe("order_qty", new_qty(change)?)
+        .maybe("limit_price", price(change.limit_price, "limit price")?)
+        .maybe("trigger_price", trigger)
+        .maybe("pair", pair.tokenized.then_some(&pair.key)))
+}
+
+/// The form of an order that takes the place of `order`. Prices that do not change are said again.
+pub(crate) fn edit(order: &Order, change: &OrderChange, pair: &Pair) -> Result<Form> {
+    check_change(order, change)?;
+    let price = |new: Option<Price>, old, name| {
+        let price: Option<Price> = new.or(old);
+        let missing = || Error::invalid(format!("the {name} of the order is not known"));
+        positive(price.ok_or_else(missing)?.get(), name)
+    };
+    let limit = || price(change.limit_price, order.limit_price, "limit price");
+    let trigger = || price(change.stop_price, order.stop_price, "trigger price");
+    let (first, second) = match (&order.kind, change.trail.or(order.trail)) {
+        (OrderKind::Limit, _) => (limit()?, None),
+        (OrderKind::Stop | OrderKind::MarketIfTouched, _) => (trigger()?, None),
+        (OrderKind::StopLimit | OrderKind::LimitIfTouched, _) => (trigger()?, Some(limit()?)),
+        (OrderKind::TrailingStop, Some(trail)) => (distance(trail)?, None),
+        (kind, _) => return Err(Error::unsupported(format!("edits of {kind} orders"))),
+    };
+    Ok(Form::new()
+        .with("txid", order.id.get())
+        .with("pair", &pair.key)
+        .maybe("asset_class", pair.asset_class())
+        .maybe("volume", new_qty(change)?)
+        .with("price", first)
+        .maybe("price2", second))
+}
+
+fn new_qty(change: &OrderChange) -> Result<Option<String>> {
+    change.qty.map(|qty| positive(qty.get(), "quantity")).transpose()
+}
+
+fn check_change(order: &Order, change: &OrderChange) -> Result<()> {
     if *change == OrderChange::new() {
         return Err(Error::invalid("the change changes nothing"));
     }
@@ -310,22 +355,10 @@ pub(crate) fn amend(order: &Order, change: &OrderChange) -> Result<Form> {
         ),
         (change.trail.is_some() && order.trail.is_none(), "trail in this order"),
     ];
-    if let Some((_, what)) = rules.iter().find(|(broken, _)| *broken) {
-        return Err(Error::unsupported(format!("Kraken has no {what}")));
+    match rules.iter().find(|(broken, _)| *broken) {
+        Some((_, what)) => Err(Error::unsupported(format!("Kraken has no {what}"))),
+        None => Ok(()),
     }
-    let price = |price: Option<Price>, name| price.map(|price| positive(price.get(), name)).transpose();
-    let trigger = match change.trail {
-        Some(trail) => Some(distance(trail)?),
-        None => price(change.stop_price, "trigger price")?,
-    };
-    Ok(Form::new()
-        .with("txid", order.id.get())
-        .maybe(
-            "order_qty",
-            change.qty.map(|qty| positive(qty.get(), "quantity")).transpose()?,
-        )
-        .maybe("limit_price", price(change.limit_price, "limit price")?)
-        .maybe("trigger_price", trigger))
 }
 
 /// Whether an order shows a change.

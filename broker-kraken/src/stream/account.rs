@@ -148,7 +148,10 @@ impl Feed for AccountFeed {
         (self.orders, self.sequence, self.answers) = (Orders::default(), Sequence::default(), 0);
         let rest = self.broker.rest();
         self.directory = Some(rest.known().await?);
-        let read = |body: &str| Ok(wire::result::<TokenJson<'_>>(body)?.token.get().to_owned());
+        let read = |body: &str| match wire::result::<TokenJson<'_>>(body)?.token.get() {
+            "" => Err(Error::decode("a token of no letter")),
+            token => Ok(token.to_owned()),
+        };
         let call = rest.private("stream token", OpClass::Read, "GetWebSocketsToken", 1, Form::new());
         let token = rest.http.run(call, read).await?;
         let executions = serde_json::json!({

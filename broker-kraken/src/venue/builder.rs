@@ -227,6 +227,7 @@ impl KrakenVenueBuilder {
             history_cost: self.history_cost,
             rows: Rows::default(),
             order_ids: BTreeMap::new(),
+            amends: BTreeMap::new(),
             page: self.page,
             visibility_lag: TimeDelta::from_std(self.visibility_lag).unwrap_or(TimeDelta::MAX),
             cancel_all_at: None,

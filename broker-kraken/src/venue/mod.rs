@@ -8,9 +8,9 @@
 //! | --- | --- |
 //! | `/0/public/` | `Time` `SystemStatus` `Assets` `AssetPairs` `Ticker` `OHLC` |
 //! | `/0/private/` account | `GetApiKeyInfo` `BalanceEx` `TradeBalance` `OpenPositions` `TradeVolume` |
-//! | `/0/private/` history | `TradesHistory` `Ledgers` `OpenOrders` `ClosedOrders` `QueryOrders` |
+//! | `/0/private/` history | `TradesHistory` `Ledgers` `OpenOrders` `ClosedOrders` `QueryOrders` `OrderAmends` |
 //! | `/0/private/` reports | `AddExport` `ExportStatus` `RetrieveExport` `RemoveExport` |
-//! | `/0/private/` orders | `AddOrder` `AmendOrder` `CancelOrder` `CancelAll` `CancelAllOrdersAfter` |
+//! | `/0/private/` orders | `AddOrder` `AmendOrder` `EditOrder` `CancelOrder` `CancelAll` `CancelAllOrdersAfter` |
 //! | `/v2`, `/private/v2` | sockets: `executions` `balances` `ticker` `ping` |
 //!
 //! What the real service does to those who read its history is done here, too: rows come newest first, by offset, fifty
@@ -36,6 +36,7 @@
 mod account;
 mod builder;
 mod catalogue;
+mod change;
 mod export;
 mod history;
 mod ids;
@@ -86,6 +87,7 @@ pub struct KrakenVenue {
     rows: Rows,
     /// Order ids by Kraken's, as far as they were read.
     order_ids: BTreeMap<String, OrderId>,
+    amends: change::Amends,
     page: usize,
     visibility_lag: chrono::Duration,
     cancel_all_at: Option<DateTime<Utc>>,
@@ -267,12 +269,12 @@ impl KrakenVenue {
         let (permission, cost) = match name {
             "GetApiKeyInfo" | "GetWebSocketsToken" => (None, 1),
             "BalanceEx" | "TradeBalance" | "TradeVolume" => (Some("query-funds"), 1),
-            "OpenPositions" | "OpenOrders" => (Some("query-open-trades"), 1),
+            "OpenPositions" | "OpenOrders" | "OrderAmends" => (Some("query-open-trades"), 1),
             "ClosedOrders" | "QueryOrders" => (Some("query-closed-trades"), 1),
             "TradesHistory" => (Some("query-closed-trades"), self.history_cost),
             "Ledgers" => (Some("query-ledger"), self.history_cost),
             "AddExport" | "ExportStatus" | "RetrieveExport" | "RemoveExport" => (Some("export-data"), 1),
-            "AddOrder" | "AmendOrder" => (Some("modify-trades"), 0),
+            "AddOrder" | "AmendOrder" | "EditOrder" => (Some("modify-trades"), 0),
             "CancelOrder" => (Some("close-trades"), 0),
             "CancelAll" | "CancelAllOrdersAfter" => (Some("close-trades"), 1),
             _ => return Err(Refusal::new("EGeneral:Unknown method")),
@@ -305,6 +307,8 @@ impl KrakenVenue {
             "RemoveExport" => self.remove_export(&params, now),
             "AddOrder" => self.add_order(&params, now),
             "AmendOrder" => self.amend_order(&params, now),
+            "EditOrder" => self.edit_order(&params, now),
+            "OrderAmends" => self.order_amends(&params),
             "CancelOrder" => self.cancel_order(&params, now),
             "CancelAll" => self.cancel_all(&params, now),
             "CancelAllOrdersAfter" => self.cancel_all_after(&params, now),

@@ -255,7 +255,7 @@ fn status(status: &OrderStatus) -> &'static str {
     match status {
         OrderStatus::PendingNew => "pending",
         OrderStatus::Filled => "closed",
-        OrderStatus::Canceled | OrderStatus::Rejected => "canceled",
+        OrderStatus::Canceled | OrderStatus::Rejected | OrderStatus::Replaced => "canceled",
         OrderStatus::Expired => "expired",
         _ => "open",
     }
@@ -264,6 +264,7 @@ fn status(status: &OrderStatus) -> &'static str {
 fn reason(status: &OrderStatus) -> &'static str {
     match status {
         OrderStatus::Canceled => "User requested",
+        OrderStatus::Replaced => "Replaced",
         OrderStatus::Rejected => "Insufficient margin",
         _ => "",
     }

@@ -1,6 +1,6 @@
-//! Placing, changing and canceling orders.
+//! Placing and canceling orders.
 
-use broker_core::model::{Level, OrderChange, StopExit, Trail};
+use broker_core::model::{Level, StopExit, Trail};
 use broker_core::num::decimal;
 use broker_core::{ClientOrderId, InstrumentId, OrderId, OrderRequest, Price, Qty, Side, TimeInForce};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -97,7 +97,7 @@ impl KrakenVenue {
     }
 
     /// The order that a call names, by either id.
-    fn named(&mut self, params: &Params) -> Result<OrderId, Refusal> {
+    pub(super) fn named(&mut self, params: &Params) -> Result<OrderId, Refusal> {
         match (params.get("txid"), params.get("cl_ord_id")) {
             (Some(txid), None) => self.order_id(txid),
             (None, Some(id)) => self.by_client_id(id),
@@ -106,7 +106,7 @@ impl KrakenVenue {
     }
 
     /// Charges the engine's counter for an order of this age.
-    fn charge_for(
+    pub(super) fn charge_for(
         &mut self,
         id: &OrderId,
         least: u32,
@@ -124,45 +124,6 @@ impl KrakenVenue {
             0 => Ok(()),
             points => self.charge_orders(&pair.unwrap_or_default(), points, now),
         }
-    }
-
-    pub(super) fn amend_order(&mut self, params: &Params, now: DateTime<Utc>) -> Reply {
-        params.only(&[
-            "txid",
-            "cl_ord_id",
-            "order_qty",
-            "display_qty",
-            "limit_price",
-            "trigger_price",
-            "pair",
-            "post_only",
-            "deadline",
-        ])?;
-        let id = self.named(params)?;
-        self.charge_for(&id, 1, &[(5, 3), (10, 2), (15, 1)], now)?;
-        check_deadline(params, now)?;
-        let trails = self.engine.order(&self.account, &id)?.order().trail.is_some();
-        let mut change = OrderChange::new();
-        if let Some(qty) = params.decimal("order_qty")? {
-            change = change.with_qty(Qty::new(qty).map_err(|_| Refusal::argument("order_qty"))?);
-        }
-        if let Some(limit) = params.decimal("limit_price")? {
-            change = change.with_limit_price(Price::new(limit));
-        }
-        match params.get("trigger_price") {
-            Some(text) if trails => change = change.with_trail(trail(text, "trigger_price")?),
-            Some(text) => {
-                let price = decimal(text).map_err(|_| Refusal::argument("trigger_price"))?;
-                change = change.with_stop_price(Price::new(price));
-            }
-            None => {}
-        }
-        if change == OrderChange::new() {
-            return Err(Refusal::argument("no amend parameters"));
-        }
-        self.engine.replace(&self.account, &id, &change, None, now)?;
-        let amend = format!("{}:{}", id.get(), now.timestamp_nanos_opt().unwrap_or_default());
-        Ok(Object::new().text("amend_id", &ids::other(&amend)).end())
     }
 
     pub(super) fn cancel_order(&mut self, params: &Params, now: DateTime<Utc>) -> Reply {
@@ -197,7 +158,7 @@ impl KrakenVenue {
 }
 
 /// Two to sixty seconds ahead; one that has passed is refused by the engine itself.
-fn check_deadline(params: &Params, now: DateTime<Utc>) -> Result<(), Refusal> {
+pub(super) fn check_deadline(params: &Params, now: DateTime<Utc>) -> Result<(), Refusal> {
     let Some(text) = params.get("deadline") else {
         return Ok(());
     };
@@ -329,7 +290,7 @@ fn priced(params: &Params, side: Side, qty: Qty) -> Result<OrderRequest, Refusal
 }
 
 /// `+100` or `+5%`: the sign must be there.
-fn trail(text: &str, name: &str) -> Result<Trail, Refusal> {
+pub(super) fn trail(text: &str, name: &str) -> Result<Trail, Refusal> {
     let distance = text.strip_prefix('+').ok_or_else(|| Refusal::argument(name))?;
     let number = |text: &str| decimal(text).map_err(|_| Refusal::argument(name));
     match distance.strip_suffix('%') {

@@ -49,6 +49,21 @@ pub(super) fn closed() -> String {
     format!(r#"{{"error":[],"result":{{"closed":{rows},"count":2}}}}"#)
 }
 
+/// The same, of a client's id.
+pub(super) fn closed_of(id: &str) -> String {
+    closed().replacen("\"refid\":null", &format!("\"cl_ord_id\":\"{id}\""), 1)
+}
+
+/// An order that can be changed.
+pub(super) const RESTING: &str = r#"{"error":[],"result":{"OAAAAA-AAAAA-AAAAA1":{"status":"open","opentm":1688665496.7808,
+  "descr":{"pair":"XBTUSD","type":"buy","ordertype":"limit","price":"27500.0","price2":"0","leverage":"none"},
+  "vol":"1.25000000","vol_exec":"0.00000000","price":"0.0"}}}"#;
+pub(super) const AMENDED: &str = r#"{"error":[],"result":{"amend_id":"TAAAAA-AAAAA-AAAAA7"}}"#;
+pub(super) const EDITED: &str = r#"{"error":[],"result":{"status":"ok","txid":"OAAAAA-AAAAA-AAAAA2",
+  "originaltxid":"OAAAAA-AAAAA-AAAAA1","orders_cancelled":1,"descr":{"order":"buy 1.25000000 XBTUSD @ limit 29000.0"}}}"#;
+pub(super) const TOKEN: &str =
+    r#"{"error":[],"result":{"token":"An/Invented+Token0123456789abcdefghijkl","expires":900}}"#;
+
 pub(super) const TRADES: &str = r#"{"error":[],"result":{"trades":{
   "TAAAAA-AAAAA-AAAAA1":{"ordertxid":"OAAAAA-AAAAA-AAAAA1","postxid":"TKH2SE-M7IF5-CFI7LT","pair":"XXBTZUSD","time":1688667796.8802,
    "type":"buy","ordertype":"limit","price":"30010.00000","cost":"600.20000","fee":"0","vol":"0.02000000","margin":"0.00000","misc":"",

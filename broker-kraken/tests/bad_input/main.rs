@@ -7,21 +7,26 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod bodies;
+mod sockets;
 mod views;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_core::model::{CandleQuery, Environment, InstrumentQuery, Interval, OrderState, Window};
+use broker_core::journal::Replacement;
+use broker_core::model::{
+    CandleQuery, Environment, InstrumentQuery, Interval, OrderChange, OrderState, Subscription, Window,
+};
 use broker_core::seam::{Clock, Frame, MemoryTransport, SeededRng, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, Context, Cursor, Delivery, Error, Gate, HistoryQuery, Intent, MarketData, OrderQuery, OrderRef,
-    OrderRequest, Result, Side, Trading,
+    OrderRequest, Result, Side, Streaming, Trading,
 };
 use broker_kraken::{ExportReport, ExportState, KrakenBroker, KrakenConfig};
 use broker_testkit::bad_input::{List, Raw, Subject, View, bad_input};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use sockets::Said;
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -32,6 +37,8 @@ struct Wire {
     runtime: VirtualRuntime,
     broker: KrakenBroker,
     answer: Arc<Mutex<(&'static str, Bytes)>>,
+    /// What was said on sockets.
+    said: Said,
     /// Where the history goes over to the ledger.
     ledger: Option<Cursor>,
 }
@@ -55,13 +62,16 @@ impl Wire {
                 "/0/private/BalanceEx" => bodies::BALANCES.into(),
                 "/0/private/TradesHistory" => bodies::NO_TRADES.into(),
                 "/0/private/OpenOrders" => r#"{"error":[],"result":{"open":{}}}"#.into(),
+                "/0/private/QueryOrders" => bodies::RESTING.into(),
                 other => panic!("{other} under {path}"),
             };
             Ok(http::Response::builder().status(200).body(body).unwrap())
         });
         let runtime = VirtualRuntime::starting_at(at("2023-07-07T00:00:00Z"));
         let clock = Arc::new(runtime.clock());
-        let context = Context::new(clock.clone(), Arc::new(SeededRng::new(1)), clock, Arc::new(transport));
+        let said = Said::default();
+        let transport = Arc::new(sockets::Sockets::over(transport, &said));
+        let context = Context::new(clock.clone(), Arc::new(SeededRng::new(1)), clock, transport);
         let point = Duration::from_millis(1);
         let config = KrakenConfig::new("key", "c2VjcmV0")
             .live()
@@ -73,6 +83,7 @@ impl Wire {
             runtime,
             broker,
             answer,
+            said,
             ledger: None,
         };
         wire.ledger = wire.run(wire.broker.history(&wire.history(), None)).unwrap().next;
@@ -144,7 +155,7 @@ fn intent(wire: &Wire) -> Intent {
     let instrument = wire.run(wire.broker.instruments(&query)).unwrap().remove(0);
     let request = OrderRequest::market("BTC/USD".into(), Side::Buy, "0.01".parse().unwrap());
     Intent {
-        id: "a-tag".into(),
+        id: views::OURS.into(),
         broker: "kraken".into(),
         environment: Environment::Live,
         account: wire.account(),
@@ -326,6 +337,45 @@ const DEAD_MAN: Endpoint = ("dead man's switch", "/0/private/CancelAllOrdersAfte
         said.map(|text| DateTime::parse_from_rfc3339(&text).unwrap().to_utc()) == at
     })))
 });
+/// A change in place. What names it is not kept, but it must be there.
+fn changed(wire: &Wire) -> Result<View> {
+    let mut intent = intent(wire);
+    let change = OrderChange::new().with_limit_price("29000".parse().unwrap());
+    intent.replaces = Some(Replacement {
+        order: wire.order(),
+        change: change.clone(),
+    });
+    let changed = wire.run(wire.broker.replace(&wire.order(), &change, &intent, &Gate::new()));
+    or_doubt(changed.map(|_| {
+        let named = |raw: Option<Raw<'_>>| raw.and_then(Raw::text).is_some_and(|text| !text.is_empty());
+        views::good(View::new().fits("amend_id", "a name", named))
+    }))
+}
+const AMEND: Endpoint = ("change", "/0/private/AmendOrder", changed);
+const EDIT: Endpoint = ("edit", "/0/private/EditOrder", |wire| {
+    let change = OrderChange::new().with_limit_price("29000".parse().unwrap());
+    let edited = wire.run(wire.broker.edit(&wire.order(), &change));
+    or_doubt(edited.map(|id| views::good(View::new().text("txid", id.get()))))
+});
+const TRACE: Endpoint = ("trace", "/0/private/ClosedOrders", |wire| {
+    let found = wire.run(wire.broker.trace(&intent(wire)))?;
+    Ok(views::of_client_id(&found))
+});
+const TOKEN: Endpoint = ("token of a stream", "/0/private/GetWebSocketsToken", |wire| {
+    wire.said.lock().unwrap().clear();
+    let refused = wire.run(wire.broker.subscribe(&Subscription::account(&wire.account())));
+    let said = wire.said.lock().unwrap();
+    match (said.first(), refused) {
+        (Some(first), _) => {
+            let first: serde_json::Value = serde_json::from_str(first).unwrap();
+            let token = first["params"]["token"].as_str().unwrap();
+            assert!(!token.is_empty());
+            Ok(views::good(View::new().text("token", token)))
+        }
+        (None, Err(error)) => Err(error),
+        (None, Ok(_)) => panic!("subscribed, and nothing was said"),
+    }
+});
 const AMENDS: Endpoint = ("amends", "/0/private/OrderAmends", |wire| {
     let amends = wire.run(wire.broker.order_amends(&"OAAAAA-AAAAA-AAAAA1".into()))?;
     let row = |one: &broker_kraken::OrderAmend| {
@@ -422,6 +472,11 @@ fn all(wire: &Wire) -> Vec<Subject<'_>> {
         wire.subject(CANCEL, "taken", bodies::CANCELED),
         wire.subject(CANCEL_ALL, "taken", bodies::CANCELED),
         wire.subject(DEAD_MAN, "set", bodies::DEAD_MAN),
+        wire.subject(AMEND, "taken", bodies::AMENDED),
+        wire.subject(AMEND, "refused", bodies::REFUSED),
+        wire.subject(EDIT, "taken", bodies::EDITED),
+        wire.subject(TRACE, "two", bodies::closed_of(views::OURS)),
+        wire.subject(TOKEN, "good", bodies::TOKEN),
         wire.subject(AMENDS, "two", bodies::AMENDS),
         wire.subject(RATES, "one", bodies::RATES),
         wire.subject(ASK, "taken", bodies::ASKED),

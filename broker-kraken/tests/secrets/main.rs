@@ -11,14 +11,15 @@ use broker_core::Broker;
 use broker_core::journal::MemoryJournal;
 use broker_core::model::{CandleQuery, Interval, OrderChange};
 use broker_core::seam::Clock;
-use broker_core::{Context, Error, OrderRequest, Side};
+use broker_core::{BrokerExt, Context, Error, HistoryQuery, OrderRef, OrderRequest, Placement, Side};
 use broker_kraken::venue::KrakenVenue;
-use broker_kraken::{KrakenBroker, KrakenConfig};
+use broker_kraken::{ExportReport, KrakenBroker, KrakenConfig};
 use broker_sim::HistoryPlan;
 use broker_sim::wire::{FaultPlan, FrameWhen, When, share};
 use broker_testkit::canary::{CallSetup, Canaries, Looking, SecretsStage, TraceLog, WRITES};
 use broker_testkit::faults::{frame_faults, request_faults};
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
 
 const KEY: &str = "kAnArY/Kq9xV7mT2zR+WQ3pL8sD5fG6hJ1kZ0xC4vB7nM2qW9e";
 /// In base64, as Kraken gives it.
@@ -106,7 +107,6 @@ async fn own_calls(broker: &KrakenBroker, looking: &mut Looking) {
     looking.result("key info", &broker.key_info().await);
     looking.result("system status", &broker.system_status().await);
     looking.result("fee rates", &broker.fee_rates(&["XXBTZUSD".into()]).await);
-    looking.result("order amends", &broker.order_amends(&"OABCDE-12345-FGHIJ".into()).await);
     let order = OrderRequest::limit(
         "BTC/USD".into(),
         Side::Buy,
@@ -115,6 +115,31 @@ async fn own_calls(broker: &KrakenBroker, looking: &mut Looking) {
     );
     looking.result("validate", &broker.validate(&order).await);
     looking.result("cancel all after", &broker.cancel_all_after(Duration::ZERO).await);
+    let id = match broker.place_once(broker.account_id(), order).await {
+        Ok(Placement::Accepted(order)) => order.id.clone(),
+        _ => "OABCDE-12345-FGHIJK".into(),
+    };
+    looking.result("order amends", &broker.order_amends(&id).await);
+    let reference = OrderRef::by_id(broker.account_id(), id);
+    let change = OrderChange::new().with_limit_price("51000".parse().unwrap());
+    looking.result("edit", &broker.edit(&reference, &change).await);
+    let report = ExportReport::Trades;
+    let asked = broker
+        .request_export(report, now() - chrono::Duration::days(5), now())
+        .await;
+    looking.result("request export", &asked);
+    let id = asked.unwrap_or_else(|_| "TCJA".to_owned());
+    looking.result("export state", &broker.export_state(report, &id).await);
+    broker.context().clock().sleep(Duration::from_secs(60)).await;
+    looking.result("export report", &broker.export(&id).await);
+    looking.result("remove export", &broker.remove_export(&id).await);
+    let reports = broker.with_reports();
+    let query = HistoryQuery::last_days(broker.account_id(), 5);
+    let mut records = reports.records(&query);
+    while let Some(record) = records.next().await {
+        looking.result("history by report", &record);
+    }
+    looking.value(&reports);
 }
 
 #[test]
@@ -123,9 +148,16 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
     let _traced = tracing::subscriber::set_default(log.subscriber());
     let (mut stage, broker) = stage();
     stage.calls("key");
-    for fault in request_faults(WORDS) {
+    // Requests that came late took the venue's clock along.
+    let later = stage.runtime.clock().sleep(Duration::from_secs(7_200));
+    stage.runtime.block_on(later);
+    let faults = request_faults(WORDS).into_iter().map(Some);
+    for fault in std::iter::once(None).chain(faults) {
         stage.looking.what = format!("{fault:?}, what Kraken alone has");
-        stage.faults.set(FaultPlan::none().rule(When::always(), fault));
+        stage.faults.set(match fault {
+            Some(fault) => FaultPlan::none().rule(When::always(), fault),
+            None => FaultPlan::none(),
+        });
         stage.runtime.block_on(own_calls(&broker, &mut stage.looking));
     }
     stage.looking.value(&config());
@@ -146,7 +178,14 @@ fn no_call_shows_a_secret_whatever_goes_wrong() {
         "the log is of these calls"
     );
     assert!(looking.answers >= 20 && looking.errors >= 200, "{:?}", looking.by_call);
-    for name in WRITES {
+    let of_reports = [
+        "request export",
+        "export state",
+        "export report",
+        "remove export",
+        "history by report",
+    ];
+    for name in WRITES.into_iter().chain(of_reports).chain(["order amends", "edit"]) {
         assert!(
             looking.by_call[name].0 > 0,
             "{name} never answered: {:?}",

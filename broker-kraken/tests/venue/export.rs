@@ -112,6 +112,25 @@ fn a_report_is_asked_for_waited_for_fetched_and_removed() {
     });
 }
 
+/// No time-out of the request holds for what comes in pieces.
+#[test]
+fn a_report_that_stops_on_its_way_is_an_error_in_time() {
+    let stage = stage(200);
+    let stalls = FaultPlan::none().rule(When::always().path("/0/private/RetrieveExport"), Fault::StallBody(100));
+    let faults = stage.faults.clone();
+    let (error, took) = stage.run(|broker| async move {
+        let (since, until) = (end() - Duration::days(91), end());
+        let id = broker.request_export(ExportReport::Trades, since, until).await.unwrap();
+        broker.context().clock().sleep(std::time::Duration::from_secs(60)).await;
+        faults.set(stalls);
+        let asked = broker.context().clock().elapsed();
+        let error = broker.export(&id).await.unwrap_err();
+        (error, broker.context().clock().elapsed() - asked)
+    });
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(took.as_secs(), 30);
+}
+
 /// Rows that are missing from a report are noticed by their number.
 #[test]
 fn a_report_that_lacks_rows_is_an_error() {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use broker_core::ext::BrokerExt;
-use broker_core::model::{InstrumentRef, OrderChange, OrderKind, Size};
+use broker_core::model::{Amount, InstrumentRef, OrderChange, OrderKind, Size, Trail};
 use broker_core::{
     Broker, ErrorKind, Instrument, InstrumentQuery, Order, OrderRef, OrderRequest, OrderStatus, Placement, Side,
 };
 use broker_kraken::venue::KrakenVenue;
 use broker_kraken::{KrakenBroker, KrakenConfig, KrakenTerms};
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 
 use super::{Stage, config, end, price, qty, unhurried};
 
@@ -103,6 +103,86 @@ fn a_change_keeps_the_order_and_its_id() {
     });
     assert_eq!((before.id, before.client_id), (after.id, after.client_id));
     assert_eq!(after.limit_price, Some(price("51000.0")));
+}
+
+/// The first is the order as it was placed. Times are the venue's nanoseconds.
+#[test]
+fn every_amend_of_an_order_is_told() {
+    let stage = stage();
+    let (placed, amends) = stage.run(|broker| async move {
+        let order = place(&broker, resting()).await;
+        let reference = OrderRef::by_id(&order.account, order.id.clone());
+        let unchanged = broker.order_amends(&order.id).await.unwrap();
+        assert_eq!(unchanged.len(), 1);
+        for (limit, size) in [("51000.0", "0.02"), ("51500.5", "0.015")] {
+            broker.context().clock().sleep(Duration::from_secs(2)).await;
+            let change = OrderChange::new().with_limit_price(price(limit)).with_qty(qty(size));
+            let changed = broker.replace_once(&reference, change).await.unwrap();
+            assert!(!matches!(changed, Placement::Rejected(_)));
+        }
+        let placed = broker.order(&reference).await.unwrap().created_at.unwrap();
+        (placed, broker.order_amends(&order.id).await.unwrap())
+    });
+    let told: Vec<_> = amends
+        .iter()
+        .map(|one| (one.kind.as_str(), one.qty, one.remaining, one.limit_price))
+        .collect();
+    let row = |kind, size: &str, limit: &str| (kind, Some(qty(size)), Some(qty(size)), Some(price(limit)));
+    let expected = [
+        row("original", "0.01", "50000"),
+        row("user", "0.02", "51000"),
+        row("user", "0.015", "51500.5"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(amends[0].at.trunc_subsecs(4), placed.trunc_subsecs(4));
+    assert!(amends[1].at < amends[2].at);
+}
+
+/// An edit is another order: the old one is canceled, and our id is gone with it.
+#[test]
+fn an_edit_makes_another_order() {
+    let stage = stage();
+    let (old, new) = stage.run(|broker| async move {
+        let order = place(&broker, resting().with_client_id("edit-1".into())).await;
+        let reference = OrderRef::by_id(&order.account, order.id.clone());
+        let change = OrderChange::new().with_qty(qty("0.02"));
+        let id = broker.edit(&reference, &change).await.unwrap();
+        assert_ne!(id, order.id);
+        let new = broker.order(&OrderRef::by_id(&order.account, id)).await.unwrap();
+        (broker.order(&reference).await.unwrap(), new)
+    });
+    assert_eq!(old.status, OrderStatus::Canceled);
+    assert_eq!((new.status, new.client_id), (OrderStatus::New, None));
+    assert_eq!(
+        (new.amount, new.limit_price),
+        (Amount::Qty(qty("0.02")), Some(price("50000")))
+    );
+    let sent = stage.recorder.requests();
+    let edit = sent
+        .iter()
+        .find(|request| request.path == "/0/private/EditOrder")
+        .unwrap();
+    let names: Vec<&str> = edit
+        .body
+        .split('&')
+        .filter_map(|field| field.split('=').next())
+        .collect();
+    // A price that stays is said, too; one that comes late is not carried out.
+    assert_eq!(names, ["nonce", "txid", "pair", "volume", "price", "deadline"]);
+}
+
+#[test]
+fn the_distance_of_a_trailing_stop_is_edited() {
+    let stage = stage();
+    let trailing = |trail| OrderRequest::trailing_stop("margin:BTC/USD".into(), Side::Sell, qty("0.01"), trail);
+    let new = stage.run(|broker| async move {
+        let order = place(&broker, trailing(Trail::Amount("900".parse().unwrap()))).await;
+        let reference = OrderRef::by_id(&order.account, order.id.clone());
+        let change = OrderChange::new().with_trail(Trail::Amount("700".parse().unwrap()));
+        let id = broker.edit(&reference, &change).await.unwrap();
+        broker.order(&OrderRef::by_id(&order.account, id)).await.unwrap()
+    });
+    assert_eq!(new.trail, Some(Trail::Amount("700".parse().unwrap())));
 }
 
 #[test]

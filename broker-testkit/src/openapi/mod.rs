@@ -96,6 +96,15 @@ pub struct Document {
     unknown_fields: bool,
 }
 
+/// The body of a request.
+#[derive(Clone, Copy)]
+enum Sent<'a> {
+    /// In the form that the document names.
+    Documented(&'a str),
+    /// A form, whatever it names.
+    Form(&'a str),
+}
+
 /// An operation that a request was found to be.
 struct Operation<'a> {
     template: &'a str,
@@ -141,6 +150,15 @@ impl Document {
         query: &[(String, String)],
         body: Option<&str>,
     ) -> Vec<Problem> {
+        self.check_sent(method, path, query, Sent::Documented(body.unwrap_or_default()))
+    }
+
+    /// The same of a request whose body is a form, also where the document writes its fields down as JSON.
+    pub fn check_form_request(&self, method: &str, path: &str, query: &[(String, String)], form: &str) -> Vec<Problem> {
+        self.check_sent(method, path, query, Sent::Form(form))
+    }
+
+    fn check_sent(&self, method: &str, path: &str, query: &[(String, String)], body: Sent<'_>) -> Vec<Problem> {
         let Some(operation) = self.operation(method, path) else {
             return vec![unknown_operation(method, path)];
         };
@@ -166,7 +184,7 @@ impl Document {
                 ));
             }
         }
-        self.check_request_body(&operation, &parameters, body.unwrap_or_default(), &mut problems);
+        self.check_request_body(&operation, &parameters, body, &mut problems);
         problems
     }
 
@@ -234,21 +252,24 @@ impl Document {
         all
     }
 
-    fn check_request_body(&self, operation: &Operation, parameters: &[&Value], body: &str, out: &mut Vec<Problem>) {
+    fn check_request_body(&self, operation: &Operation, parameters: &[&Value], sent: Sent<'_>, out: &mut Vec<Problem>) {
         let documented = operation.body.get("requestBody").map(|body| self.resolve(body));
         let in_body = parameters.iter().find(|parameter| parameter["in"] == "body").copied();
         let required = documented.or(in_body).is_some_and(|body| body["required"] == true);
         let schema = documented
             .and_then(|documented| json_content(&documented["content"]))
             .or_else(|| in_body.and_then(|parameter| parameter.get("schema")));
+        let (Sent::Documented(body) | Sent::Form(body)) = sent;
         if body.is_empty() {
             if required {
                 out.push(Problem::new(ProblemKind::Missing, "$", "the body is required"));
             }
             return;
         }
-        if let Some(schema) = schema {
-            return self.check_body(schema, body, true, out);
+        match (schema, sent) {
+            (Some(schema), Sent::Documented(_)) => return self.check_body(schema, body, true, out),
+            (Some(schema), Sent::Form(_)) => return self.check_form(schema, body, out),
+            (None, _) => {}
         }
         let form = documented.and_then(|body| body["content"].get("application/x-www-form-urlencoded"));
         match form.and_then(|content| content.get("schema")) {

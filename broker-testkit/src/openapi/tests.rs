@@ -29,6 +29,10 @@ const DOCUMENT: &str = r##"{
         { "name": "id", "in": "path", "required": true, "schema": { "type": "integer" } } ],
       "responses": { "204": {} } } },
     "/orders/open": { "get": { "responses": { "200": { "content": { "application/json": { "schema": { "type": "object", "additionalProperties": { "type": "integer" } } } } } } } },
+    "/flat": { "post": { "requestBody": { "content": { "application/json": { "schema": {
+      "type": "object", "required": ["nonce"], "properties": { "nonce": { "type": "integer" },
+        "word": { "type": "string", "enum": ["a+b"] }, "close[price]": { "type": "string" },
+        "fast": { "type": "boolean" } } } } } }, "responses": {} } },
     "/form": { "post": { "requestBody": { "content": { "application/x-www-form-urlencoded": { "schema": {
       "type": "object", "required": ["nonce"], "properties": { "nonce": { "type": "integer" } } } } } }, "responses": {} } }
   },
@@ -158,6 +162,31 @@ fn bodies_of_requests_are_strict() {
         form("b=1").iter().map(|problem| problem.kind).collect::<Vec<_>>(),
         [ProblemKind::Missing, ProblemKind::UnknownField]
     );
+}
+
+#[test]
+fn a_form_may_have_the_fields_of_the_json_that_is_documented() {
+    let post = |path: &str, form: &str| -> Vec<String> {
+        let problems = document().check_form_request("POST", path, &[], form);
+        problems.iter().map(ToString::to_string).collect()
+    };
+    assert!(post("/flat", "nonce=7&word=a%2Bb&close%5Bprice%5D=1.50&fast=true").is_empty());
+    assert_eq!(
+        post("/flat", "nonce=1.5&word=c&fast=1"),
+        [
+            r#"$.nonce: "1.5" is no integer"#,
+            r#"$.word: "c" is none of the document's words"#,
+            r#"$.fast: "1" is neither true nor false"#
+        ]
+    );
+    assert_eq!(
+        post("/flat", "word=a%2Bb&more="),
+        ["$.nonce: required", "$.more: the document has no such field"]
+    );
+    assert_eq!(post("/form", "nonce=x"), [r#"$.nonce: "x" is no integer"#]);
+    // Said to be what is documented, it is no JSON.
+    let problems = document().check_request("POST", "/flat", &[], Some("nonce=7"));
+    assert_eq!(problems[0].kind, ProblemKind::Unreadable);
 }
 
 #[test]

@@ -136,9 +136,12 @@ impl Seen {
         };
         self.operations.extend(name);
         let sent = request.text();
-        let sent = Some(sent.as_str()).filter(|body| !body.is_empty());
+        let is_form = |kind: &str| kind.starts_with("application/x-www-form-urlencoded");
+        let of_request = match request.header("content-type").is_some_and(is_form) {
+            true => document.check_form_request(method, path, &request.pairs, &sent),
+            false => document.check_request(method, path, &request.pairs, Some(&sent)),
+        };
         let answered = String::from_utf8_lossy(&answer.body);
-        let of_request = document.check_request(method, path, &request.pairs, sent);
         let of_answer = document.check_answer(method, path, answer.status, &answered);
         let found = of_request.iter().map(|problem| (problem, "request"));
         for (problem, which) in found.chain(of_answer.iter().map(|problem| (problem, "answer"))) {

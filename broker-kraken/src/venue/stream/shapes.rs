@@ -69,7 +69,7 @@ pub(super) fn status_word(status: &OrderStatus) -> &'static str {
         OrderStatus::PendingNew => "pending_new",
         OrderStatus::PartiallyFilled => "partially_filled",
         OrderStatus::Filled => "filled",
-        OrderStatus::Canceled | OrderStatus::Rejected => "canceled",
+        OrderStatus::Canceled | OrderStatus::Rejected | OrderStatus::Replaced => "canceled",
         OrderStatus::Expired => "expired",
         _ => "new",
     }
