@@ -5,23 +5,23 @@
 
 mod documents;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::model::{CandleQuery, Interval, Window};
 use broker_core::net::NetTransport;
-use broker_core::seam::{MemoryTransport as Unplugged, OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
+use broker_core::seam::{MemoryTransport as Unplugged, SeededRng, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, Context, Cursor, Error, HistoryQuery, InstrumentId, InstrumentQuery, OrderQuery, OrderRef,
     OrderRequest, Qty, Side,
 };
-use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::wire::{MemoryTransport, Recorder, share};
 use broker_sim::{Catalogue, Engine, HistoryPlan, Listing, SimBroker};
-use broker_testkit::clock::FastClock;
-use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_testkit::conformance::{Report, Setup, Sockets, TradeSetup, names, run};
+use broker_testkit::openapi::{Exchanges, Watched};
 use chrono::{DateTime, Duration, Utc};
-use documents::{Documents, Watched};
+use documents::documents;
 
 /// When the history ends; the suite runs a minute later.
 const END: &str = "2026-11-20T18:00:00Z";
@@ -128,7 +128,7 @@ fn the_simulation() {
 }
 
 /// A venue that counts no requests, under watch where there are documents.
-fn watched() -> (Watched<AlpacaVenue>, Arc<Mutex<Option<Documents>>>, Setup) {
+fn watched(exchanges: &Exchanges) -> (Watched<AlpacaVenue>, Setup) {
     let (engine, account, order) = lived();
     let venue = AlpacaVenue::builder()
         .engine(engine, account)
@@ -138,8 +138,7 @@ fn watched() -> (Watched<AlpacaVenue>, Arc<Mutex<Option<Documents>>>, Setup) {
         .build()
         .unwrap();
     let setup = setup(&venue.account_id(), order);
-    let (watched, documents) = Watched::new(venue);
-    (watched, documents, setup)
+    (Watched::among(venue, exchanges), setup)
 }
 
 fn config() -> AlpacaConfig {
@@ -148,7 +147,8 @@ fn config() -> AlpacaConfig {
 
 #[test]
 fn the_client_in_memory() {
-    let (venue, documents, setup) = watched();
+    let exchanges = documents();
+    let (venue, setup) = watched(&exchanges);
     let runtime = VirtualRuntime::starting_at(end() + Duration::minutes(1));
     let clock = Arc::new(runtime.clock());
     let rng = Arc::new(SeededRng::new(1));
@@ -162,38 +162,36 @@ fn the_client_in_memory() {
     runtime.block_on(the_rest(&broker, &setup));
     runtime.run_until_idle();
     assert_eq!(recorder.open_sockets(), 0, "a dropped subscription keeps its socket");
-    let documents = documents.lock().unwrap();
-    let Some(documents) = documents.as_ref() else { return };
-    documents.assert_clean();
-    assert_eq!(documents.exchanges + recorder.sockets().len(), recorder.sent());
-    let asked: Vec<_> = documents.endpoints.iter().map(String::as_str).collect();
-    assert_eq!(asked, ENDPOINTS);
+    exchanges.assert_clean();
+    assert_eq!(exchanges.count() + recorder.sockets().len(), recorder.sent());
+    let asked = exchanges.operations();
+    assert!(asked.is_empty() || asked == OPERATIONS.map(str::to_owned).into());
 }
 
-/// Every endpoint that the client asks, but those that the venue does not serve.
-const ENDPOINTS: [&str; 23] = [
+/// Everything that the client asks, by the documents' words, but what the venue does not serve.
+const OPERATIONS: [&str; 23] = [
     "DELETE /v2/orders",
-    "DELETE /v2/orders/*",
+    "DELETE /v2/orders/{order_id}",
     "GET /v1beta1/options/bars",
     "GET /v1beta1/options/quotes/latest",
-    "GET /v1beta3/crypto/us/bars",
-    "GET /v1beta3/crypto/us/latest/quotes",
+    "GET /v1beta3/crypto/{loc}/bars",
+    "GET /v1beta3/crypto/{loc}/latest/quotes",
     "GET /v2/account",
     "GET /v2/account/activities",
     "GET /v2/account/configurations",
     "GET /v2/assets",
-    "GET /v2/assets/*",
+    "GET /v2/assets/{symbol_or_asset_id}",
     "GET /v2/calendar",
     "GET /v2/clock",
     "GET /v2/options/contracts",
-    "GET /v2/options/contracts/*",
+    "GET /v2/options/contracts/{symbol_or_id}",
     "GET /v2/orders",
-    "GET /v2/orders/*",
+    "GET /v2/orders/{order_id}",
     "GET /v2/orders:by_client_order_id",
     "GET /v2/positions",
     "GET /v2/stocks/bars",
     "GET /v2/stocks/quotes/latest",
-    "PATCH /v2/orders/*",
+    "PATCH /v2/orders/{order_id}",
     "POST /v2/orders",
 ];
 
@@ -225,28 +223,29 @@ async fn the_rest(broker: &AlpacaBroker, setup: &Setup) {
     }
 }
 
+/// Clients beside each other, a venue behind each.
+const STATIONS: usize = 8;
+
 #[tokio::test]
 async fn the_client_over_real_sockets() {
-    let (venue, documents, setup) = watched();
-    // Both sides begin a minute after the history's end, whatever the machine's clock says.
-    let started = SystemClock::starting_at(end() + Duration::minutes(1));
-    // Orders show with a lag of a second, which hundreds of lookups would wait for in real time.
-    let clock = Arc::new(FastClock::over(Arc::new(started), 10));
-    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
+    let exchanges = documents();
     let transport = Arc::new(NetTransport::new().unwrap());
-    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
-    let config = config()
-        .with_context(context)
-        .with_base_url(server.url().parse().unwrap())
-        .with_requests_per_minute(1_000_000)
-        .with_data_requests_per_minute(1_000_000);
-    let broker = AlpacaBroker::new(config).unwrap();
-    let report = run(&broker, &setup).await;
-    assert_all("the client over real sockets", &report, &SKIPPED);
-    let (sent, sockets) = (server.recorder().sent(), server.recorder().sockets().len());
-    server.shutdown().await;
-    let documents = documents.lock().unwrap();
-    let Some(documents) = documents.as_ref() else { return };
-    documents.assert_clean();
-    assert_eq!(documents.exchanges + sockets, sent);
+    let mut sockets = Sockets::new(end() + Duration::minutes(1), 10, transport);
+    for _ in 0..STATIONS {
+        let (venue, setup) = watched(&exchanges);
+        let connect = |url: &str, context| {
+            let config = config()
+                .with_context(context)
+                .with_base_url(url.parse().unwrap())
+                .with_requests_per_minute(1_000_000)
+                .with_data_requests_per_minute(1_000_000);
+            (AlpacaBroker::new(config).unwrap().handle(), setup)
+        };
+        sockets.add(share(venue), connect).await.unwrap();
+    }
+    let recorders = sockets.recorders();
+    assert_all("the client over real sockets", &sockets.run().await, &SKIPPED);
+    exchanges.assert_clean();
+    let sent = recorders.iter().map(|one| one.sent() - one.sockets().len());
+    assert_eq!(exchanges.count(), sent.sum::<usize>());
 }

@@ -111,10 +111,10 @@ impl Protocol for BinanceProtocol {
             Outcome::Mend(_) => {
                 if let Some(sent) = sent_at(call) {
                     let window = i64::try_from(millis(self.window)).unwrap_or(i64::MAX);
-                    self.time.learn_from_head(&reply.headers, sent, window);
+                    self.time.refused(&reply.headers, sent, window);
                 }
             }
-            Outcome::Good => {}
+            Outcome::Good => self.time.taken(|| sent_at(call)),
         }
         verdict
     }

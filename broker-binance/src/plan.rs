@@ -47,6 +47,9 @@ const QUIET: (u64, u64) = (2, (weight::TRADES + weight::ALL_ORDERS) as u64);
 /// One with trades is asked until a page is empty, and for its last page once more.
 const TRADED: (u64, u64) = (4, (3 * weight::TRADES + weight::ALL_ORDERS) as u64);
 
+/// One whose orders may be routed is asked for allocations, too.
+const ROUTED: (u64, u64) = (1, weight::ALLOCATIONS as u64);
+
 /// Most pages of order lists that a plan reads.
 const MOST_LIST_PAGES: u32 = 10;
 
@@ -96,7 +99,11 @@ impl BinanceBroker {
             instruments.extend(rest.into_iter().map(|one| one.id));
         }
         let quiet = instruments.len().saturating_sub(likely);
-        let sum = |each: fn((u64, u64)) -> u64| each(TRADED) * count(likely) + each(QUIET) * count(quiet);
+        let is_routed = |id: &&InstrumentId| self.known_pair(id.get()).is_some_and(|pair| pair.routed);
+        let routed = instruments.iter().filter(is_routed).count();
+        let sum = |each: fn((u64, u64)) -> u64| {
+            each(TRADED) * count(likely) + each(QUIET) * count(quiet) + each(ROUTED) * count(routed)
+        };
         let (requests, weight) = (sum(|(requests, _)| requests), sum(|(_, weight)| weight));
         instruments.push(Self::account_records());
         Ok(HistoryPlan {

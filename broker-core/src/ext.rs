@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rust_decimal::Decimal;
 
-use crate::broker::{Broker, Cursor, Page};
+use crate::broker::{Broker, Page};
 use crate::dedup::{self, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{AccountId, InstrumentId, Symbol};
@@ -18,18 +18,16 @@ use crate::model::{
 use crate::num::Currency;
 use crate::placement::{self, Placement, Recovery, Settled, Ticket};
 use crate::proof::{Hole, ProofChain};
-use crate::seam::{BoxFuture, BoxStream};
+use crate::seam::BoxStream;
 use crate::span::Span;
+use crate::walk::Walk;
 
 /// Conveniences of every [`Broker`], dyn ones too. Futures own what they need, so that they can be spawned.
 pub trait BrokerExt: Broker {
     /// The pages of a query, in order, followed to the end. An error is the last item: a partial history never
     /// looks complete.
     fn pages(&self, query: &HistoryQuery) -> BoxStream<'static, Result<Page<Record>>> {
-        let query = query.clone().resolved(self.context().clock().now());
-        walk(self.handle(), query, |broker, query, cursor| {
-            Box::pin(async move { broker.history(&query, cursor.as_ref()).await })
-        })
+        Walk::records(self.handle(), query.clone()).stream()
     }
 
     /// The records of a query as they come: repeated where pages overlap, corrections not applied.
@@ -60,19 +58,13 @@ pub trait BrokerExt: Broker {
 
     /// Every order of a query, oldest first, each once.
     fn all_orders(&self, query: OrderQuery) -> impl Future<Output = Result<Vec<Order>>> + Send + use<Self> {
-        let query = query.resolved(self.context().clock().now());
-        let pages = walk(self.handle(), query, |broker, query, cursor| {
-            Box::pin(async move { broker.orders(&query, cursor.as_ref()).await })
-        });
+        let mut pages = Walk::orders(self.handle(), query);
         async move {
-            let mut seen = BTreeSet::new();
             let mut orders: Vec<Order> = Vec::new();
-            let mut pages = pages;
-            while let Some(page) = pages.next().await {
-                orders.extend(page?.rows.into_iter().filter(|order| seen.insert(order.id.clone())));
+            while let Some(page) = pages.next().await? {
+                orders.extend(page.rows);
             }
-            orders.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-            Ok(orders)
+            Ok(sorted(orders))
         }
     }
 
@@ -165,67 +157,12 @@ pub trait BrokerExt: Broker {
 
 impl<B: Broker + ?Sized> BrokerExt for B {}
 
-type Ask<Q, T> = fn(Arc<dyn Broker>, Q, Option<Cursor>) -> BoxFuture<'static, Result<Page<T>>>;
-
-/// Asks page after page until there is no next one.
-fn walk<Q, T>(broker: Arc<dyn Broker>, query: Q, ask: Ask<Q, T>) -> BoxStream<'static, Result<Page<T>>>
-where
-    Q: Clone + Send + 'static,
-    T: Send + 'static,
-{
-    let start = Walk {
-        broker,
-        query,
-        cursor: None,
-        waits: 0,
-    };
-    Box::pin(stream::try_unfold(Some(start), move |state| async move {
-        let Some(walk) = state else { return Ok(None) };
-        let page = ask(Arc::clone(&walk.broker), walk.query.clone(), walk.cursor.clone()).await?;
-        let next = walk.behind(page.next.clone(), page.wait, page.rows.is_empty()).await?;
-        Ok(Some((page, next)))
-    }))
-}
-
-/// Where a walk through pages stands.
-struct Walk<Q> {
-    broker: Arc<dyn Broker>,
-    query: Q,
-    cursor: Option<Cursor>,
-    /// Answers in a row that were "not yet".
-    waits: u32,
-}
-
-/// How often in a row a broker may say "not yet".
-const MOST_WAITS: u32 = 1_000;
-
-impl<Q> Walk<Q> {
-    /// Where it goes on behind this page; `None` at the end. Waits where the broker asks for it: then a page without
-    /// a next one means the same question again.
-    async fn behind(mut self, next: Option<Cursor>, wait: Option<Duration>, is_empty: bool) -> Result<Option<Self>> {
-        let Some(wait) = wait else {
-            if next.is_some() && next == self.cursor {
-                let text = "the cursor does not move: the history would never end";
-                return Err(self.error(ErrorKind::Protocol, text));
-            }
-            return Ok(next.map(|cursor| Self {
-                cursor: Some(cursor),
-                waits: 0,
-                ..self
-            }));
-        };
-        let waits = if is_empty { self.waits + 1 } else { 0 };
-        if waits > MOST_WAITS {
-            return Err(self.error(ErrorKind::Unavailable, "the broker's report is never ready"));
-        }
-        self.broker.context().clock().sleep(wait).await;
-        let cursor = next.or(self.cursor.take());
-        Ok(Some(Self { cursor, waits, ..self }))
-    }
-
-    fn error(&self, kind: ErrorKind, message: &str) -> Error {
-        Error::new(kind).with_broker(self.broker.id()).with_message(message)
-    }
+/// Oldest first, each once.
+pub(crate) fn sorted(mut orders: Vec<Order>) -> Vec<Order> {
+    let mut seen = BTreeSet::new();
+    orders.retain(|order| seen.insert(order.id.clone()));
+    orders.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    orders
 }
 
 /// How often positions are read again because a fill came in between.

@@ -55,6 +55,8 @@ pub mod span;
 
 mod variables;
 
+mod walk;
+
 pub mod proof;
 
 pub mod dedup;

@@ -28,6 +28,9 @@ use crate::wire::{
 /// A list of pairs is larger than usual answers.
 const LARGEST_LIST: usize = 32 << 20;
 
+/// Open orders and positions come in one answer: a position is a row for each trade that opened it, some 400 bytes.
+const UNPAGED: usize = 64 << 20;
+
 /// The lists are read again after this.
 const LISTS_LAST: Duration = Duration::from_secs(3_600);
 /// An unknown name makes them be read again, but not more often than this.
@@ -132,6 +135,11 @@ impl Rest {
     /// A private read of one point.
     pub(crate) fn read(&self, op: &'static str, name: &str, form: Form) -> Call {
         self.private(op, OpClass::Read, name, 1, form)
+    }
+
+    /// A list that comes whole, however long it is.
+    fn unpaged(&self, op: &'static str, name: &str, form: Form) -> Call {
+        self.read(op, name, form).body_up_to(UNPAGED)
     }
 
     pub(crate) fn public(&self, op: &'static str, name: &str) -> Call {
@@ -252,7 +260,9 @@ impl Rest {
             map::account::positions(&wire::decode(raw)?, account, &directory)
         };
         let form = Form::new().with("docalcs", "true");
-        self.http.run(self.read("positions", "OpenPositions", form), read).await
+        self.http
+            .run(self.unpaged("positions", "OpenPositions", form), read)
+            .await
     }
 
     /// By Kraken's id, else by ours.
@@ -318,7 +328,7 @@ impl Rest {
         let directory = self.known().await?;
         let read = |body: &str| orders(&wire::result::<OpenOrdersJson<'_>>(body)?.open, account, &directory);
         let form = Form::new().maybe("cl_ord_id", client_id.map(ClientOrderId::get));
-        self.http.run(self.read(op, "OpenOrders", form), read).await
+        self.http.run(self.unpaged(op, "OpenOrders", form), read).await
     }
 
     pub(crate) async fn closed_orders(&self, account: &AccountId, walk: &OrderWalk) -> Result<Rows<Order>> {

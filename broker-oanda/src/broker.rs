@@ -81,7 +81,6 @@ impl OandaBroker {
             requests: bucket("requests"),
             in_flight: bucket("in flight"),
             connects: ConnectLimit::new(context.limiter(), &bucket("connections")),
-            connections: bucket("connections"),
             streams: bucket("streams"),
             learned: Mutex::new(Learned::default()),
             #[cfg(feature = "trading")]

@@ -28,10 +28,8 @@ pub(crate) struct Rest {
     pub(crate) stream: Url,
     pub(crate) requests: BucketKey,
     pub(crate) in_flight: BucketKey,
-    /// What a connection pays that a request opens; a stream pays it beforehand, for each has its own.
+    /// What a new connection pays; a stream pays it beforehand, for each has its own.
     pub(crate) connects: ConnectLimit,
-    #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams pay there"))]
-    pub(crate) connections: BucketKey,
     #[cfg_attr(not(feature = "streaming"), allow(dead_code, reason = "only streams pay there"))]
     pub(crate) streams: BucketKey,
     pub(crate) learned: Mutex<Learned>,

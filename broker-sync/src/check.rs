@@ -11,7 +11,7 @@ use broker_core::{ErrorKind, InstrumentId, InstrumentQuery, OrderId, Proof, Resu
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::effort::by_class;
-use crate::fold::{counted, fold};
+use crate::fold::fold;
 use crate::history::instruments_of;
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::orders::{self, Fills};
@@ -155,7 +155,7 @@ impl Run<'_> {
             let mut reader = Reader::new(&*self.syncer.store, &self.scope, self.state.rows);
             fold(reader.orders(ids).await?)?
         };
-        let fills = Fills::of(&counted(&folded), &folded.rows, account)?;
+        let fills = Fills::of(&folded, account)?;
         let check = orders::check(&mut orders, &fills, self.covers(), since)?;
         Ok((check, orders, whole))
     }
@@ -301,7 +301,7 @@ impl Run<'_> {
         asked: Asked,
     ) -> Result<Option<Ledger>> {
         let folded = self.all_rows().await?;
-        let records = counted(&folded);
+        let records = folded.clone().into_booked();
         let instruments = self
             .syncer
             .store

@@ -10,7 +10,7 @@ use broker_core::span::Span;
 use broker_core::{Error, ErrorKind, InstrumentId, Result};
 
 use crate::export::{self, Export, Exported};
-use crate::fold::{counted, fold};
+use crate::fold::fold;
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::refold::{Refolded, trades};
 use crate::report::SyncReport;
@@ -79,28 +79,12 @@ pub trait StoreExt: Store {
 #[async_trait]
 impl<S: Store + ?Sized> StoreExt for S {
     async fn records(&self, scope: &Scope) -> Result<Vec<Record>> {
-        Ok(counted(&fold(self.snapshot(scope).await?.rows)?))
+        Ok(fold(self.snapshot(scope).await?.rows)?.into_booked())
     }
 
     async fn history(&self, scope: &Scope) -> Result<History> {
         let snapshot = self.snapshot(scope).await?;
-        let state = snapshot.state;
-        let Some(covers) = state.seen() else {
-            return Err(never_synced(scope));
-        };
-        let records = counted(&fold(snapshot.rows)?);
-        let instruments = self.instruments(scope, &instruments_of(&records)).await?;
-        let completeness = completeness(&state, self.reports(scope).await?.pop());
-        Ok(History {
-            account: scope.account.clone(),
-            since: covers.since,
-            until: covers.until,
-            opening: openings(state.opening.as_ref(), &records, &instruments)?,
-            records,
-            instruments,
-            pages: state.pages,
-            completeness,
-        })
+        history_of(self, scope, &snapshot.state, fold(snapshot.rows)?.into_booked()).await
     }
 
     async fn refold(&self, scope: &Scope, method: LotMethod) -> Result<Refolded> {
@@ -137,6 +121,27 @@ impl<S: Store + ?Sized> StoreExt for S {
     async fn reread(&self, scope: &Scope, read: &ReadPage<'_>) -> Result<Reread> {
         reread::reread(self, scope, read).await
     }
+}
+
+/// The records that count of an account whose sync stands there, with all that the store knows about them.
+pub(crate) async fn history_of<S: Store + ?Sized>(
+    store: &S,
+    scope: &Scope,
+    state: &SyncState,
+    records: Vec<Record>,
+) -> Result<History> {
+    let covers = state.seen().ok_or_else(|| never_synced(scope))?;
+    let instruments = store.instruments(scope, &instruments_of(&records)).await?;
+    Ok(History {
+        account: scope.account.clone(),
+        since: covers.since,
+        until: covers.until,
+        opening: openings(state.opening.as_ref(), &records, &instruments)?,
+        records,
+        instruments,
+        pages: state.pages,
+        completeness: completeness(state, store.reports(scope).await?.pop()),
+    })
 }
 
 pub(crate) fn never_synced(scope: &Scope) -> Error {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::dedup::Row;
+use broker_core::dedup::{Folded, Row};
 use broker_core::model::{Fill, Record};
 use broker_core::{ClientOrderId, Error, FillId, InstrumentId, OrderId, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,17 +31,18 @@ struct Sums {
 }
 
 impl Fills {
-    pub(crate) fn of(records: &[Record], rows: &[Row], account: FillFacts) -> Result<Self> {
+    /// Of the orders of these records and rows.
+    pub(crate) fn of(folded: &Folded, account: FillFacts) -> Result<Self> {
         let mut fills = Self {
             name_no_order: account.count > 0 && !account.name_orders,
             ..Self::default()
         };
-        for record in records {
+        for record in folded.records() {
             if let Record::Fill(fill) = record {
                 fills.add(fill, |sums| &mut sums.counted)?;
             }
         }
-        for fill in voided(rows) {
+        for fill in voided(&folded.rows) {
             fills.add(fill, |sums| &mut sums.voided)?;
         }
         Ok(fills)

@@ -140,6 +140,7 @@ impl Connection {
         Ok(Source::Socket {
             request,
             first: vec![Line::handshake()],
+            paid: None,
         })
     }
 

@@ -214,6 +214,7 @@ impl Feed for TradeUpdates {
         Ok(Source::Socket {
             request: socket(&self.broker, &self.broker.rest().trading, "/stream")?,
             first: vec![self.sign_in()?],
+            paid: None,
         })
     }
 

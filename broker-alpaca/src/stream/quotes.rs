@@ -221,6 +221,7 @@ impl Feed for Quotes {
         Ok(Source::Socket {
             request: socket(&self.broker, &base, self.slot.path)?,
             first: Vec::new(),
+            paid: None,
         })
     }
 

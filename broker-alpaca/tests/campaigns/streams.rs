@@ -6,9 +6,9 @@ use std::sync::Arc;
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
 use broker_core::{Broker, Context, Side};
-use broker_testkit::campaign::{StreamsStage, seeds};
+use broker_testkit::campaign::{StreamsStage, seeds, streams_lose_nothing};
 use broker_testkit::planted::PlantedBug;
-use broker_testkit::streams::{Harm, StreamsPlan, StreamsReport, streams_campaign};
+use broker_testkit::streams::{Harm, StreamsPlan, streams_campaign};
 
 use super::{engine, house, lines, now};
 
@@ -43,34 +43,10 @@ fn peak() -> String {
     line.map_or_else(|| "peak unknown".to_owned(), str::to_owned)
 }
 
-fn campaign(seed: u64) -> StreamsReport {
-    let plan = StreamsPlan::new(EVENTS, seed).with_queue(if seed.is_multiple_of(2) { 64 } else { 1_024 });
-    let report = streams_campaign(&stage(seed), plan);
-    println!("seed {seed}: {report}\n  {}", peak());
-    report
-}
-
 #[test]
 fn a_million_events_lose_nothing() {
-    let mut all = StreamsReport::default();
-    for seed in 1..=seeds(40) {
-        let report = campaign(seed);
-        assert!(report.is_clean(), "seed {seed}: {report}");
-        all.events += report.events;
-        all.orders += report.orders;
-        all.fills += report.fills;
-        all.fills_before_answer += report.fills_before_answer;
-        all.disconnects += report.disconnects;
-        all.gaps += report.gaps;
-        all.naps += report.naps;
-        all.at_venue += report.at_venue;
-        all.elapsed += report.elapsed;
-        for (fault, hits) in report.hits {
-            *all.hits.entry(fault).or_default() += hits;
-        }
-    }
-    println!("all seeds: {all}");
-    assert!(all.events >= EVENTS * seeds(40));
+    let all = streams_lose_nothing(seeds(40), EVENTS, stage);
+    println!("{}", peak());
     // Every kind of harm was really done.
     let kinds = [
         "cut_body",

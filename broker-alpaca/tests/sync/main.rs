@@ -4,4 +4,5 @@
 mod effort;
 mod holes;
 mod many;
+mod reconcile;
 mod stage;

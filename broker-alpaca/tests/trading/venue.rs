@@ -1,7 +1,7 @@
 //! Orders through the wire venue, in memory and in virtual time; each exchange is checked against Alpaca's published
 //! document, where there is one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use broker_alpaca::venue::AlpacaVenue;
 use broker_alpaca::{AlpacaBroker, AlpacaConfig};
@@ -12,10 +12,11 @@ use broker_core::{
     Intent, Order, OrderQuery, OrderRef, OrderRequest, OrderStatus, Side, Symbol, TimeInForce,
 };
 use broker_sim::wire::{FaultPlan, Faults, MemoryTransport, Recorder, share};
+use broker_testkit::openapi::{Exchanges, Watched};
 
 use super::trading;
 use crate::common::{at, dec, price, qty};
-use crate::documents::{Documents, Watched};
+use crate::documents::documents;
 
 /// Friday, ten in the morning in New York.
 const OPEN: &str = "2026-11-20T15:00:00Z";
@@ -25,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) broker: AlpacaBroker,
     pub(crate) account: AccountId,
     pub(crate) recorder: Recorder,
-    documents: Arc<Mutex<Option<Documents>>>,
+    exchanges: Exchanges,
 }
 
 impl Stage {
@@ -37,7 +38,8 @@ impl Stage {
         let venue = AlpacaVenue::builder().starts_at(at(OPEN)).trading_limits(Vec::new());
         let venue = venue.build().unwrap();
         let account = venue.account_id();
-        let (venue, documents) = Watched::new(venue);
+        let exchanges = documents();
+        let venue = Watched::among(venue, &exchanges);
         let runtime = VirtualRuntime::starting_at(at(OPEN));
         let clock = Arc::new(runtime.clock());
         let rng = Arc::new(SeededRng::new(1));
@@ -52,15 +54,13 @@ impl Stage {
             broker: AlpacaBroker::new(config).unwrap(),
             account,
             recorder,
-            documents,
+            exchanges,
         }
     }
 
     fn assert_as_documented(&self) {
-        if let Some(documents) = self.documents.lock().unwrap().as_ref() {
-            documents.assert_clean();
-            assert!(documents.exchanges > 0);
-        }
+        self.exchanges.assert_clean();
+        assert!(self.exchanges.count() > 0);
     }
 
     async fn instrument(&self, symbol: &Symbol) -> Instrument {

@@ -1,9 +1,7 @@
 //! What time it is at Binance. A request whose time is a second ahead, or a window behind, is refused.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,10 +37,10 @@ struct Learned {
     ahead: i64,
     /// When that was learned, by the time that never jumps.
     at: Option<Duration>,
-    /// It was read off a head.
-    rough: bool,
-    /// A time that was read off a head was refused: heads are not believed any more.
-    misled: bool,
+    /// The same by Binance's clock: who signed since then signed with it.
+    since: i64,
+    /// It was read off a head, and no call that was signed with it was taken yet.
+    is_guess: bool,
 }
 
 impl ServerTime {
@@ -64,35 +62,40 @@ impl ServerTime {
 
     /// Now, in milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
-        let now = self.http.context().clock().now().timestamp_millis();
-        now.saturating_add(self.learned().ahead)
+        self.here() + self.lock().ahead
     }
 
-    /// Learns from the head of the answer that refused a request of this time, where `window` is the receive window.
-    /// What is guessed of the second is its middle, and with a narrow window so much more that both borders are
-    /// equally far.
-    pub(crate) fn learn_from_head(&self, headers: &HeaderMap, sent: i64, window: i64) {
-        let known = self.learned();
-        let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
-        let now = self.http.context().clock().elapsed();
-        let lately = known.at.is_some_and(|at| now.saturating_sub(at) < FRESH);
-        if known.rough && lately && self.now_ms().abs_diff(sent) < fresh.unsigned_abs() {
-            *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Learned {
-                at: None,
-                misled: true,
-                ..known
-            };
+    /// A call of this time was refused, where `window` is the receive window: the head of the answer tells the time. It
+    /// is not believed where it finds nothing wrong, nor where what was read off a head is what was refused: then the
+    /// time is measured.
+    pub(crate) fn refused(&self, headers: &HeaderMap, sent: i64, window: i64) {
+        let mut learned = self.lock();
+        let signed_since = self.signed_with(&learned, sent);
+        if self.is_fresh(&learned) && !signed_since {
+            return;
         }
         let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-        if let Some(there) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok())
-            && !self.learned().misled
-        {
-            let here = self.http.context().clock().now().timestamp_millis();
-            let guess = (SECOND - window / 2).clamp(SECOND / 2, SECOND - 1);
-            self.learn(
-                there.timestamp_millis().saturating_add(guess).saturating_sub(here),
-                true,
-            );
+        let there = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        let there = there.map(|there| there.timestamp_millis()).filter(|there| {
+            let finds_fault = sent >= there + SECOND || there + SECOND - 1 - sent > window;
+            finds_fault && !(learned.is_guess && signed_since)
+        });
+        match there {
+            // What is guessed of the second is its middle, and with a narrow window so much more that both borders are
+            // equally far.
+            Some(there) => {
+                let guess = there + (SECOND - window / 2).clamp(SECOND / 2, SECOND - 1);
+                *learned = self.knowing(guess - self.here(), true);
+            }
+            None => learned.at = None,
+        }
+    }
+
+    /// A call of this time was taken.
+    pub(crate) fn taken(&self, sent: impl FnOnce() -> Option<i64>) {
+        let mut learned = self.lock();
+        if learned.is_guess && sent().is_some_and(|sent| self.signed_with(&learned, sent)) {
+            learned.is_guess = false;
         }
     }
 
@@ -100,10 +103,10 @@ impl ServerTime {
     pub(crate) async fn measure_again(&self) -> Result<()> {
         let context = self.http.context();
         let _turn = context.limiter().turn(&self.turn).await;
-        let now = context.clock().elapsed();
-        match self.learned().at {
-            Some(at) if now.saturating_sub(at) < FRESH => Ok(()),
-            _ => self.measure().await.map(|_| ()),
+        let known = *self.lock();
+        match self.is_fresh(&known) {
+            true => Ok(()),
+            false => self.measure().await.map(|_| ()),
         }
     }
 
@@ -121,30 +124,41 @@ impl ServerTime {
             .await?;
         let after = clock.now().timestamp_millis();
         let here = before + (after - before) / 2;
-        self.learn(there.saturating_sub(here), false);
+        *self.lock() = self.knowing(there - here, false);
         Ok((there, here))
     }
 
-    fn learn(&self, ahead: i64, rough: bool) {
-        let at = Some(self.http.context().clock().elapsed());
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let misled = learned.misled;
-        *learned = Learned {
+    fn knowing(&self, ahead: i64, is_guess: bool) -> Learned {
+        Learned {
             ahead,
-            at,
-            rough,
-            misled,
-        };
+            at: Some(self.http.context().clock().elapsed()),
+            since: self.here() + ahead,
+            is_guess,
+        }
     }
 
-    fn learned(&self) -> Learned {
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_fresh(&self, learned: &Learned) -> bool {
+        let now = self.http.context().clock().elapsed();
+        learned.at.is_some_and(|at| now.saturating_sub(at) < FRESH)
+    }
+
+    fn signed_with(&self, learned: &Learned, sent: i64) -> bool {
+        (learned.since..=self.here() + learned.ahead).contains(&sent)
+    }
+
+    /// Now by our clock, in milliseconds.
+    fn here(&self) -> i64 {
+        self.http.context().clock().now().timestamp_millis()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for ServerTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerTime({} ms ahead)", self.learned().ahead)
+        write!(f, "ServerTime({} ms ahead)", self.lock().ahead)
     }
 }
 

@@ -24,6 +24,9 @@ use crate::wire;
 /// Connecting weighs two, and so does the subscription.
 const WEIGHT: u32 = 4;
 
+/// A limiter that is closed for longer is waited for before a connection is made, and not within it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Lists of orders that are remembered at most; of others each order is read.
 const MOST_LISTS: usize = 1_024;
 
@@ -191,11 +194,22 @@ impl Feed for AccountFeed {
             bucket: buckets.weight.clone(),
             weight: WEIGHT,
         };
-        let limiter = self.broker.context().limiter();
-        limiter.acquire(&[cost], Lane::Read).await?.finish(&[]);
+        let context = self.broker.context();
+        let (limiter, now) = (context.limiter(), context.clock().elapsed());
+        let closed = limiter.snapshot(&cost.bucket).and_then(|bucket| bucket.closed_until);
+        if let Some(wait) = closed
+            .map(|until| until.saturating_sub(now))
+            .filter(|wait| *wait > PATIENCE)
+        {
+            let banned =
+                Error::new(ErrorKind::RateLimited).with_message("the address must not ask before its ban is over");
+            return Err(banned.with_retry_after(wait));
+        }
+        let paid = limiter.acquire(&[cost], Lane::Read).await?;
         Ok(Source::Socket {
             request: self.broker.socket(&self.broker.streams().urls[0])?,
             first: vec![self.subscription()?],
+            paid: Some(paid),
         })
     }
 

@@ -115,6 +115,7 @@ impl Feed for BookFeed {
         Ok(Source::Socket {
             request: self.broker.socket(&self.broker.streams().urls[1])?,
             first: vec![Frame::Text(request.to_string())],
+            paid: None,
         })
     }
 

@@ -1,11 +1,13 @@
 //! Binance's numbers for what the engine names otherwise: orders and trades are numbered symbol by symbol, lists of
 //! orders by account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::model::{Asset, Fill, Group};
 use broker_core::{AccountId, InstrumentId, OrderId, Record};
 use broker_sim::{Engine, SimOrder};
+
+use super::executions::Prevented;
 
 /// Market ids of one symbol are far apart: others trade, too.
 const GAP: u64 = 7;
@@ -17,6 +19,15 @@ const FIRST_ORDER: u64 = 1_000;
 pub(super) struct Trade {
     pub(super) number: u64,
     pub(super) fill: Fill,
+    /// Its order was routed: it is told as an allocation, which is numbered apart.
+    pub(super) allocated: bool,
+}
+
+/// Orders of these that are routed: one in so many.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Routing {
+    pub(super) symbols: BTreeSet<InstrumentId>,
+    pub(super) one_in: u64,
 }
 
 /// A list of orders with its number, the working one first.
@@ -35,6 +46,8 @@ pub(super) struct Books {
     numbers: BTreeMap<OrderId, u64>,
     by_symbol: BTreeMap<InstrumentId, Vec<OrderId>>,
     trades: BTreeMap<InstrumentId, Vec<Trade>>,
+    /// How many of the trades of a symbol are allocations.
+    allocations: BTreeMap<InstrumentId, u64>,
     lists: Vec<List>,
     list_of: BTreeMap<OrderId, usize>,
     /// Client order ids that a list's legs were given when it was placed, and those that orders were given since.
@@ -42,9 +55,23 @@ pub(super) struct Books {
     /// Orders by each id that they ever went by, oldest first.
     called: BTreeMap<String, Vec<OrderId>>,
     flows: Vec<Record>,
+    routing: Routing,
+    prevented: Vec<Prevented>,
 }
 
 impl Books {
+    pub(super) fn new(routing: Routing) -> Self {
+        Self {
+            routing,
+            ..Self::default()
+        }
+    }
+
+    /// All over again, of the same.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.routing.clone())
+    }
+
     /// Takes in what is new.
     pub(super) fn read(&mut self, engine: &Engine, account: &AccountId) {
         let Ok(orders) = engine.orders(account) else { return };
@@ -86,11 +113,19 @@ impl Books {
         for entry in log.get(self.log_read..).unwrap_or_default() {
             match &entry.record {
                 Record::Fill(fill) => {
+                    let order = fill.order.as_ref();
+                    let allocated = order.is_some_and(|order| self.is_routed(&fill.instrument, order));
                     let of_symbol = self.trades.entry(fill.instrument.clone()).or_default();
-                    let number = FIRST_TRADE + GAP * u64::try_from(of_symbol.len()).unwrap_or_default();
+                    let next = self.allocations.entry(fill.instrument.clone()).or_default();
+                    let number = match allocated {
+                        true => *next,
+                        false => FIRST_TRADE + GAP * u64::try_from(of_symbol.len()).unwrap_or_default(),
+                    };
+                    *next += u64::from(allocated);
                     of_symbol.push(Trade {
                         number,
                         fill: fill.clone(),
+                        allocated,
                     });
                 }
                 Record::Flow(flow) if matches!(flow.asset, Asset::Currency(_)) => {
@@ -100,6 +135,31 @@ impl Books {
             }
         }
         self.log_read = log.len();
+    }
+
+    /// Whether orders of this may be routed.
+    pub(super) fn routes(&self, symbol: &InstrumentId) -> bool {
+        self.routing.symbols.contains(symbol)
+    }
+
+    /// Whether this order was routed.
+    pub(super) fn is_routed(&self, symbol: &InstrumentId, order: &OrderId) -> bool {
+        self.routes(symbol) && self.number(order).is_multiple_of(self.routing.one_in)
+    }
+
+    pub(super) fn prevent(&mut self, prevented: Prevented) {
+        let number = u64::try_from(self.prevented.len()).unwrap_or_default() + 1;
+        self.prevented.push(Prevented { number, ..prevented });
+    }
+
+    /// Trades of the account with itself that were prevented, oldest first.
+    pub(super) fn prevented(&self) -> &[Prevented] {
+        &self.prevented
+    }
+
+    /// The trade that this order would have made, had it not expired of it.
+    pub(super) fn expired_of(&self, order: &OrderId) -> Option<&Prevented> {
+        self.prevented.iter().find(|one| one.maker == *order)
     }
 
     /// Gives an order another client order id.

@@ -1,6 +1,6 @@
 //! What a venue is to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use broker_core::model::{AssetClass, Environment, Instrument};
@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 
-use super::books::Books;
+use super::books::{Books, Routing};
 use super::{BinanceVenue, shapes, signer};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -42,6 +42,8 @@ pub struct BinanceVenueBuilder {
     client_ids: ClientIdPolicy,
     visibility_lag: Duration,
     walks: bool,
+    routing: (Vec<String>, u64),
+    prevents: bool,
 }
 
 impl BinanceVenueBuilder {
@@ -61,6 +63,8 @@ impl BinanceVenueBuilder {
             client_ids: ClientIdPolicy::AmongOpen,
             visibility_lag: Duration::ZERO,
             walks: false,
+            routing: (Vec::new(), 0),
+            prevents: false,
         }
     }
 
@@ -147,10 +151,23 @@ impl BinanceVenueBuilder {
         self
     }
 
+    /// Routes one order in so many of these symbols over several books: its fills are told as allocations, and not as
+    /// trades.
+    pub fn routing<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>, one_in: u64) -> Self {
+        self.routing = (symbols.into_iter().map(Into::into).collect(), one_in);
+        self
+    }
+
+    /// Keeps the account from trading with itself: of two orders that would meet, the one that rests expires.
+    pub fn preventing_self_trades(mut self) -> Self {
+        self.prevents = true;
+        self
+    }
+
     /// The venue.
     ///
     /// # Errors
-    /// When the engine has no such account, or the key cannot be read.
+    /// When the engine has no such account or routed symbol, or the key cannot be read.
     pub fn build(self) -> Result<BinanceVenue> {
         let (mut engine, account) = match self.engine {
             Some(given) => given,
@@ -172,6 +189,13 @@ impl BinanceVenueBuilder {
             .filter(|instrument| is_coin(instrument))
             .map(|instrument| (shapes::symbol(instrument), instrument.id.clone()))
             .collect();
+        let (routed, one_in) = self.routing;
+        let routed = routed.iter().map(|symbol| symbols.get(symbol).cloned());
+        let routed: Option<BTreeSet<_>> = routed.collect();
+        let routing = Routing {
+            symbols: routed.ok_or_else(|| Error::config("a routed symbol is not listed"))?,
+            one_in,
+        };
         let weight = WireLimiter::new(vec![WireLimit::fixed(self.announced.weight, MINUTE)]);
         let ban = WireBan {
             refusals: 10,
@@ -189,7 +213,7 @@ impl BinanceVenueBuilder {
             orders: WireLimiter::new(vec![WireLimit::fixed(self.announced.orders, TEN_SECONDS)]),
             orders_a_day: WireLimiter::new(vec![WireLimit::fixed(self.announced.orders_a_day, DAY)]),
             announced: self.announced,
-            books: Books::default(),
+            books: Books::new(routing),
             streams: super::stream::Streams::default(),
             makers: BTreeMap::new(),
             of_received: Vec::new(),
@@ -201,6 +225,7 @@ impl BinanceVenueBuilder {
             halves: None,
             walked_at: None,
             walks: self.walks,
+            prevents: self.prevents,
         })
     }
 }

@@ -33,8 +33,11 @@
 //! * Lists of orders are told as `OTO` whatever waits for their working order.
 //! * The engine's exits cover what the entry filled, whatever fees left of it: exits are never refused for funds. Those
 //!   of `opo` and `opoco` are cut to what the purchase brought, once it is filled.
-//! * Orders are not routed to other books, and an account never trades with itself: `myAllocations` and
-//!   `myPreventedMatches` are always empty.
+//! * Orders are routed where [`routing`](BinanceVenueBuilder::routing) says so: their fills are allocations. There is no
+//!   `/api/v3/sor/order`.
+//! * The engine never lets an account trade with itself: a resting order that would have traded with another of the
+//!   account stays. With [`preventing_self_trades`](BinanceVenueBuilder::preventing_self_trades) it expires, as Binance's
+//!   `EXPIRE_MAKER` has it.
 //!
 //! ```
 //! # async fn start() -> broker_core::Result<()> {
@@ -49,7 +52,9 @@ mod amend;
 mod books;
 mod builder;
 mod cancel;
+mod executions;
 mod lists;
+mod market;
 mod params;
 mod place;
 mod read;
@@ -65,7 +70,7 @@ use std::sync::Arc;
 
 use broker_core::model::Environment;
 use broker_core::seam::{Clock, Frame, Rng, Spawn, SystemClock, Transport};
-use broker_core::{AccountId, Fill, FillId, InstrumentId, Order, OrderId, Record, Result};
+use broker_core::{AccountId, Fill, FillId, InstrumentId, Order, OrderId, OrderStatus, Record, Result};
 use broker_sim::wire::{
     Admission, LoopbackServer, MemoryTransport, SocketId, Venue, WireAnswer, WireLimiter, WireRequest, share,
 };
@@ -110,6 +115,8 @@ pub struct BinanceVenue {
     /// When the markets took their last step, where they walk by themselves.
     walked_at: Option<DateTime<Utc>>,
     walks: bool,
+    /// Whether the account is kept from trading with itself.
+    prevents: bool,
 }
 
 impl BinanceVenue {
@@ -169,6 +176,9 @@ impl BinanceVenue {
         let books = self.books_by_now();
         let orders = self.engine.orders(&self.account).into_iter().flatten();
         let told = orders.map(SimOrder::order).cloned().map(|mut order| {
+            if self.books.expired_of(&order.id).is_some() {
+                order.status = OrderStatus::Expired;
+            }
             order.id = self.wire_id(&books, &order.id);
             for leg in &mut order.legs {
                 leg.instrument = self.symbol(&leg.instrument).unwrap_or_else(|| leg.instrument.clone());
@@ -187,16 +197,19 @@ impl BinanceVenue {
         for entry in log {
             let Record::Fill(fill) = &entry.record else { continue };
             let place = seen.entry(&fill.instrument).or_default();
-            let number = books.trades(&fill.instrument).get(*place).map(|trade| trade.number);
+            let trade = books.trades(&fill.instrument).get(*place);
             *place += 1;
             let symbol = self.symbol(&fill.instrument).unwrap_or_else(|| fill.instrument.clone());
             let order = fill.order.as_ref();
             told.push(Fill {
-                id: FillId::from(format!(
-                    "{symbol}:{}:{}",
-                    number.unwrap_or_default(),
-                    order.map(|order| books.number(order)).unwrap_or_default()
-                )),
+                id: match trade {
+                    Some(trade) if trade.allocated => FillId::from(format!("{symbol}:A{}", trade.number)),
+                    trade => FillId::from(format!(
+                        "{symbol}:{}:{}",
+                        trade.map_or(0, |trade| trade.number),
+                        order.map(|order| books.number(order)).unwrap_or_default()
+                    )),
+                },
                 order: order.map(|order| self.wire_id(&books, order)),
                 at: DateTime::from_timestamp_millis(fill.at.timestamp_millis()).unwrap_or(fill.at),
                 instrument: symbol,
@@ -207,7 +220,7 @@ impl BinanceVenue {
     }
 
     fn books_by_now(&self) -> Books {
-        let mut books = Books::default();
+        let mut books = self.books.anew();
         books.read(&self.engine, &self.account);
         books
     }

@@ -195,11 +195,13 @@ impl BinanceVenue {
     }
 
     pub(super) fn submit(&mut self, order: &OrderRequest, makes: bool, now: DateTime<Utc>) -> Result<OrderId, Refusal> {
+        let met = if makes { Vec::new() } else { self.opposite(order) };
         let placed = self.engine.place(&self.account, order, None, now)?;
         if makes {
             self.makers.insert(placed.id.clone(), ());
         }
         self.books.read(&self.engine, &self.account);
+        self.prevent(&placed.id, met, now);
         Ok(placed.id)
     }
 

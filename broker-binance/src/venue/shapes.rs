@@ -45,13 +45,14 @@ pub(super) fn kind(order: &Order, makes: bool) -> &'static str {
 }
 
 /// What an order could not fill at once has expired; what was canceled was canceled by somebody.
-pub(super) fn status(order: &Order) -> &'static str {
+pub(super) fn status(order: &Order, books: &Books) -> &'static str {
     let at_once =
         order.kind == OrderKind::Market || matches!(order.time_in_force, Some(TimeInForce::Ioc | TimeInForce::Fok));
     match &order.status {
         OrderStatus::Held => "PENDING_NEW",
         OrderStatus::PartiallyFilled => "PARTIALLY_FILLED",
         OrderStatus::Filled => "FILLED",
+        OrderStatus::Canceled if books.expired_of(&order.id).is_some() => "EXPIRED_IN_MATCH",
         OrderStatus::Canceled if at_once => "EXPIRED",
         OrderStatus::Canceled | OrderStatus::Replaced => "CANCELED",
         OrderStatus::Expired => "EXPIRED",
@@ -107,11 +108,21 @@ fn common(order: &SimOrder, wire_symbol: &str, books: &Books, makes: bool) -> Ma
     map.insert("executedQty".into(), eight(order.filled_qty.get()).into());
     map.insert("origQuoteOrderQty".into(), eight(money).into());
     map.insert("cummulativeQuoteQty".into(), eight(cost).into());
-    map.insert("status".into(), status(order).into());
+    map.insert("status".into(), status(order, books).into());
     map.insert("timeInForce".into(), time_in_force(order).into());
     map.insert("type".into(), kind(order, makes).into());
     map.insert("side".into(), side(leg_side).into());
     map.insert("selfTradePreventionMode".into(), "NONE".into());
+    let leg = order.legs.first();
+    if leg.is_some_and(|leg| books.is_routed(&leg.instrument, &order.id)) {
+        map.insert("usedSor".into(), true.into());
+        map.insert("workingFloor".into(), "SOR".into());
+    }
+    if let Some(prevented) = books.expired_of(&order.id) {
+        map.insert("selfTradePreventionMode".into(), "EXPIRE_MAKER".into());
+        map.insert("preventedMatchId".into(), prevented.number.into());
+        map.insert("preventedQuantity".into(), eight(prevented.qty).into());
+    }
     if let Some(Trail::Percent(percent)) = order.trail {
         let units: u64 = (percent * Decimal::ONE_HUNDRED)
             .normalize()
@@ -160,13 +171,22 @@ pub(super) fn placed(order: &SimOrder, wire_symbol: &str, books: &Books, makes: 
     let fills: Vec<Value> = own
         .map(|trade| {
             let (commission, asset) = commission(trade);
-            json!({
+            let mut row = json!({
                 "price": eight(trade.fill.price.get()),
                 "qty": eight(trade.fill.qty.get()),
                 "commission": eight(commission),
                 "commissionAsset": asset,
-                "tradeId": trade.number,
-            })
+            });
+            if trade.allocated {
+                row["matchType"] = "ONE_PARTY_TRADE_REPORT".into();
+                row["allocId"] = trade.number.into();
+            }
+            row["tradeId"] = if trade.allocated {
+                json!(-1)
+            } else {
+                trade.number.into()
+            };
+            row
         })
         .collect();
     map.insert("fills".into(), fills.into());
@@ -201,9 +221,8 @@ pub(super) fn trade(trade: &Trade, wire_symbol: &str, books: &Books) -> Value {
     let fill = &trade.fill;
     let (commission, asset) = commission(trade);
     let order = fill.order.as_ref().map(|order| books.number(order)).unwrap_or_default();
-    json!({
+    let mut row = json!({
         "symbol": wire_symbol,
-        "id": trade.number,
         "orderId": order,
         "orderListId": -1,
         "price": eight(fill.price.get()),
@@ -214,8 +233,16 @@ pub(super) fn trade(trade: &Trade, wire_symbol: &str, books: &Books) -> Value {
         "time": millis(fill.at),
         "isBuyer": fill.side == Side::Buy,
         "isMaker": fill.liquidity == Some(broker_core::model::Liquidity::Maker),
-        "isBestMatch": true,
-    })
+    });
+    if trade.allocated {
+        row["allocationId"] = trade.number.into();
+        row["allocationType"] = "SOR".into();
+        row["isAllocator"] = false.into();
+    } else {
+        row["id"] = trade.number.into();
+        row["isBestMatch"] = true.into();
+    }
+    row
 }
 
 /// A list, without the reports of its orders.

@@ -12,7 +12,7 @@ use super::stream::Socket;
 
 impl BinanceVenue {
     pub(super) fn tell_order(&mut self, order: &Order, at: DateTime<Utc>) {
-        let status = shapes::status(order);
+        let status = shapes::status(order, &self.books);
         let before = self.streams.told.get(&order.id).copied();
         let smaller = before.is_some_and(|(_, amount)| amount != order.amount);
         let happened = match (&order.status, before) {
@@ -25,6 +25,7 @@ impl BinanceVenue {
             (OrderStatus::Canceled | OrderStatus::Replaced | OrderStatus::Expired, _) if status == "EXPIRED" => {
                 "EXPIRED"
             }
+            _ if status == "EXPIRED_IN_MATCH" => "TRADE_PREVENTION",
             (OrderStatus::Canceled | OrderStatus::Replaced, _) => "CANCELED",
             _ => "NEW",
         };
@@ -51,7 +52,7 @@ impl BinanceVenue {
             false => self
                 .streams
                 .told
-                .insert(order.id.clone(), (shapes::status(order), order.amount)),
+                .insert(order.id.clone(), (shapes::status(order, &self.books), order.amount)),
         };
     }
 
@@ -127,7 +128,7 @@ impl BinanceVenue {
         put("g", list.unwrap_or(-1).into());
         put("C", canceled_id.into());
         put("x", happened.into());
-        put("X", shapes::status(order).into());
+        put("X", shapes::status(order, &self.books).into());
         put("r", "NONE".into());
         put("i", books.number(&order.id).into());
         put("l", last(|fill| fill.qty.get()).into());
@@ -144,13 +145,25 @@ impl BinanceVenue {
         );
         put("N", asset);
         put("T", millis(fill.map_or(at, |fill| fill.at)).into());
-        put(
-            "t",
-            trade
-                .and_then(|trade| i64::try_from(trade.number).ok())
-                .unwrap_or(-1)
-                .into(),
-        );
+        let number = trade.filter(|trade| !trade.allocated);
+        let number = number.and_then(|trade| i64::try_from(trade.number).ok());
+        put("t", number.unwrap_or(-1).into());
+        if let Some(trade) = trade.filter(|trade| trade.allocated) {
+            put("a", trade.number.into());
+            put("b", "ONE_PARTY_TRADE_REPORT".into());
+        }
+        if leg.is_some_and(|leg| books.is_routed(&leg.instrument, &order.id)) {
+            put("k", "SOR".into());
+            put("uS", true.into());
+        }
+        if let Some(prevented) = books.expired_of(&order.id) {
+            put("v", prevented.number.into());
+            put("A", eight(prevented.qty).into());
+            put("B", eight(prevented.qty).into());
+            put("u", 1.into());
+            put("U", books.number(&prevented.taker).into());
+            put("Cs", instrument.map(shapes::symbol).unwrap_or_default().into());
+        }
         put("I", self.streams.reports.into());
         put("w", works.into());
         put(
@@ -162,7 +175,8 @@ impl BinanceVenue {
         put("Z", eight(cost).into());
         put("Y", last(|fill| fill.qty.get() * fill.price.get()).into());
         put("Q", eight(money).into());
-        put("V", "NONE".into());
+        let prevented = books.expired_of(&order.id).is_some();
+        put("V", if prevented { "EXPIRE_MAKER" } else { "NONE" }.into());
         if works {
             put("W", created.into());
         }

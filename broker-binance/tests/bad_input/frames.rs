@@ -6,6 +6,7 @@ use broker_core::{Broker, ErrorKind, Order, Record, Result, Side};
 use broker_testkit::bad_input::{Raw, View};
 use bytes::Bytes;
 
+use super::markets;
 use super::views::{self, REPORT};
 use super::{Wire, account};
 
@@ -147,7 +148,7 @@ pub(super) fn quote_frame(wire: &Wire, body: &[u8]) -> Result<View> {
             !refused && (other || !stream.is_some_and(|name| name.ends_with("@bookTicker")))
         }),
         [Event::Quote(quote)] => {
-            let row = views::quote(quote, ["s", "b", "B", "a", "A"]);
+            let row = markets::quote(quote, ["s", "b", "B", "a", "A"]);
             View::new()
                 .fits("stream", "a stream of quotes", |raw| {
                     raw.and_then(Raw::text)

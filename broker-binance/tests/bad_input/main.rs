@@ -9,6 +9,7 @@
 
 mod bodies;
 mod frames;
+mod markets;
 mod own;
 mod views;
 
@@ -168,7 +169,7 @@ const BALANCES: Endpoint = ("balances", ("GET /api/v3/account", 200), |wire| {
 });
 const INSTRUMENTS: Endpoint = ("instruments", ("GET /api/v3/exchangeInfo", 200), |wire| {
     let all = InstrumentQuery::Text(String::new());
-    Ok(views::instruments(&wire.run(wire.broker.instruments(&all))?))
+    Ok(markets::instruments(&wire.run(wire.broker.instruments(&all))?))
 });
 const TIME: Endpoint = ("time", ("GET /api/v3/time", 200), |wire| {
     let there = wire.run(wire.broker.probe())?.server_time.unwrap();
@@ -254,7 +255,7 @@ const AMEND: Endpoint = ("amend", ("PUT /api/v3/order/amend/keepPriority", 200),
 });
 const QUOTE: Endpoint = ("quote", ("GET /api/v3/ticker/bookTicker", 200), |wire| {
     let quotes = wire.run(wire.broker.quotes(&["BTCUSDT".into()]))?;
-    Ok(views::quote(&quotes[0], views::BOOK))
+    Ok(markets::quote(&quotes[0], markets::BOOK))
 });
 const QUOTES: Endpoint = ("quotes", ("GET /api/v3/ticker/bookTicker", 200), own::quotes);
 const PRICE: Endpoint = ("last price", ("GET /api/v3/ticker/price", 200), |wire| {
@@ -263,7 +264,7 @@ const PRICE: Endpoint = ("last price", ("GET /api/v3/ticker/price", 200), |wire|
 });
 const KLINES: Endpoint = ("candles", ("GET /api/v3/klines", 200), |wire| {
     let query = CandleQuery::new("BTCUSDT".into(), Interval::Minutes(1), at(WINDOW.start), at(WINDOW.end));
-    Ok(views::candles(&wire.run(wire.broker.candles(&query, None))?.rows))
+    Ok(markets::candles(&wire.run(wire.broker.candles(&query, None))?.rows))
 });
 
 /// An answer to a write that was not understood says nothing of what was done.

@@ -8,7 +8,8 @@ use broker_core::{Broker, HistoryQuery, MarketData, Record, Result, Trading};
 use broker_testkit::bad_input::{List, Raw, Subject, View};
 use rust_decimal::Decimal;
 
-use super::views::{self, decimal, moment, moved, numbered, whole};
+use super::markets;
+use super::views::{decimal, moment, moved, numbered, whole};
 use super::{Endpoint, WINDOW, Wire, account, at, bodies, order_28};
 
 /// The records of one list: a window of a second is asked once, whatever the answer says.
@@ -341,7 +342,10 @@ pub(super) fn cancel_all(wire: &Wire) -> Result<View> {
 
 pub(super) fn quotes(wire: &Wire) -> Result<View> {
     let quotes = wire.run(wire.broker.quotes(&["BTCUSDT".into(), "BNBUSDT".into()]))?;
-    let rows = quotes.iter().map(|quote| views::quote(quote, views::BOOK)).collect();
+    let rows = quotes
+        .iter()
+        .map(|quote| markets::quote(quote, markets::BOOK))
+        .collect();
     Ok(View::new().list(List::rows("", rows).skipping(|raw| {
         let symbol = raw.get("symbol").and_then(Raw::text);
         symbol.is_some_and(|symbol| !["BTCUSDT", "BNBUSDT"].contains(&symbol.as_str()))

@@ -40,17 +40,13 @@ fn house() -> House<BinanceVenue> {
         .outright()
 }
 
-fn config(weight: u32) -> BinanceConfig {
-    BinanceConfig::new(BinanceVenue::KEY, BinanceVenue::SECRET)
-        .with_weight_per_minute(weight)
-        .with_orders(1_000_000, 1_000_000)
-}
-
 /// With as many requests as are asked for.
 fn connect(context: Context) -> Arc<dyn Broker> {
-    BinanceBroker::new(config(100_000_000).with_context(context))
-        .unwrap()
-        .handle()
+    let config = BinanceConfig::new(BinanceVenue::KEY, BinanceVenue::SECRET)
+        .with_weight_per_minute(100_000_000)
+        .with_orders(1_000_000, 1_000_000)
+        .with_context(context);
+    BinanceBroker::new(config).unwrap().handle()
 }
 
 fn words() -> VenueWords {

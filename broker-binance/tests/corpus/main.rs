@@ -43,6 +43,7 @@ macro_rules! recorded {
 
 // Behind the macro, which they use.
 mod account;
+mod clock;
 mod orders;
 mod streams;
 mod trades;

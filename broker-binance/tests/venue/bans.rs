@@ -1,13 +1,20 @@
 //! An address that is banned (418), and a firewall that answers in markup (403): who waits, and what is told.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use broker_binance::BinanceBroker;
+use broker_binance::venue::BinanceVenue;
 use broker_core::model::{Event, Subscription};
+use broker_core::seam::BoxStream;
+use broker_core::{AccountId, OrderRef};
 use broker_core::{Broker, BrokerExt, Delivery, ErrorKind, OrderRequest, OrderStatus, Placement, Settled, Side};
 use broker_sim::wire::{Fault, FaultPlan, When};
 use futures_util::StreamExt;
 
 use super::{House, lived};
+
+type Events = BoxStream<'static, Event>;
 
 const BANNED: &str = r#"{"code":-1003,"msg":"Way too much request weight used; IP banned until 1795197999000."}"#;
 const MARKUP: &str = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>";
@@ -203,4 +210,86 @@ fn a_refused_upgrade_is_waited_out() {
         assert!((90..=120).contains(&waited), "{status}: {waited} s");
         assert_eq!(sockets.len(), 2, "{status}");
     }
+}
+
+/// A stream that stands and is shut down, and a ban of the whole address that only this path tells of.
+async fn loses_its_stream(broker: &BinanceBroker, account: &AccountId, venue: &Mutex<BinanceVenue>) -> Events {
+    let streaming = broker.streaming().unwrap();
+    let mut events = streaming.subscribe(&Subscription::account(account)).await.unwrap();
+    venue.lock().unwrap().shut_streams_down(broker.context().clock().now());
+    loop {
+        match events.next().await.unwrap() {
+            Event::Disconnected { .. } => return events,
+            Event::Closed(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+async fn stands_again(events: &mut Events) {
+    while !matches!(events.next().await.unwrap(), Event::Recovered(_)) {}
+}
+
+/// The ban is of the address: calls keep away from what the stream was told.
+#[test]
+fn a_refused_upgrade_is_waited_out_by_calls_too() {
+    for status in [418, 429] {
+        let house = house();
+        let (account, faults, venue) = (house.account.clone(), house.faults.clone(), house.venue.clone());
+        let (lost, asked) = house.run(|broker| async move {
+            let clock = broker.context().clock().clone();
+            let ban = Fault::Ban(status, BANNED.to_owned(), Duration::from_secs(90));
+            let when = When::always().path("/ws-api/v3").at_most(1).nth(2);
+            faults.set(FaultPlan::none().rule(when, ban));
+            let mut events = loses_its_stream(&broker, &account, &venue).await;
+            let lost = clock.now();
+            clock.sleep(Duration::from_secs(2)).await;
+            let asked = clock.now();
+            broker.balances(&account).await.unwrap();
+            stands_again(&mut events).await;
+            (lost, asked)
+        });
+        let calls = house.recorder.requests();
+        let sent = calls.iter().find(|one| one.at >= asked).unwrap();
+        assert_eq!(sent.path, "/api/v3/account");
+        let waited = (sent.at - lost).num_milliseconds();
+        // It was refused within the first half second.
+        assert!((90_000..91_000).contains(&waited), "{status}: {waited} ms");
+        assert_eq!(house.recorder.sockets().len(), 2);
+    }
+}
+
+/// And the stream from what a call was told: no connection is tried before the ban is over, and one soon after.
+#[test]
+fn a_refused_call_is_waited_out_by_the_stream_too() {
+    let house = house();
+    let (account, faults, venue) = (house.account.clone(), house.faults.clone(), house.venue.clone());
+    let banned = house.run(|broker| async move {
+        let streaming = broker.streaming().unwrap();
+        let mut events = streaming.subscribe(&Subscription::account(&account)).await.unwrap();
+        let ban = Fault::Ban(418, BANNED.to_owned(), Duration::from_secs(300));
+        let when = When::always().path("/api/v3/order").at_most(1);
+        faults.set(FaultPlan::none().rule(when, ban));
+        let banned = broker.context().clock().now();
+        let read = OrderRef::by_id(&account, "BTCUSD:1000".into());
+        let error = broker.order(&read).await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::RateLimited, Some(418)));
+        venue.lock().unwrap().shut_streams_down(banned);
+        stands_again(&mut events).await;
+        banned
+    });
+    let sockets = house.recorder.sockets();
+    assert_eq!(sockets.len(), 2);
+    let waited = (sockets[1].at - banned).num_milliseconds();
+    assert!((300_000..302_000).contains(&waited), "{waited} ms");
+    let early = house.recorder.requests();
+    let early = early
+        .iter()
+        .filter(|one| one.at > banned)
+        .min_by_key(|one| one.at)
+        .unwrap();
+    assert!(
+        (early.at - banned).num_seconds() < 1 || (early.at - banned).num_seconds() >= 300,
+        "{early:?}"
+    );
 }

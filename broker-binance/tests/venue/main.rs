@@ -4,6 +4,7 @@
 
 mod bans;
 mod clock;
+mod executions;
 mod fees;
 mod history;
 mod limits;

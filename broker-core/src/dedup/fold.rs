@@ -56,11 +56,8 @@ impl Folded {
 
     /// The same, taken out.
     pub fn into_records(self) -> Vec<Record> {
-        let mut rows: Vec<_> = self.rows.into_iter().map(|row| Some(row.record)).collect();
-        self.standing
-            .iter()
-            .filter_map(|place| rows.get_mut(*place)?.take())
-            .collect()
+        let records = self.rows.into_iter().map(|row| row.record).collect();
+        at_places(records, self.standing)
     }
 
     /// What the books take: the records that count, and what was charged on voided fills, by time and key.
@@ -207,22 +204,41 @@ fn fees_of_voided(fill: &Fill) -> impl Iterator<Item = Fee> {
 
 /// The rows as a set: by account and key, then ascending by worth. Of rows that say the same, the last reading.
 fn set_of(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
-    let mut rows: Vec<Row> = rows.into_iter().collect();
-    rows.sort_by(by_worth);
-    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
+    let rows: Vec<Row> = rows.into_iter().collect();
+    let mut places: Vec<usize> = (0..rows.len()).collect();
+    places.sort_unstable_by(|a, b| by_worth(&rows[*a], &rows[*b]));
+    let mut kept: Vec<usize> = Vec::with_capacity(places.len());
     // From the highest down, so that the last reading is met first.
-    for row in rows.into_iter().rev() {
+    for place in places.into_iter().rev() {
+        let record = &rows[place].record;
         let said = kept
             .iter()
             .rev()
-            .take_while(|known| name_of(&known.record) == name_of(&row.record))
-            .any(|known| known.record == row.record);
+            .map(|known| &rows[*known].record)
+            .take_while(|known| name_of(known) == name_of(record))
+            .any(|known| known == record);
         if !said {
-            kept.push(row);
+            kept.push(place);
         }
     }
     kept.reverse();
-    kept
+    at_places(rows, kept)
+}
+
+/// The values that stand at these places, each named once, in the order of the places. A journal of millions of rows
+/// is not held twice for it.
+fn at_places<T>(mut values: Vec<T>, mut places: Vec<usize>) -> Vec<T> {
+    for to in 0..places.len() {
+        let mut from = places[to];
+        // What stood before was swapped to where its own place then led.
+        while from < to {
+            from = places[from];
+        }
+        places[to] = from;
+        values.swap(to, from);
+    }
+    values.truncate(places.len());
+    values
 }
 
 /// The rows of each key.
@@ -341,4 +357,25 @@ fn by_content(a: &Record, b: &Record) -> Ordering {
     }
     let text = |record: &Record| serde_json::to_string(record).unwrap_or_default();
     text(a).cmp(&text(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_places;
+
+    #[test]
+    fn values_are_taken_out_in_the_order_of_their_places() {
+        // Every choice of places out of five, in every order.
+        let mut tried = 0;
+        let mut open: Vec<Vec<usize>> = vec![Vec::new()];
+        while let Some(places) = open.pop() {
+            let letters = vec!['a', 'b', 'c', 'd', 'e'];
+            let wanted: Vec<char> = places.iter().map(|place| letters[*place]).collect();
+            assert_eq!(at_places(letters, places.clone()), wanted, "{places:?}");
+            tried += 1;
+            let others = (0..5).filter(|place| !places.contains(place));
+            open.extend(others.map(|place| [places.as_slice(), &[place]].concat()));
+        }
+        assert_eq!(tried, 1 + 5 + 20 + 60 + 120 + 120);
+    }
 }

@@ -25,6 +25,12 @@ impl ConnectLimit {
         }
     }
 
+    /// The bucket: a call that always opens a connection of its own pays to it among its costs, and waits before its
+    /// time-out begins.
+    pub fn bucket(&self) -> &BucketKey {
+        &self.bucket
+    }
+
     /// Waits until one more connection may be opened.
     ///
     /// # Errors

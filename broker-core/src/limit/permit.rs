@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use super::learned::Word;
 use super::queue::Queue;
@@ -53,6 +54,17 @@ impl Permit {
         self.stamp(&mut queue, now, true);
         self.end(&mut queue, lessons, now);
         settle(&shared, queue, now);
+    }
+
+    /// The answer came, and was a refusal by a limit: every bucket that was paid to is closed for this long, for all.
+    /// `None` where the venue gave no hint.
+    pub fn refused(self, wait: Option<Duration>) {
+        let lessons: Vec<(BucketKey, Lesson)> = {
+            let queue = self.shared.queue();
+            let keys = self.holds.iter().map(|hold| queue.buckets[hold.bucket].key.clone());
+            keys.map(|key| (key, Lesson::Refused { wait })).collect()
+        };
+        self.finish(&lessons);
     }
 
     /// No byte was sent: the room is given back as if it had never been taken.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::error::{Error, Result};
 use crate::id::AccountId;
+use crate::limit::Permit;
 use crate::model::{Event, OrderRef, Subscription};
 use crate::seam::{AnswerBody, Frame, OpenRequest};
 
@@ -40,6 +41,10 @@ pub enum Source {
         request: OpenRequest,
         /// Sent as soon as it is open.
         first: Vec<Frame>,
+        /// What the connection paid at the limiter, where the venue counts it with its calls: acquired before the first
+        /// frames were signed. Held until the connection ends; one that a limit refused, by the answer to the upgrade or
+        /// in a frame, closes its buckets for all who share them.
+        paid: Option<Permit>,
     },
     /// An answer that does not end: each line, without its end, is a [`Frame::Text`].
     Lines(AnswerBody),
@@ -49,7 +54,7 @@ pub enum Source {
 impl Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Socket { request, first } => write!(f, "Socket({request:?}, {} first frames)", first.len()),
+            Self::Socket { request, first, .. } => write!(f, "Socket({request:?}, {} first frames)", first.len()),
             Self::Lines(_) => f.write_str("Lines"),
         }
     }

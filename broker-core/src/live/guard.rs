@@ -125,9 +125,8 @@ impl Guard {
     }
 
     /// Orders of an account that are open here and not among these.
-    pub(super) fn unlisted(&mut self, account: &AccountId, listed: &[Order], asked: u64) -> Vec<(Key, OrderRef)> {
-        let listed = listed.iter().map(|order| self.order_key(order)).collect();
-        self.book.unlisted(account, &listed, asked)
+    pub(super) fn unlisted(&mut self, account: &AccountId, listed: &BTreeSet<Key>, asked: u64) -> Vec<(Key, OrderRef)> {
+        self.book.unlisted(account, listed, asked)
     }
 
     /// The venue says that it does not know an open order. True when that is now believed.
@@ -203,7 +202,7 @@ impl Guard {
         }
     }
 
-    fn order_key(&mut self, order: &Order) -> Key {
+    pub(super) fn order_key(&mut self, order: &Order) -> Key {
         self.spaces(&order.account).orders.key(RowKind::Fill, order.id.get())
     }
 

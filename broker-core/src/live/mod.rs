@@ -18,6 +18,8 @@
 //!   `Gap { from, to }`, what was missed, and `Recovered`. Between the last two, rows are not in the order of time,
 //!   and live events come at once. All open positions of the accounts that `Recovered` names come there too: one that
 //!   does not is flat.
+//! - **A long read-back ends.** A page that fails is asked for again, and a lost connection leaves what was told: the
+//!   next one goes on from there, under the same `Gap`.
 //! - **A socket that drops frames is found out.** Every [`Subscription::audit_every`] the accounts are read back;
 //!   at once where an order is filled further than its fills explain (after a second), a frame cannot be read, or the
 //!   venue only says "look". What the stream did not tell comes between `Gap` and `Recovered`; else nothing is said.
@@ -28,7 +30,7 @@
 //! # Memory
 //! A subscription without traffic takes a few KiB. It remembers some 24 MiB at most: 131,072 delivered rows, the orders
 //! of 57,344 fills, 28,672 final orders; and open orders, about 1 KiB each. While a gap cannot be read back, rows that
-//! are delivered meanwhile are remembered beyond that, in 30 bytes each.
+//! are delivered meanwhile are remembered beyond that, in 30 bytes each; so are the rows of the span that is read.
 
 mod backoff;
 mod book;
@@ -38,6 +40,7 @@ mod hub;
 mod line;
 mod looks;
 mod queue;
+mod reached;
 mod readback;
 mod rows;
 mod runner;

@@ -1,30 +1,33 @@
 //! Reads over the read side what the stream did not tell: snapshots, gaps, audits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::StreamExt;
 
 use super::backoff::Backoff;
 use super::book::Way;
 use super::feed::Look;
 use super::hub::Hub;
+use super::reached::{Legacy, OrderWalk, RecordWalk, Whose};
 use super::sink::{RECORDS, Sink, cannot_be_asked};
 use crate::broker::Broker;
-use crate::dedup::{KeySpace, Seen, SeenSet};
+use crate::dedup::KeySpace;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ext::BrokerExt;
+use crate::ext::{BrokerExt, sorted};
 use crate::id::{AccountId, InstrumentId};
-use crate::model::{Event, HistoryQuery, Order, OrderQuery, OrderRef, OrderState, Record, Window};
-use crate::proof::ProofChain;
+use crate::model::{Event, HistoryQuery, Order, OrderQuery, OrderRef, OrderState, Record};
+use crate::retry;
 use crate::span::Span;
+use crate::walk::Walk;
 
 /// A span is not split below this: venues select by whole seconds or finer.
 const SHORTEST_PART: TimeDelta = TimeDelta::seconds(1);
 
-/// How often a reading is repeated because its pages contradict each other, before that is reported.
-const MOST_DOUBTS: u32 = 3;
+/// Pages of closed orders that are read before they are told, with the records until then. A reading that fails after
+/// so many pages did not fail in vain.
+const PAGES_AT_ONCE: u64 = 16;
 
 /// What a reading says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,9 @@ pub(super) struct Readback {
     pub(super) from: DateTime<Utc>,
     /// When the subscription began.
     pub(super) since: DateTime<Utc>,
-    pub(super) look_back: chrono::Duration,
+    pub(super) look_back: TimeDelta,
+    /// Where a reading before this one was broken off.
+    pub(super) legacy: Legacy,
     pub(super) announce: Announce,
 }
 
@@ -72,15 +77,19 @@ impl Readback {
     /// Reads until it worked.
     pub(super) async fn run(self) -> Done {
         let context = self.broker.context().clone();
-        let mut sink = Sink::new(Arc::clone(&self.hub), self.feed, self.from, self.announce);
+        let (hub, legacy) = (Arc::clone(&self.hub), self.legacy.clone());
+        let mut sink = Sink::new(hub, self.feed, self.from, self.announce, legacy);
         sink.begin().await;
         let mut backoff = Backoff::default();
         loop {
-            // Pages that contradict each other are believed in the end, and reported.
-            let is_last_doubt = backoff.failures() >= MOST_DOUBTS;
-            match self.attempt(&mut sink, is_last_doubt).await {
+            let pages = sink.reached(|reached| reached.pages);
+            match self.attempt(&mut sink).await {
                 Ok(done) => return done,
                 Err(error) => {
+                    if sink.reached(|reached| reached.pages) >= pages + PAGES_AT_ONCE {
+                        // It came on: the next failure is the first one.
+                        backoff.reset();
+                    }
                     let wait = backoff.wait(&error, &**context.rng());
                     tracing::warn!(kind = %error.kind(), wait_ms = %wait.as_millis(), "reading back failed");
                     context.clock().sleep(wait).await;
@@ -89,18 +98,18 @@ impl Readback {
         }
     }
 
-    async fn attempt(&self, sink: &mut Sink, is_last_doubt: bool) -> Result<Done> {
+    async fn attempt(&self, sink: &mut Sink) -> Result<Done> {
         let now = self.broker.context().clock().now();
         let way = self.way();
         sink.restart();
         let mut read = Vec::new();
         for account in &self.accounts {
-            if self.account(account, sink, is_last_doubt).await? {
+            if self.account(account, sink).await? {
                 read.push(account.clone());
             }
         }
         for order in &self.orders {
-            self.look(order, sink, is_last_doubt).await?;
+            self.look(order, sink).await?;
         }
         for account in &self.accounts {
             let lost = self.hub.guard(|guard| guard.give_up(account, now));
@@ -135,31 +144,91 @@ impl Readback {
     /// Orders and records of an account. True when its records could be asked.
     ///
     /// Orders are asked for first and told last: so the fills that they speak of are in the records.
-    async fn account(&self, account: &AccountId, sink: &mut Sink, is_last_doubt: bool) -> Result<bool> {
+    async fn account(&self, account: &AccountId, sink: &mut Sink) -> Result<bool> {
         let way = self.way();
         let open = self.broker.all_orders(OrderQuery::open(account)).await;
         let mut listed = sink.asked(open, "open orders", account)?.unwrap_or_default();
-        if self.announce != Announce::Nothing {
-            let lately = Window::Between {
-                since: self.earliest(),
-                until: None,
+        let mut walks = match self.announce {
+            Announce::Nothing => Vec::new(),
+            Announce::Gap(_) | Announce::IfFound { .. } => self.closed(account, sink),
+        };
+        let mut keys = BTreeSet::new();
+        let mut is_read = true;
+        loop {
+            let walk = match walks.pop() {
+                Some(walk) => self.listed(account, walk, &mut listed, sink).await?,
+                None => None,
             };
-            let placed = OrderQuery::placed(account, lately).with_state(OrderState::Closed);
-            let closed = self.broker.all_orders(placed).await;
-            listed.extend(sink.asked(closed, "closed orders", account)?.unwrap_or_default());
+            is_read &= self.records(account, &listed, sink).await?;
+            for order in listed.drain(..) {
+                keys.insert(self.hub.guard(|guard| guard.order_key(&order)));
+                sink.take(Event::Order(Box::new(order)), way).await;
+            }
+            if let Some(walk) = walk {
+                sink.reached(|reached| reached.told_orders(account, &walk));
+                walks.extend((!walk.walk.is_done()).then_some(walk));
+            }
+            if walks.is_empty() {
+                break;
+            }
         }
-        let is_read = self.records(account, &listed, sink, is_last_doubt).await?;
         let asked_at = way.asked.unwrap_or_default();
-        let unlisted = self.hub.guard(|guard| guard.unlisted(account, &listed, asked_at));
-        for order in listed {
-            sink.take(Event::Order(Box::new(order)), way).await;
-        }
+        let unlisted = self.hub.guard(|guard| guard.unlisted(account, &keys, asked_at));
         for (key, order) in unlisted {
             if !self.alone(&order, sink).await? && self.hub.guard(|guard| guard.absent(key)) {
                 sink.lose(format!("an order of {account}: the venue does not know it any more"));
             }
         }
         Ok(is_read)
+    }
+
+    /// What is to be read of an account's closed orders: last in the list is what was broken off.
+    fn closed(&self, account: &AccountId, sink: &Sink) -> Vec<OrderWalk> {
+        let (to, broken) = sink.reached(|reached| {
+            let progress = reached.orders.get(account);
+            progress.map_or((None, None), |one| (one.to, one.walk.clone()))
+        });
+        let known = broken.as_ref().map(|walk| walk.span.until).or(to).unwrap_or(self.from);
+        let new = self.walk_closed(account, Span::new(self.before(known), self.hub.clock().now()));
+        let old = broken.map(|walk| OrderWalk { is_old: true, ..walk });
+        std::iter::once(new).chain(old).collect()
+    }
+
+    fn walk_closed(&self, account: &AccountId, span: Span) -> OrderWalk {
+        let query = OrderQuery::placed(account, span.window()).with_state(OrderState::Closed);
+        OrderWalk {
+            span,
+            walk: Walk::orders(self.broker.handle(), query),
+            is_old: false,
+        }
+    }
+
+    /// Reads on in closed orders. `None` when they cannot be asked.
+    async fn listed(
+        &self,
+        account: &AccountId,
+        mut walk: OrderWalk,
+        listed: &mut Vec<Order>,
+        sink: &mut Sink,
+    ) -> Result<Option<OrderWalk>> {
+        let mut closed = Vec::new();
+        for _ in 0..PAGES_AT_ONCE {
+            let page = match walk.walk.next().await {
+                Err(error) if walk.is_old && retry::is_final(error.kind()) => {
+                    walk = self.walk_closed(account, walk.span);
+                    walk.walk.next().await
+                }
+                page => page,
+            };
+            walk.is_old = false;
+            match sink.asked(page, "closed orders", account)? {
+                None => return Ok(None),
+                Some(None) => break,
+                Some(Some(page)) => closed.extend(page.rows),
+            }
+        }
+        listed.extend(sorted(closed));
+        Ok(Some(walk))
     }
 
     /// The instruments to ask for, where the history must be asked by instrument.
@@ -189,7 +258,7 @@ impl Readback {
     }
 
     /// Reads one order, and the records of its account, which are told first.
-    async fn look(&self, order: &OrderRef, sink: &mut Sink, is_last_doubt: bool) -> Result<()> {
+    async fn look(&self, order: &OrderRef, sink: &mut Sink) -> Result<()> {
         let way = self.way();
         let found = match self.broker.order(order).await {
             Ok(found) => Some(found),
@@ -198,7 +267,7 @@ impl Readback {
         };
         if !self.accounts.contains(&order.account) {
             let listed = found.as_slice();
-            self.records(&order.account, listed, sink, is_last_doubt).await?;
+            self.records(&order.account, listed, sink).await?;
         }
         if let Some(found) = found {
             sink.take(Event::Order(Box::new(found)), way).await;
@@ -207,50 +276,52 @@ impl Readback {
     }
 
     /// Records of an account, instrument by instrument where that is how they are kept. True when they could be asked.
-    async fn records(
-        &self,
-        account: &AccountId,
-        listed: &[Order],
-        sink: &mut Sink,
-        is_last_doubt: bool,
-    ) -> Result<bool> {
-        // Up to now, not to when the reading began: for the orders that were listed meanwhile.
-        let span = Span::new(self.earliest(), self.hub.clock().now());
-        let query = HistoryQuery::new(account, span.window());
+    async fn records(&self, account: &AccountId, listed: &[Order], sink: &mut Sink) -> Result<bool> {
         let Some(instruments) = self.by_instrument(account, listed) else {
-            return self.query(query, span, sink, is_last_doubt).await;
+            return self.all(&(account.clone(), None), sink).await;
         };
         sink.miss(format!(
             "records of {account} in instruments that it did not touch while subscribed"
         ));
         let mut is_read = true;
         for instrument in instruments {
-            let query = query.clone().with_instrument(instrument);
-            is_read &= self.query(query, span, sink, is_last_doubt).await?;
+            is_read &= self.all(&(account.clone(), Some(instrument)), sink).await?;
         }
         Ok(is_read)
     }
 
-    /// The records of a query. A span with more rows than the venue ever gives is read in halves.
-    async fn query(&self, query: HistoryQuery, whole: Span, sink: &mut Sink, is_last_doubt: bool) -> Result<bool> {
-        let mut left = vec![whole];
+    /// All that is to be read of these records. A span with more rows than the venue ever gives is read in halves.
+    async fn all(&self, whose: &Whose, sink: &mut Sink) -> Result<bool> {
+        let (to, broken) = sink.reached(|reached| {
+            let progress = reached.records.get(whose);
+            progress.map_or((None, None), |one| (one.to, one.walk.as_ref().map(|walk| walk.span)))
+        });
+        let known = broken.map(|span| span.until).or(to).unwrap_or(self.from);
+        let short = self.hub.guard(|guard| guard.short_since(&whose.0));
+        let since = self.before(short.map_or(known, |short| short.min(known)));
+        // Up to now, not to when the reading began: for the orders that were listed meanwhile.
+        let mut left = vec![Span::new(since, self.hub.clock().now())];
+        left.extend(broken);
         while let Some(span) = left.pop() {
-            let query = HistoryQuery {
-                window: span.window(),
-                ..query.clone()
+            let before = sink.reached(|reached| reached.pages);
+            let read = self.span(whose, span, sink).await;
+            let Some(pages) = sink.asked(read, RECORDS, &whose.0)? else {
+                return Ok(false);
             };
-            let read = self.span(&query, span, sink).await;
-            match sink.asked(read, RECORDS, &query.account)? {
-                None => return Ok(false),
-                Some(Pages::Whole) => {}
-                Some(Pages::Capped) => {
+            let is_whole = matches!(pages, Pages::Whole);
+            sink.reached(|reached| reached.read_records(whose, is_whole.then_some(span.until)));
+            match pages {
+                Pages::Whole => {}
+                Pages::Capped => {
                     let (first, second) = span.halves();
                     left.extend([second, first]);
                 }
-                Some(Pages::Doubtful(reason)) if is_last_doubt => {
-                    sink.lose(format!("records of {}: {reason}", query.account));
+                // In the end it is believed, and reported.
+                Pages::Doubtful(reason) if sink.doubt() => {
+                    sink.lose(format!("records of {}: {reason}", whose.0));
                 }
-                Some(Pages::Doubtful(reason)) => {
+                Pages::Doubtful(reason) => {
+                    sink.reached(|reached| reached.pages = before);
                     return Err(Error::new(ErrorKind::Unavailable).with_message(reason));
                 }
             }
@@ -258,28 +329,51 @@ impl Readback {
         Ok(true)
     }
 
-    /// Tells the records of a span as they come.
-    async fn span(&self, query: &HistoryQuery, span: Span, sink: &mut Sink) -> Result<Pages> {
-        let keys = KeySpace::new(&self.broker.id(), self.broker.environment(), &query.account);
-        let mut different = SeenSet::new();
-        let mut versions = 0;
-        let mut chain = ProofChain::new(span);
+    /// Tells the records of a span as they come, from where that was broken off.
+    async fn span(&self, whose: &Whose, span: Span, sink: &mut Sink) -> Result<Pages> {
+        let keys = KeySpace::new(&self.broker.id(), self.broker.environment(), &whose.0);
         let way = self.way();
-        let mut pages = self.broker.pages(query);
-        while let Some(page) = pages.next().await {
-            let page = page?;
+        let begin = || {
+            let query = HistoryQuery {
+                instrument: whose.1.clone(),
+                ..HistoryQuery::new(&whose.0, span.window())
+            };
+            RecordWalk::new(span, Walk::records(self.broker.handle(), query))
+        };
+        let mut may_be_stale = sink.reached(|reached| reached.records(whose, begin).at.0.is_under_way());
+        loop {
+            let (mut walk, mut chain) = sink.reached(|reached| reached.records(whose, begin).at.clone());
+            let page = match walk.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                // The broker may have forgotten where an older reading was.
+                Err(error) if may_be_stale && retry::is_final(error.kind()) => {
+                    may_be_stale = false;
+                    sink.reached(|reached| reached.read_records(whose, None));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            may_be_stale = false;
             chain.page(&page, Record::booked_at);
+            sink.reached(|reached| {
+                let walk = reached.records(whose, begin);
+                walk.count(&page, |record| keys.key_of(&record.key()));
+            });
+            let is_capped = chain.is_capped();
             for record in page.rows {
-                let seen = different.insert(keys.key_of(&record.key()), record.version());
-                versions += u64::from(seen != Seen::Duplicate);
                 sink.take(Event::Record(Box::new(record)), way).await;
             }
-            if chain.is_capped() && span.until - span.since > SHORTEST_PART {
+            if is_capped && span.until - span.since > SHORTEST_PART {
                 return Ok(Pages::Capped);
             }
+            sink.reached(|reached| {
+                reached.records(whose, begin).at = (walk, chain);
+                reached.pages += 1;
+            });
         }
         // What the broker proves nothing about, the sums of the orders' fills decide.
-        let hole = chain.holes(versions).into_iter().next();
+        let hole = sink.reached(|reached| reached.records(whose, begin).hole());
         Ok(hole.map_or(Pages::Whole, |hole| Pages::Doubtful(hole.reason)))
     }
 
@@ -315,9 +409,10 @@ impl Readback {
         Ok(())
     }
 
-    /// How far back it asks. The first snapshot, too, asks for a while before: clocks differ.
-    fn earliest(&self) -> DateTime<Utc> {
-        self.from.checked_sub_signed(self.look_back).unwrap_or_default()
+    /// How far back it asks where everything is known up to then. The first snapshot, too, asks for a while before:
+    /// clocks differ.
+    fn before(&self, known: DateTime<Utc>) -> DateTime<Utc> {
+        known.checked_sub_signed(self.look_back).unwrap_or_default()
     }
 
     /// Of what is asked for from now on.

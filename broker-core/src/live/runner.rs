@@ -9,9 +9,11 @@ use super::backoff::Backoff;
 use super::feed::{Feed, Source};
 use super::hub::Hub;
 use super::line::Line;
+use super::reached::Legacy;
 use super::session::{HANDSHAKE, Session, within};
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limit::Permit;
 use crate::model::Subscription;
 use crate::retry;
 use crate::seam::{Clock, Frame};
@@ -34,8 +36,12 @@ pub(super) struct Runner {
     pub(super) since: Option<DateTime<Utc>>,
     /// Nothing before this is missing.
     pub(super) complete: Option<DateTime<Utc>>,
+    /// How far readings came that were broken off.
+    pub(super) legacy: Legacy,
     /// It stood before and was lost.
     pub(super) was_lost: bool,
+    /// What the connection that stands or is made paid.
+    paid: Option<Permit>,
 }
 
 /// How a connection ended.
@@ -75,7 +81,9 @@ impl Runner {
             covers,
             since: None,
             complete: None,
+            legacy: Legacy::default(),
             was_lost: false,
+            paid: None,
         }
     }
 
@@ -87,6 +95,7 @@ impl Runner {
         loop {
             let started = clock.elapsed();
             let end = self.connection(&clock).await;
+            self.settle(&end.error);
             let can_heal = self.can_heal(&end);
             tracing::debug!(kind = %end.error.kind(), can_heal, "the connection ended");
             if !can_heal {
@@ -130,10 +139,23 @@ impl Runner {
     async fn open(&mut self) -> Result<(Line, Vec<Frame>)> {
         match self.feed.open().await? {
             Source::Lines(body) => Ok((Line::lines(body), Vec::new())),
-            Source::Socket { request, first } => {
-                let carrier = self.broker.context().transport().open(request).await?;
-                Ok((Line::Socket(carrier), first))
+            Source::Socket { request, first, paid } => {
+                self.paid = paid;
+                let opened = self.broker.context().transport().open(request).await;
+                if let Some(paid) = &mut self.paid {
+                    paid.answered();
+                }
+                Ok((Line::Socket(opened?), first))
             }
+        }
+    }
+
+    /// A refusal by a limit is known to all who share it, before the next connection is waited for.
+    fn settle(&mut self, error: &Error) {
+        let Some(paid) = self.paid.take() else { return };
+        match error.kind() {
+            ErrorKind::RateLimited => paid.refused(error.retry_after()),
+            _ => drop(paid),
         }
     }
 

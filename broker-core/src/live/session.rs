@@ -345,6 +345,7 @@ impl<'a> Session<'a> {
             from: runner.complete.unwrap_or(since),
             since,
             look_back: runner.look_back,
+            legacy: runner.legacy.clone(),
             announce,
         }
     }
@@ -352,6 +353,7 @@ impl<'a> Session<'a> {
     fn finished(&mut self, done: Done) {
         let is_whole = self.job.take().is_some_and(|job| job.is_whole);
         self.read = self.clock.elapsed();
+        self.runner.legacy.forget();
         for look in done.looks {
             self.look_soon(look, GRACE);
         }

@@ -8,6 +8,7 @@ use super::book::Way;
 use super::feed::Look;
 use super::guard::Call;
 use super::hub::{Hub, Offered};
+use super::reached::{Legacy, Reached};
 use super::readback::Announce;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::AccountId;
@@ -16,10 +17,13 @@ use crate::model::{Coverage, Event};
 /// Found events that wait for the verdict at most.
 const MOST_HELD: usize = 1_024;
 
+/// How often a reading is repeated because its pages contradict each other, before that is reported.
+const MOST_DOUBTS: u32 = 3;
+
 /// What the most important answer is called.
 pub(super) const RECORDS: &str = "records";
 
-/// Where a reading puts what it reads.
+/// Where a reading puts what it reads, and what it notes of how far it came.
 #[derive(Debug)]
 pub(super) struct Sink {
     hub: Arc<Hub>,
@@ -31,8 +35,11 @@ pub(super) struct Sink {
     held: Vec<(Event, Way)>,
     /// What could not be asked in this try.
     missing: Vec<String>,
-    /// What is missing for good: told whether or not anything else was found.
-    lost: Vec<String>,
+    /// How far this reading came, told or held; and what is missing for good, which is told whether or not anything
+    /// else was found.
+    legacy: Legacy,
+    /// How often pages contradicted each other.
+    doubts: u32,
     /// Records could not be asked now, but maybe later.
     is_barred: bool,
     /// Orders whose fills were taken back by what was read.
@@ -40,7 +47,10 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(hub: Arc<Hub>, feed: usize, from: DateTime<Utc>, announce: Announce) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, feed: usize, from: DateTime<Utc>, announce: Announce, legacy: Legacy) -> Self {
+        if matches!(announce, Announce::IfFound { .. }) || !legacy.with(|reached| reached.is_told) {
+            legacy.forget();
+        }
         Self {
             hub,
             feed,
@@ -49,7 +59,8 @@ impl Sink {
             is_open: false,
             held: Vec::new(),
             missing: Vec::new(),
-            lost: Vec::new(),
+            legacy,
+            doubts: 0,
             is_barred: false,
             looks: Vec::new(),
         }
@@ -58,7 +69,7 @@ impl Sink {
     /// Announces the gap, where there surely is one.
     pub(super) async fn begin(&mut self) {
         match self.announce {
-            Announce::Nothing => self.is_open = true,
+            Announce::Nothing => self.opened(),
             Announce::Gap(_) => self.open().await,
             Announce::IfFound { .. } => {}
         }
@@ -69,6 +80,9 @@ impl Sink {
         self.held.clear();
         self.missing.clear();
         self.is_barred = false;
+        if !self.is_open {
+            self.legacy.forget();
+        }
     }
 
     /// The answer; `None` and a note where asking again cannot help: the broker cannot tell it, or this key may not
@@ -87,13 +101,19 @@ impl Sink {
 
     /// Notes what could not be asked.
     pub(super) fn miss(&mut self, what: String) {
-        self.missing.push(what);
+        if !self.missing.contains(&what) {
+            self.missing.push(what);
+        }
     }
 
     /// Notes what is missing for good.
     pub(super) fn lose(&mut self, what: String) {
         tracing::warn!("something is missing for good");
-        self.lost.push(what);
+        self.reached(|reached| {
+            if !reached.lost.contains(&what) {
+                reached.lost.push(what);
+            }
+        });
     }
 
     /// Whether records could not be asked now, but maybe later.
@@ -109,6 +129,17 @@ impl Sink {
     /// Whether what is read is told.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Notes that pages contradict each other. True when they are to be believed, and that is to be reported.
+    pub(super) fn doubt(&mut self) -> bool {
+        self.doubts += 1;
+        self.doubts > MOST_DOUBTS
+    }
+
+    /// How far this reading came: to look into, or to note something.
+    pub(super) fn reached<T>(&self, ask: impl FnOnce(&mut Reached) -> T) -> T {
+        self.legacy.with(ask)
     }
 
     /// Takes one event that was read.
@@ -140,17 +171,19 @@ impl Sink {
         let hub = Arc::clone(&self.hub);
         self.held
             .retain(|(event, way)| hub.guard(|guard| guard.is_news(event, *way)));
-        if !self.lost.is_empty() || !self.held.is_empty() {
+        let is_lost = self.reached(|reached| !reached.lost.is_empty());
+        if is_lost || !self.held.is_empty() {
             self.open().await;
         }
     }
 
     /// The reading worked for these accounts. A first snapshot says so only where something could not be asked.
     pub(super) async fn end(&mut self, accounts: Vec<AccountId>) {
-        let mut missing = std::mem::take(&mut self.lost);
+        let mut missing = self.reached(|reached| reached.lost.clone());
         missing.append(&mut self.missing);
         if self.is_open && (self.announce != Announce::Nothing || !missing.is_empty()) {
             self.hub.say(Event::Recovered(Coverage { accounts, missing })).await;
+            self.reached(|reached| reached.lost.clear());
         }
     }
 
@@ -161,10 +194,15 @@ impl Sink {
         };
         tracing::info!("a gap is read back");
         self.hub.gap(self.feed, self.from, to).await;
-        self.is_open = true;
         for (event, way) in std::mem::take(&mut self.held) {
             self.push(event, way).await;
         }
+        self.opened();
+    }
+
+    fn opened(&mut self) {
+        self.is_open = true;
+        self.reached(|reached| reached.is_told = true);
     }
 
     async fn push(&mut self, event: Event, way: Way) {

@@ -82,19 +82,30 @@ impl Broker for ScriptedBroker {
     }
 
     /// Answers what was so when it was asked, however long it takes.
-    async fn orders(&self, query: &OrderQuery, _from: Option<&Cursor>) -> Result<Page<Order>> {
+    async fn orders(&self, query: &OrderQuery, from: Option<&Cursor>) -> Result<Page<Order>> {
+        let begin: usize = from.map_or(0, |cursor| cursor.as_str().parse().unwrap());
         let (since, _) = query.range(self.context.clock().now());
         let is_asked = |order: &&Order| {
             let is_placed = order.created_at.is_none_or(|at| at >= since);
             is_placed && order.status.is_final() == (query.state == OrderState::Closed)
         };
-        let orders = self.venue.books().orders.values().filter(is_asked).cloned().collect();
+        let (orders, page) = {
+            let books = self.venue.books();
+            let asked = books.orders.values().filter(is_asked).skip(begin);
+            let orders: Vec<Order> = asked.take(books.page + 1).cloned().collect();
+            (orders, books.page)
+        };
         let name = match query.state {
             OrderState::Closed => "closed",
             _ => "open orders",
         };
         self.venue.reading(name).await?;
-        Ok(Page::whole(orders))
+        let next = (orders.len() > page).then(|| Cursor::from_text((begin + page).to_string()));
+        let orders = orders.into_iter().take(page).collect();
+        Ok(Page {
+            next,
+            ..Page::whole(orders)
+        })
     }
 
     async fn history(&self, query: &HistoryQuery, from: Option<&Cursor>) -> Result<Page<Record>> {

@@ -11,6 +11,8 @@ mod full;
 mod guards;
 mod lines;
 mod literals;
+mod long_gap;
+mod paid;
 mod reconnect;
 mod snapshot;
 mod start;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use broker_core::limit::{Cost, Lane, Limiter};
 use broker_core::live::{Feed, Look, Pulse, Signal, Source};
 use broker_core::model::{Event, OrderRef, Subscription};
 use broker_core::seam::{Answer, AnswerBody, Carrier, Clock, Frame, OpenRequest, Request, Transport, VirtualClock};
@@ -36,8 +37,12 @@ pub(crate) struct Books {
     pub(crate) asked: Vec<(Duration, String)>,
     /// What the next openings answer.
     pub(crate) refusals: VecDeque<Error>,
+    /// What the next upgrades answer.
+    pub(crate) upgrades: VecDeque<Error>,
     /// What the next readings answer, by their name.
     pub(crate) failures: BTreeMap<&'static str, VecDeque<Error>>,
+    /// What the readings with these names and numbers answer, counted from when `asked` was cleared.
+    pub(crate) troubles: BTreeMap<(&'static str, usize), Error>,
     /// How long a reading takes.
     pub(crate) read_takes: Duration,
     /// How long an opening takes.
@@ -176,7 +181,10 @@ impl Venue {
         if !takes.is_zero() {
             self.clock.sleep(takes).await;
         }
-        match self.books().failures.get_mut(what).and_then(VecDeque::pop_front) {
+        let number = self.count(what);
+        let mut books = self.books();
+        let trouble = books.troubles.remove(&(what, number));
+        match trouble.or_else(|| books.failures.get_mut(what)?.pop_front()) {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -220,6 +228,9 @@ impl Transport for Venue {
         if !takes.is_zero() {
             self.clock.sleep(takes).await;
         }
+        if let Some(error) = self.books().upgrades.pop_front() {
+            return Err(error);
+        }
         let (number, frames) = self.wire();
         let venue = self.clone();
         Ok(Box::new(Wire { venue, number, frames }))
@@ -257,6 +268,13 @@ impl Carrier for Wire {
     }
 }
 
+/// A refusal by a limit, with its wait.
+pub(crate) fn limited(seconds: u64) -> Error {
+    Error::new(ErrorKind::RateLimited)
+        .with_message("limited")
+        .with_retry_after(Duration::from_secs(seconds))
+}
+
 /// The feed of this venue.
 #[derive(Debug)]
 pub(crate) struct ScriptedFeed {
@@ -268,6 +286,8 @@ pub(crate) struct ScriptedFeed {
     pub(crate) opened: u32,
     /// Over an answer that does not end.
     pub(crate) lines: bool,
+    /// What a connection costs.
+    pub(crate) pays: Option<(Limiter, Cost)>,
 }
 
 impl ScriptedFeed {
@@ -282,6 +302,7 @@ impl ScriptedFeed {
             },
             opened: 0,
             lines: false,
+            pays: None,
         }
     }
 }
@@ -309,12 +330,17 @@ impl Feed for ScriptedFeed {
         if self.lines {
             return Ok(Source::Lines(self.venue.answer()));
         }
+        let paid = match &self.pays {
+            Some((limiter, cost)) => Some(limiter.acquire(std::slice::from_ref(cost), Lane::Read).await?),
+            None => None,
+        };
         Ok(Source::Socket {
             request: OpenRequest::Tcp {
                 host: "127.0.0.1".to_owned(),
                 port: 1,
             },
             first: vec![Frame::Text(format!("hello {}", self.opened))],
+            paid,
         })
     }
 
@@ -343,6 +369,10 @@ impl Feed for ScriptedFeed {
                 ("look", order) => Signal::Look(Look::Order(OrderRef::by_id(&account(), order.into()))),
                 ("closed", why) => Signal::Closed {
                     error: Error::new(ErrorKind::Unavailable).with_message(why),
+                    fatal: false,
+                },
+                ("limited", seconds) => Signal::Closed {
+                    error: limited(seconds.parse().unwrap()),
                     fatal: false,
                 },
                 ("fatal", why) => Signal::Closed {

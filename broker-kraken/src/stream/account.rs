@@ -161,6 +161,7 @@ impl Feed for AccountFeed {
         Ok(Source::Socket {
             request: self.broker.socket(true)?,
             first: vec![subscribe("executions", &executions), subscribe("balances", &balances)],
+            paid: None,
         })
     }
 

@@ -114,6 +114,7 @@ impl Feed for TickerFeed {
         Ok(Source::Socket {
             request: self.broker.socket(false)?,
             first: vec![subscribe("ticker", &params)],
+            paid: None,
         })
     }
 

@@ -51,7 +51,7 @@ impl OandaBroker {
         let rest = self.rest();
         let call = Call::new(op, OpClass::Read, Method::GET, &rest.stream, path);
         let call = params.iter().fold(call, |call, (name, value)| call.param(name, value));
-        let call = call.costs(&rest.connections, 1).costs(&rest.streams, 1);
+        let call = call.costs(rest.connects.bucket(), 1).costs(&rest.streams, 1);
         Ok(Source::Lines(rest.http.stream(call).await?))
     }
 }

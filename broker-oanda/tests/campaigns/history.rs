@@ -5,8 +5,8 @@ use broker_core::model::HistoryQuery;
 use broker_core::seam::Clock;
 use broker_oanda::venue::{OandaVenue, OandaVenueBuilder};
 use broker_sim::HistoryPlan;
-use broker_testkit::campaign::{HistoryStage, seeds};
-use broker_testkit::planted::{Planted, PlantedBug};
+use broker_testkit::campaign::{HistoryStage, bugs_of_history_are_caught, histories_are_whole, seeds};
+use broker_testkit::planted::PlantedBug;
 
 use super::{connect, house, words};
 
@@ -23,37 +23,20 @@ fn stage(fills: usize, seed: u64) -> HistoryStage<OandaVenue> {
         .with_seed(seed)
         .with_account(spec)
         .with_tie(TIE);
-    HistoryStage::new((house(), OandaVenue::seeded(&plan).unwrap()), (now, seed), connect)
+    let stage = HistoryStage::new((house(), OandaVenue::seeded(&plan).unwrap()), (now, seed), connect);
+    assert_eq!(stage.expected.len(), fills);
+    stage
 }
 
 #[test]
 fn nothing_is_lost_and_nothing_doubled() {
-    for seed in 1..=seeds(2) {
-        let stage = stage(FILLS, seed);
-        assert_eq!(stage.expected.len(), FILLS);
-        stage.harm(&words(), seed);
-        let report = stage.run(&*stage.broker, seed);
-        let (asked, harmed) = stage.asked();
-        println!(
-            "seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}",
-            stage.elapsed()
-        );
-        assert!(report.is_clean(), "seed {seed}: {report}");
-        assert_eq!(report.fills, FILLS as u64);
-        assert!(report.kills > 0 && harmed * 10 >= asked * 2, "{harmed} of {asked}");
-    }
+    histories_are_whole(seeds(2), 200, &words(), |seed| stage(FILLS, seed));
 }
 
 #[test]
 fn planted_bugs_are_caught() {
-    for bug in [PlantedBug::CursorBeforeRows, PlantedBug::BorderMillisecond] {
-        let stage = stage(5_000, 3);
-        assert!(stage.run(&*stage.broker, 3).is_clean());
-        let planted = Planted::new(stage.broker.handle(), bug);
-        let report = stage.run(&planted, 3);
-        println!("{bug:?}: {report}");
-        assert!(!report.is_clean(), "{bug:?} was not caught");
-    }
+    let bugs = [PlantedBug::CursorBeforeRows, PlantedBug::BorderMillisecond];
+    bugs_of_history_are_caught(&bugs, || stage(5_000, 3));
 }
 
 /// A request a thousand ids, and three more: whose account it is, what it is, and where the span lies.

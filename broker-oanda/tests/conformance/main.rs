@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use broker_core::model::{CandleQuery, Interval, Level, Trail};
 use broker_core::net::NetTransport;
-use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
+use broker_core::seam::{SeededRng, VirtualRuntime};
 use broker_core::{AccountId, Broker, BrokerExt, Context, Currency, OrderRef, OrderRequest, Placement, Side};
 use broker_oanda::venue::{OandaVenue, OandaVenueBuilder};
 use broker_oanda::{Closing, ExitChange, OandaBroker, OandaConfig, TradeExits};
-use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::wire::{MemoryTransport, Recorder, share};
 use broker_sim::{AccountSpec, HistoryPlan};
-use broker_testkit::clock::FastClock;
-use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_testkit::conformance::{Report, Setup, Sockets, TradeSetup, names, run};
 use broker_testkit::openapi::{Exchanges, Watched};
 use chrono::{DateTime, Duration, Utc};
 use documents::{BEYOND, document};
@@ -203,20 +202,23 @@ fn a_hedging_account_in_euros() {
     exchanges.assert_clean();
 }
 
+/// Clients beside each other, a venue behind each.
+const STATIONS: usize = 8;
+
 #[tokio::test]
 async fn the_client_over_real_sockets() {
-    let (venue, setup) = venue(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
-    let started = SystemClock::starting_at(end() + Duration::minutes(1));
-    let clock = Arc::new(FastClock::over(Arc::new(started), 10));
-    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
     let transport = Arc::new(NetTransport::new().unwrap());
-    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
-    let config = OandaConfig::new(OandaVenue::TOKEN)
-        .with_context(context)
-        .with_base_url(server.url().parse().unwrap())
-        .with_requests_per_second(1_000_000);
-    let broker = OandaBroker::new(config).unwrap();
-    let report = run(&broker, &setup).await;
-    assert_all("real sockets", &report);
-    server.shutdown().await;
+    let mut sockets = Sockets::new(end() + Duration::minutes(1), 10, transport);
+    for _ in 0..STATIONS {
+        let (venue, setup) = venue(OandaVenueBuilder::spec(ACCOUNT, Currency::USD));
+        let connect = |url: &str, context| {
+            let config = OandaConfig::new(OandaVenue::TOKEN)
+                .with_context(context)
+                .with_base_url(url.parse().unwrap())
+                .with_requests_per_second(1_000_000);
+            (OandaBroker::new(config).unwrap().handle(), setup)
+        };
+        sockets.add(share(venue), connect).await.unwrap();
+    }
+    assert_all("real sockets", &sockets.run().await);
 }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use broker_core::dedup::Folded;
 use broker_core::model::{Fee, Fill, Flow, Record, RecordKey, Void};
 use broker_core::{OrderId, Result};
 
 use super::report::{Difference, FieldDifference, Kind};
 use super::{Side, around, lies_in};
-use crate::fold::fold;
 use crate::ledger::{Asked, Ledger, Rules};
 use crate::report::{OrderCheck, OrderDifference, PositionCheck, SyncReport};
-use crate::state::{Holdings, SyncState};
+use crate::state::Holdings;
 use crate::store::KnownOrder;
 use broker_core::span::Span;
 
@@ -30,14 +30,12 @@ macro_rules! fields {
 }
 
 /// Records that lie in the span on the side that has them.
-pub(super) fn records(here: &[Record], there: &[Record], compared: Span) -> Vec<Difference> {
-    let by_key = |records: &'_ [Record]| -> BTreeMap<RecordKey, Record> {
-        records.iter().map(|record| (record.key(), record.clone())).collect()
-    };
+pub(super) fn records(here: &Folded, there: &Folded, compared: Span) -> Vec<Difference> {
     let (here, there) = (by_key(here), by_key(there));
     // What the broker took back since then is news, and no difference.
     let voided_since: BTreeSet<RecordKey> = there
         .values()
+        .copied()
         .filter(|record| record.booked_at() >= compared.until)
         .filter_map(|record| match record {
             Record::Void(void) => Some(RecordKey::Fill(void.fill.clone())),
@@ -70,6 +68,16 @@ pub(super) fn records(here: &[Record], there: &[Record], compared: Span) -> Vec<
         });
     }
     found
+}
+
+/// What counts, and voids as they are.
+fn by_key(folded: &Folded) -> BTreeMap<RecordKey, &Record> {
+    let voids = folded.rows.iter().map(|row| &row.record);
+    let voids = voids.filter(|record| matches!(record, Record::Void(_)));
+    voids
+        .chain(folded.records())
+        .map(|record| (record.key(), record))
+        .collect()
 }
 
 fn differing(here: &Record, there: &Record) -> Vec<FieldDifference> {
@@ -197,11 +205,10 @@ pub(super) fn unfilled(difference: &OrderDifference) -> Difference {
     }
 }
 
-/// Opening and records beside what the broker states. `ours` is what counts now by the store and what came since.
+/// Openings and records beside what the broker states. Our records are what counts now by the store and what came since.
 pub(super) fn positions(
-    here: &SyncState,
-    there: &Side,
-    ours: &[Record],
+    (opening, ours): (&Holdings, &[Record]),
+    (begun, theirs): (&Holdings, &[Record]),
     rules: Rules<'_>,
     report: &SyncReport,
 ) -> Result<Vec<Difference>> {
@@ -210,9 +217,6 @@ pub(super) fn positions(
     } else {
         Asked::PositionsAndBalances
     };
-    let (Some(opening), Some(begun)) = (&here.opening, &there.state.opening) else {
-        return Ok(Vec::new());
-    };
     if matches!(report.positions, PositionCheck::Unchecked(_)) {
         return Ok(Vec::new());
     }
@@ -220,8 +224,7 @@ pub(super) fn positions(
         let counted = records.iter().filter(|record| record.booked_at() >= opening.at);
         Ledger::held(&opening.holdings)?.plus(&Ledger::of(counted, rules)?)
     };
-    let theirs = fold(there.rows.iter().cloned())?.into_booked();
-    let mut stated = sum(begun, &theirs)?;
+    let mut stated = sum(begun, theirs)?;
     if let PositionCheck::Differs(differences) = &report.positions {
         for one in differences {
             stated = stated.corrected(one);

@@ -6,16 +6,17 @@ mod report;
 
 use std::sync::Arc;
 
+use broker_core::dedup::{self, Folded, Row};
 use broker_core::model::{Account, Balances, Completeness, Record};
 use broker_core::{AccountId, Error, ErrorKind, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::fold::fold;
-use crate::history::{StoreExt, never_synced};
+use crate::history::{history_of, instruments_of, never_synced};
 use crate::ledger::Rules;
 use crate::report::OrderCheck;
 use crate::state::{Scope, SyncState};
-use crate::store::{KnownOrder, MemoryStore, Store, StoredRow};
+use crate::store::{KnownOrder, MemoryStore, Store};
 use crate::syncer::Syncer;
 use broker_core::span::Span;
 
@@ -75,21 +76,26 @@ impl Syncer {
         let compared = Span::new(covers.since.max(report.covers.since), covers.until);
         let here = Side::of(&*self.store, &scope).await?;
         let there = Side::of(&*fresh, &scope).await?;
-        let mut differences = compare::records(&here.records()?, &there.records()?, compared);
+        let mut differences = compare::records(&here.folded, &there.folded, compared);
         differences.extend(compare::orders(&here, &there, &report, compared));
         if let OrderCheck::Checked { failed, .. } = &report.orders {
             differences.extend(failed.iter().map(compare::unfilled));
         }
-        let mut history = self.store.history(&scope).await?;
-        history.instruments.extend(fresh.history(&scope).await?.instruments);
-        history.records = now(&here, &there, covers.until)?;
+        let now = now(&here.folded, &there.folded, covers.until)?;
+        let theirs = there.folded.into_booked();
+        let mut history = history_of(&*self.store, &scope, &here.state, here.folded.into_booked()).await?;
+        history.records = now;
+        let instruments = fresh.instruments(&scope, &instruments_of(&theirs)).await?;
+        history.instruments.extend(instruments);
         let positions_cover_fills = self.broker.capabilities().history.positions_cover_fills;
         let rules = Rules {
             positions_cover_fills,
             instruments: &history.instruments,
         };
-        let positions = compare::positions(&here.state, &there, &history.records, rules, &report)?;
-        differences.extend(positions);
+        if let (Some(ours), Some(begun)) = (&here.state.opening, &there.state.opening) {
+            let (ours, theirs) = ((ours, &*history.records), (begun, &*theirs));
+            differences.extend(compare::positions(ours, theirs, rules, &report)?);
+        }
         let cash = cash::check(balances, !positions_cover_fills, account, &history, covers);
         differences.extend(cash.iter().filter_map(cash::difference));
         Ok(Look {
@@ -138,7 +144,7 @@ impl Look {
 /// What one side says of the account.
 struct Side {
     state: SyncState,
-    rows: Vec<StoredRow>,
+    folded: Folded,
     orders: Vec<KnownOrder>,
 }
 
@@ -147,35 +153,23 @@ impl Side {
         let snapshot = store.snapshot(scope).await?;
         Ok(Self {
             state: snapshot.state,
-            rows: snapshot.rows,
+            folded: fold(snapshot.rows)?,
             orders: store.orders(scope).await?,
         })
-    }
-
-    /// What counts, and voids as they are.
-    fn records(&self) -> Result<Vec<Record>> {
-        let folded = fold(self.rows.iter().cloned())?;
-        let voids = folded.rows.iter().map(|row| &row.record);
-        let mut records: Vec<Record> = voids
-            .filter(|record| matches!(record, Record::Void(_)))
-            .cloned()
-            .collect();
-        records.extend(folded.into_records());
-        Ok(records)
     }
 }
 
 /// The store's rows up to where it ends, and from there on the broker's, which can take back some of the store's:
 /// what counts of them.
-fn now(here: &Side, there: &Side, ends: DateTime<Utc>) -> Result<Vec<Record>> {
-    let last = here.rows.iter().map(|row| row.read_order).max().unwrap_or_default();
+fn now(here: &Folded, there: &Folded, ends: DateTime<Utc>) -> Result<Vec<Record>> {
+    let last = here.rows.iter().map(|row| row.read_at).max().unwrap_or_default();
     let known = here.rows.iter().filter(|row| row.record.booked_at() < ends).cloned();
     let news = there.rows.iter().filter(|row| row.record.booked_at() >= ends);
-    let news = news.map(|row| StoredRow {
-        read_order: row.read_order.saturating_add(last),
-        ..row.clone()
+    let news = news.map(|row| Row {
+        record: row.record.clone(),
+        read_at: row.read_at.saturating_add(last),
     });
-    Ok(fold(known.chain(news))?.into_booked())
+    Ok(dedup::fold(known.chain(news))?.into_booked())
 }
 
 /// Whether a record was booked in a span.

@@ -8,8 +8,9 @@ use broker_core::{AccountId, Broker, Context, HistoryQuery};
 use broker_sim::wire::{Fault, FaultPlan, Faults, MemoryTransport, Recorder, RetryHint, Venue, When, share};
 use chrono::{DateTime, Utc};
 
-use super::{Connect, House, Shared};
+use super::{Connect, House, Shared, each_seed};
 use crate::history::{CampaignReport, ExpectedFill, history_campaign};
+use crate::planted::{Planted, PlantedBug};
 use crate::stage::VenueWords;
 
 /// A venue with a history, in virtual time, and a broker that reads it.
@@ -107,5 +108,50 @@ impl<V> fmt::Debug for HistoryStage<V> {
             .field("broker", &self.broker)
             .field("fills", &self.expected.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// The campaign of history, seed by seed: each is clean and finds every fill, was killed on the way, and at least so many
+/// of a thousand requests were harmed.
+///
+/// # Panics
+/// When it is not so.
+pub fn histories_are_whole<V: Venue>(
+    seeds: u64,
+    harmed: u64,
+    words: &VenueWords,
+    stage: impl Fn(u64) -> HistoryStage<V> + Sync,
+) {
+    each_seed(seeds, |seed| {
+        let stage = stage(seed);
+        stage.harm(words, seed);
+        let report = stage.run(&*stage.broker, seed);
+        let (asked, hits) = stage.asked();
+        let elapsed = stage.elapsed();
+        println!("seed {seed}: {report}  {hits} faults in {asked} requests, {elapsed:?}");
+        assert!(report.is_clean(), "seed {seed}: {report}");
+        let fills = u64::try_from(stage.expected.len()).unwrap_or(u64::MAX);
+        assert_eq!(report.fills, fills, "seed {seed}");
+        assert!(
+            report.kills > 0 && hits * 1_000 >= asked * harmed,
+            "seed {seed}: {hits} of {asked} harmed, {} kills",
+            report.kills
+        );
+    });
+}
+
+/// An honest broker's history is clean, and with each of these bugs it is not.
+///
+/// # Panics
+/// When it is not so.
+pub fn bugs_of_history_are_caught<V: Venue>(bugs: &[PlantedBug], stage: impl Fn() -> HistoryStage<V>) {
+    let honest = stage();
+    let report = honest.run(&*honest.broker, 3);
+    assert!(report.is_clean(), "{report}");
+    for bug in bugs {
+        let stage = stage();
+        let report = stage.run(&Planted::new(stage.broker.handle(), *bug), 3);
+        println!("{bug:?}: {report}");
+        assert!(!report.is_clean(), "{bug:?} was not caught");
     }
 }

@@ -16,10 +16,10 @@ use broker_core::model::Record;
 use broker_core::{AccountId, Broker, Context, Fill, Order, Position};
 use broker_sim::{Engine, SimOrder};
 
-pub use history::HistoryStage;
+pub use history::{HistoryStage, bugs_of_history_are_caught, histories_are_whole};
 pub use line::{Line, each_seed, open_market, seeds};
 pub use orders::{OrdersStage, crashes_are_survived, harmed, orders_are_safe, planted_bugs_are_caught};
-pub use streams::StreamsStage;
+pub use streams::{StreamsStage, streams_lose_nothing};
 
 /// How the campaigns look into a wire venue: its books, told in the ids of its wire.
 pub struct House<V> {

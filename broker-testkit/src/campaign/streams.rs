@@ -1,7 +1,7 @@
 //! The stage of the campaign of streams.
 
 use std::fmt;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broker_core::model::OrderChange;
 use broker_core::seam::{Rng, SeededRng, VirtualRuntime};
@@ -9,9 +9,9 @@ use broker_core::{AccountId, Broker, Context, OrderRequest, Qty, Side};
 use broker_sim::wire::{Faults, MemoryTransport, Recorder, Venue, WireRequest, share};
 use chrono::{DateTime, Utc};
 
-use super::{Connect, House, Line, Shared};
+use super::{Connect, House, Line, Shared, each_seed};
 use crate::planted::{Planted, PlantedBug};
-use crate::streams::{Prompt, Stage, Truth, Wire};
+use crate::streams::{Prompt, Stage, StreamsPlan, StreamsReport, Truth, Wire, streams_campaign};
 
 /// Bid and ask, in hundredths of a step, when nothing trades.
 const STILL: (i64, i64) = (-10, 10);
@@ -199,4 +199,31 @@ impl<V> fmt::Debug for StreamsStage<V> {
             .field("lines", &self.lines)
             .finish_non_exhaustive()
     }
+}
+
+/// The campaign of streams, seed by seed, every second one through a queue that is often full: each is clean, and there
+/// was enough to say so. What all saw together.
+///
+/// # Panics
+/// When it is not so.
+pub fn streams_lose_nothing<V: Venue>(
+    seeds: u64,
+    events: u64,
+    stage: impl Fn(u64) -> StreamsStage<V> + Sync,
+) -> StreamsReport {
+    let all = Mutex::new(StreamsReport::default());
+    each_seed(seeds, |seed| {
+        let queue = if seed.is_multiple_of(2) { 64 } else { 1_024 };
+        let report = streams_campaign(&stage(seed), StreamsPlan::new(events, seed).with_queue(queue));
+        println!("seed {seed}: {report}");
+        assert!(report.is_clean(), "seed {seed}: {report}");
+        assert!(
+            report.events >= events && report.gaps > 0 && report.disconnects > 0,
+            "seed {seed}: {report}"
+        );
+        all.lock().unwrap_or_else(PoisonError::into_inner).add(report);
+    });
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("all seeds: {all}");
+    all
 }

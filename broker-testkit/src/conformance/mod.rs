@@ -35,16 +35,21 @@ mod overseen;
 pub mod placement;
 pub mod read;
 mod setup;
+mod sockets;
 pub mod streaming;
 pub mod trading;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use broker_core::seam::BoxFuture;
 use broker_core::{Broker, Error};
+use futures_util::future::join_all;
 
 pub use need::Need;
 pub use setup::{Setup, TradeSetup};
+pub use sockets::Sockets;
 
 /// Why a case failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,24 +118,90 @@ pub async fn run(broker: &dyn Broker, setup: &Setup) -> Report {
 
 /// Runs these cases, and prints what was skipped.
 pub async fn run_cases(cases: impl IntoIterator<Item = &Case>, broker: &dyn Broker, setup: &Setup) -> Report {
-    let mut report = Report::default();
+    let mut ended = Vec::new();
     for case in cases {
-        let missing = case.needs.iter().find_map(|need| need.missing(broker, setup));
-        match missing {
-            Some(why) => report.skipped.push((case.name, why)),
-            None => match (case.run)(broker, setup).await {
-                Ok(true) => report.passed.push(case.name),
-                Ok(false) => report
-                    .skipped
-                    .push((case.name, "the account has nothing to check it with")),
-                Err(Failed(why)) => report.failed.push((case.name, why)),
-            },
+        ended.push((case.name, case.end(broker, setup).await));
+    }
+    Report::of(broker, ended)
+}
+
+/// Runs every case once, each at the first of these brokers that is free: over real sockets, where time is real, their
+/// waits pass together. Each broker stands before a venue of its own, so that no case meets the orders of another.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use broker_core::Broker;
+/// # use broker_testkit::conformance::{Setup, run_side_by_side};
+/// # async fn all_hold(stations: Vec<(Arc<dyn Broker>, Setup)>) {
+/// let report = run_side_by_side(&stations).await;
+/// assert!(report.failed.is_empty(), "{report}");
+/// # }
+/// ```
+pub async fn run_side_by_side(stations: &[(Arc<dyn Broker>, Setup)]) -> Report {
+    let Some((broker, _)) = stations.first() else {
+        return Report::default();
+    };
+    let cases: Vec<&Case> = cases().collect();
+    let next = AtomicUsize::new(0);
+    let stations = stations
+        .iter()
+        .map(|(broker, setup)| at_station(&cases, &next, &**broker, setup));
+    let mut ended: Vec<_> = join_all(stations).await.into_iter().flatten().collect();
+    ended.sort_by_key(|(place, ..)| *place);
+    Report::of(&**broker, ended.into_iter().map(|(_, name, end)| (name, end)))
+}
+
+/// Takes the next case as long as there is one; how each ended, with its place.
+async fn at_station(
+    cases: &[&Case],
+    next: &AtomicUsize,
+    broker: &dyn Broker,
+    setup: &Setup,
+) -> Vec<(usize, &'static str, End)> {
+    let mut ended = Vec::new();
+    loop {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        let Some(case) = cases.get(place) else { return ended };
+        ended.push((place, case.name, case.end(broker, setup).await));
+    }
+}
+
+/// How a case ended.
+enum End {
+    Passed,
+    Failed(String),
+    Skipped(&'static str),
+}
+
+impl Case {
+    async fn end(&self, broker: &dyn Broker, setup: &Setup) -> End {
+        if let Some(why) = self.needs.iter().find_map(|need| need.missing(broker, setup)) {
+            return End::Skipped(why);
+        }
+        match (self.run)(broker, setup).await {
+            Ok(true) => End::Passed,
+            Ok(false) => End::Skipped("the account has nothing to check it with"),
+            Err(Failed(why)) => End::Failed(why),
         }
     }
-    for (name, why) in &report.skipped {
-        eprintln!("SKIPPED {} {name}: {why}", broker.id());
+}
+
+impl Report {
+    /// Prints what was skipped.
+    fn of(broker: &dyn Broker, ended: impl IntoIterator<Item = (&'static str, End)>) -> Self {
+        let mut report = Self::default();
+        for (name, end) in ended {
+            match end {
+                End::Passed => report.passed.push(name),
+                End::Failed(why) => report.failed.push((name, why)),
+                End::Skipped(why) => {
+                    eprintln!("SKIPPED {} {name}: {why}", broker.id());
+                    report.skipped.push((name, why));
+                }
+            }
+        }
+        report
     }
-    report
 }
 
 fn check(holds: bool, why: impl Into<String>) -> Outcome {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::capability::LimitRule;
+use broker_core::limit::{BucketKey, Cost, Lane};
 use broker_core::seam::{BoxFuture, SeededRng};
 use broker_core::{Broker, BrokerExt, IntentJournal, OrderRef, OrderRequest, Placement, Result};
 use broker_sim::wire::{Fault, FaultPlan, When};
-use futures_util::future::join_all;
 
 use crate::stage::{Process, Stage, said};
 
@@ -98,16 +97,19 @@ async fn working(stage: &dyn Stage, broker: &dyn Broker) -> Option<OrderRef> {
 }
 
 /// Uses up the first limit, so that the next call must wait. An order goes before, so that all is known that an
-/// order needs to know: then it is the order itself that waits.
+/// order needs to know: then it is the order itself that waits. What is left is taken in one piece, and not call by
+/// call: a limit can be as high as its user says.
 async fn use_up(stage: &dyn Stage, broker: &dyn Broker) {
     // Whatever became of it, its instrument is known.
     let _ = broker.place_once(&stage.account(), request(stage)).await;
+    let limiter = broker.context().limiter();
     let first = broker.capabilities().limits.first();
-    let limit = match first.map(|limit| limit.rule) {
-        Some(LimitRule::Window { limit, .. }) => limit,
-        _ => 0,
-    };
-    join_all((0..limit).map(|_| broker.probe())).await;
+    let room = first.and_then(|limit| Some((BucketKey::clone(&limit.key), limiter.snapshot(&limit.key)?)));
+    let Some((bucket, known)) = room else { return };
+    let weight = known.limit.saturating_sub(known.used.saturating_add(known.others));
+    if let Ok(permit) = limiter.acquire(&[Cost { bucket, weight }], Lane::Read).await {
+        permit.finish(&[]);
+    }
 }
 
 /// What is dropped or killed.

@@ -107,6 +107,7 @@ enum Sent<'a> {
 
 /// An operation that a request was found to be.
 struct Operation<'a> {
+    template: &'a str,
     item: &'a Value,
     body: &'a Value,
     /// Values of the path's parameters, decoded.
@@ -211,6 +212,12 @@ impl Document {
         problems
     }
 
+    /// What the document calls such a request: `GET /v2/orders/{order_id}`. `None` when it does not have it.
+    pub fn name_of(&self, method: &str, path: &str) -> Option<String> {
+        let operation = self.operation(method, path)?;
+        Some(format!("{method} {}", operation.template))
+    }
+
     fn operation(&self, method: &str, path: &str) -> Option<Operation<'_>> {
         let shorter = self.bases.iter().filter_map(|base| path.strip_prefix(base.as_str()));
         let candidates: Vec<&str> = std::iter::once(path).chain(shorter).collect();
@@ -221,6 +228,7 @@ impl Document {
             let item = self.resolve(&self.root["paths"][template.text()]);
             if let Some(body) = item.get(method.to_ascii_lowercase()) {
                 return Some(Operation {
+                    template: template.text(),
                     item,
                     body,
                     path_values,

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::Document;
 
-/// A deviation that is right, for the document is older than the service: a path, or nothing for any; what is said of
-/// it, where a `*` stands for any text between; and what shows that it is right.
+/// A deviation that is right, for the document is older than the service: a path, nothing for any, or how paths begin
+/// and a `*`; what is said of it, where a `*` stands for any text between; and what shows that it is right.
 pub type Beyond = (&'static str, &'static str, &'static str);
 
 /// A venue, watched: it answers as before.
@@ -21,39 +21,70 @@ pub struct Watched<V> {
     exchanges: Exchanges,
 }
 
-/// What was asked of a watched venue, and what the document says of it. Clones share it.
+/// What was asked of watched venues, and what the documents say of it. Clones share it.
 #[derive(Clone)]
 pub struct Exchanges(Arc<Mutex<Seen>>);
 
 struct Seen {
-    document: Option<Document>,
+    documents: Vec<Document>,
     beyond: &'static [Beyond],
     met: BTreeSet<usize>,
     problems: BTreeSet<String>,
     paths: BTreeSet<String>,
+    operations: BTreeSet<String>,
     count: usize,
 }
 
 impl<V: Venue> Watched<V> {
-    /// Without a document nothing is checked: it may not be at hand.
-    pub fn new(venue: V, document: Option<Document>, beyond: &'static [Beyond]) -> (Self, Exchanges) {
-        let exchanges = Exchanges(Arc::new(Mutex::new(Seen {
-            document,
-            beyond,
-            met: BTreeSet::new(),
-            problems: BTreeSet::new(),
-            paths: BTreeSet::new(),
-            count: 0,
-        })));
-        let watched = Self {
+    /// Watched alone: see [`Exchanges::new`].
+    pub fn new(
+        venue: V,
+        documents: impl IntoIterator<Item = Document>,
+        beyond: &'static [Beyond],
+    ) -> (Self, Exchanges) {
+        let exchanges = Exchanges::new(documents, beyond);
+        (Self::among(venue, &exchanges), exchanges)
+    }
+
+    /// Watched beside others.
+    pub fn among(venue: V, exchanges: &Exchanges) -> Self {
+        Self {
             venue,
             exchanges: exchanges.clone(),
-        };
-        (watched, exchanges)
+        }
     }
 }
 
 impl Exchanges {
+    /// An exchange is held against the first document that has its path, else against the first. Without a document
+    /// nothing is checked: it may not be at hand.
+    pub fn new(documents: impl IntoIterator<Item = Document>, beyond: &'static [Beyond]) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            documents: documents.into_iter().collect(),
+            beyond,
+            met: BTreeSet::new(),
+            problems: BTreeSet::new(),
+            paths: BTreeSet::new(),
+            operations: BTreeSet::new(),
+            count: 0,
+        })))
+    }
+
+    /// Checks one that was met elsewhere.
+    pub fn check(&self, request: &WireRequest, answer: &WireAnswer) {
+        self.seen().look(request, answer);
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.seen().count
+    }
+
+    /// What was asked that a document has, by its words: `GET /v2/orders/{order_id}`.
+    pub fn operations(&self) -> BTreeSet<String> {
+        self.seen().operations.clone()
+    }
+
     /// Paths that were asked.
     pub fn paths(&self) -> BTreeSet<String> {
         self.seen().paths.clone()
@@ -70,9 +101,9 @@ impl Exchanges {
             problems.len(),
             problems.join("\n")
         );
-        if seen.document.is_some() {
+        if !seen.documents.is_empty() {
             let (count, paths) = (seen.count, seen.paths.len());
-            println!("{count} exchanges of {paths} paths are as the document says");
+            println!("{count} exchanges of {paths} paths are as the documents say");
         }
     }
 
@@ -82,7 +113,7 @@ impl Exchanges {
         let seen = self.seen();
         let unmet = |(place, _): &(usize, &Beyond)| !seen.met.contains(place);
         let unmet: Vec<_> = seen.beyond.iter().enumerate().filter(unmet).collect();
-        assert!(seen.document.is_none() || unmet.is_empty(), "never met: {unmet:?}");
+        assert!(seen.documents.is_empty() || unmet.is_empty(), "never met: {unmet:?}");
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -95,7 +126,15 @@ impl Seen {
         let (method, path) = (request.method.as_str(), request.path.as_str());
         self.paths.insert(path.to_owned());
         self.count += 1;
-        let Some(document) = &self.document else { return };
+        let named = |document: &Document| document.name_of(method, path);
+        let (document, name) = match self.documents.iter().find_map(|one| Some((one, named(one)?))) {
+            Some((document, name)) => (document, Some(name)),
+            None => match self.documents.first() {
+                Some(document) => (document, None),
+                None => return,
+            },
+        };
+        self.operations.extend(name);
         let sent = request.text();
         let is_form = |kind: &str| kind.starts_with("application/x-www-form-urlencoded");
         let of_request = match request.header("content-type").is_some_and(is_form) {
@@ -107,7 +146,7 @@ impl Seen {
         let found = of_request.iter().map(|problem| (problem, "request"));
         for (problem, which) in found.chain(of_answer.iter().map(|problem| (problem, "answer"))) {
             let said = problem.to_string();
-            let known = |(of, what, _): &Beyond| (of.is_empty() || *of == path) && matches(&said, what);
+            let known = |(of, what, _): &Beyond| is_of(path, of) && matches(&said, what);
             match self.beyond.iter().position(known) {
                 Some(place) => _ = self.met.insert(place),
                 None => {
@@ -119,6 +158,11 @@ impl Seen {
             }
         }
     }
+}
+
+/// Whether a deviation is about this path.
+fn is_of(path: &str, of: &str) -> bool {
+    of.is_empty() || of.strip_suffix('*').map_or(of == path, |start| path.starts_with(start))
 }
 
 /// Whether the parts between the stars stand in it, one after another.
@@ -203,6 +247,29 @@ mod tests {
     #[should_panic(expected = "1 problems:\nanswer GET /book: $.size: a string, not an integer (200)")]
     fn what_is_not_listed_is_a_problem() {
         watched(&[("/other", SIZE.1, ""), DEPTH]).assert_clean();
+    }
+
+    #[test]
+    fn several_venues_and_documents_are_one_list() {
+        let other = DOCUMENT.replace("/book", "/shelves/{shelf}").replace("size", "width");
+        let documents = [DOCUMENT, &other].map(|text| Document::parse(text).unwrap());
+        let exchanges = Exchanges::new(documents, &[("/bo*", SIZE.1, ""), DEPTH]);
+        for path in ["/book", "/shelves/7"] {
+            let mut venue = Watched::among(Echo, &exchanges);
+            venue.handle(&WireRequest::new("GET", path, "test"), DateTime::UNIX_EPOCH);
+        }
+        exchanges.assert_clean();
+        exchanges.assert_all_met();
+        assert_eq!(exchanges.count(), 2);
+        let operations = ["GET /book", "GET /shelves/{shelf}"].map(str::to_owned);
+        assert_eq!(exchanges.operations(), operations.into());
+        exchanges.check(
+            &WireRequest::new("GET", "/door", "test"),
+            &WireAnswer::json(200, "{}".to_owned()),
+        );
+        let problems = exchanges.seen().problems.clone();
+        let said = |which| format!("{which} GET /door: /door: the document has no GET of this path (200)");
+        assert_eq!(problems, [said("answer"), said("request")].into());
     }
 
     #[test]

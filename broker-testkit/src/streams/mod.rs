@@ -234,6 +234,25 @@ impl StreamsReport {
         self.harms.is_empty()
     }
 
+    /// Adds what another seed's campaign saw; of each harm the first case stays.
+    pub fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.orders += other.orders;
+        self.fills += other.fills;
+        self.disconnects += other.disconnects;
+        self.gaps += other.gaps;
+        self.fills_before_answer += other.fills_before_answer;
+        self.naps += other.naps;
+        self.at_venue += other.at_venue;
+        self.elapsed += other.elapsed;
+        for (fault, hits) in other.hits {
+            *self.hits.entry(fault).or_default() += hits;
+        }
+        for (harm, (count, first)) in other.harms {
+            self.harms.entry(harm).or_insert((0, first)).0 += count;
+        }
+    }
+
     pub(crate) fn harm(&mut self, harm: Harm, what: impl FnOnce() -> String) {
         let (count, _) = self.harms.entry(harm).or_insert_with(|| (0, what()));
         *count += 1;

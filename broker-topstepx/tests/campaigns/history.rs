@@ -2,8 +2,8 @@
 
 use broker_core::Currency;
 use broker_sim::{AccountSpec, FeeSchedule, HistoryPlan, Mix};
-use broker_testkit::campaign::{HistoryStage, seeds};
-use broker_testkit::planted::{Planted, PlantedBug};
+use broker_testkit::campaign::{HistoryStage, bugs_of_history_are_caught, histories_are_whole, seeds};
+use broker_testkit::planted::PlantedBug;
 use broker_topstepx::venue::TopstepxVenue;
 
 use super::{connect, house, words};
@@ -30,38 +30,20 @@ fn stage(fills: usize, tie: usize, seed: u64) -> HistoryStage<TopstepxVenue> {
         .with_tie(tie)
         .with_mix(mix)
         .with_account(spec);
-    HistoryStage::new((house(), TopstepxVenue::seeded(&plan).unwrap()), (now, seed), connect)
+    let stage = HistoryStage::new((house(), TopstepxVenue::seeded(&plan).unwrap()), (now, seed), connect);
+    assert_eq!(stage.expected.len(), fills);
+    stage
 }
 
 #[test]
 fn nothing_is_lost_and_nothing_doubled() {
-    for seed in 1..=seeds(1) {
-        let stage = stage(FILLS, TIE, seed);
-        assert_eq!(stage.expected.len(), FILLS);
-        stage.harm(&words(), seed);
-        let report = stage.run(&*stage.broker, seed);
-        let (asked, harmed) = stage.asked();
-        println!(
-            "seed {seed}: {report}  {harmed} faults in {asked} requests, {:?}",
-            stage.elapsed()
-        );
-        assert!(report.is_clean(), "seed {seed}: {report}");
-        assert_eq!(report.fills, FILLS as u64);
-        assert!(
-            report.kills > 0 && harmed * 10 >= asked * 25 / 10,
-            "{harmed} of {asked}"
-        );
-    }
+    histories_are_whole(seeds(1), 250, &words(), |seed| stage(FILLS, TIE, seed));
 }
 
 #[test]
 fn planted_bugs_are_caught() {
-    let stage = stage(5_000, 0, 3);
-    assert!(stage.run(&*stage.broker, 3).is_clean());
-    let planted = Planted::new(stage.broker.handle(), PlantedBug::CursorBeforeRows);
-    let report = stage.run(&planted, 3);
-    println!("{report}");
-    assert!(!report.is_clean(), "the bug was not caught");
+    let bugs = [PlantedBug::CursorBeforeRows];
+    bugs_of_history_are_caught(&bugs, || stage(5_000, 0, 3));
 }
 
 /// The searches have no pages: a day is one request, however much happened on it.

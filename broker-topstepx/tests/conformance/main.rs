@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use broker_core::model::{AssetClass, CandleQuery, Interval};
 use broker_core::net::NetTransport;
-use broker_core::seam::{OsRng, SeededRng, SystemClock, TokioSpawn, VirtualRuntime};
+use broker_core::seam::{SeededRng, VirtualRuntime};
 use broker_core::{
     AccountId, Broker, BrokerExt, Context, Currency, InstrumentId, OrderRef, OrderRequest, Placement, Side,
 };
-use broker_sim::wire::{LoopbackServer, MemoryTransport, Recorder, share};
+use broker_sim::wire::{MemoryTransport, Recorder, share};
 use broker_sim::{AccountSpec, FeeAsset, FeeKind, FeeRule, FeeSchedule, HistoryPlan, Mix, Posting};
-use broker_testkit::clock::FastClock;
-use broker_testkit::conformance::{Report, Setup, TradeSetup, names, run};
+use broker_testkit::conformance::{Report, Setup, Sockets, TradeSetup, names, run};
 use broker_testkit::openapi::Watched;
 use broker_topstepx::venue::TopstepxVenue;
 use broker_topstepx::{JoinOrder, JoinSide, TopstepxBroker, TopstepxConfig};
@@ -198,23 +197,24 @@ async fn the_rest(broker: &TopstepxBroker, account: &AccountId) {
     broker.probe().await.unwrap();
 }
 
+/// Clients beside each other, a venue behind each.
+const STATIONS: usize = 8;
+
 #[tokio::test]
 async fn the_client_over_real_sockets() {
-    let (venue, setup) = venue();
-    // Both sides begin a minute after the history's end, whatever the machine's clock says.
-    let started = SystemClock::starting_at(end() + Duration::minutes(1));
-    // Orders show with a lag, which hundreds of lookups would wait for in real time.
-    let clock = Arc::new(FastClock::over(Arc::new(started), 20));
-    let server = LoopbackServer::start(share(venue), clock.clone()).await.unwrap();
     let transport = Arc::new(NetTransport::new().unwrap());
-    let context = Context::new(clock, Arc::new(OsRng), Arc::new(TokioSpawn), transport);
-    let url = |path: &str| format!("{}{path}", server.url()).parse().unwrap();
-    let config = config()
-        .with_context(context)
-        .with_urls(url(""), url("/hubs"))
-        .with_limits(1_000_000, 1_000_000);
-    let broker = TopstepxBroker::new(config).unwrap();
-    let report = run(&broker, &setup).await;
-    assert_all("the client over real sockets", &report);
-    server.shutdown().await;
+    let mut sockets = Sockets::new(end() + Duration::minutes(1), 20, transport);
+    for _ in 0..STATIONS {
+        let (venue, setup) = venue();
+        let connect = |url: &str, context| {
+            let under = |path: &str| format!("{url}{path}").parse().unwrap();
+            let config = config()
+                .with_context(context)
+                .with_urls(under(""), under("/hubs"))
+                .with_limits(1_000_000, 1_000_000);
+            (TopstepxBroker::new(config).unwrap().handle(), setup)
+        };
+        sockets.add(share(venue), connect).await.unwrap();
+    }
+    assert_all("the client over real sockets", &sockets.run().await);
 }

@@ -38,6 +38,7 @@ fn opened(feed: &mut dyn Feed) -> (String, Vec<String>) {
                     largest_message,
                 },
             first,
+            paid: None,
         } => {
             assert!(headers.is_empty());
             assert_eq!(largest_message, 1 << 20);

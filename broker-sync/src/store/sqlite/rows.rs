@@ -1,10 +1,10 @@
 //! Rows of the SQLite store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use broker_core::Result;
 use broker_core::model::{Asset, Record, RecordKey};
+use broker_core::{AccountId, InstrumentId, Result, Symbol};
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
 
@@ -209,16 +209,44 @@ pub(super) fn read(connection: &Connection, scope: i64, span: Option<Span>, text
     let sql = "SELECT read_order, page, body FROM record WHERE scope = ?1 AND at >= ?2 AND at < ?3 ORDER BY id";
     let mut select = connection.prepare_cached(sql).map_err(failed)?;
     let mut found = select.query(params![scope, since, until]).map_err(failed)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), Names::default());
     while let Some(row) = found.next().map_err(failed)? {
         let (read_at, raw) = pages.of(row.get(1).map_err(failed)?);
-        rows.push(StoredRow {
-            read_at,
-            raw,
-            ..stored(row)?
-        });
+        let mut row = stored(row)?;
+        names.share(&mut row.record);
+        rows.push(StoredRow { read_at, raw, ..row });
     }
     Ok(rows)
+}
+
+/// Names that most rows of an account share: of millions of rows each is held once.
+#[derive(Default)]
+struct Names {
+    accounts: BTreeSet<AccountId>,
+    instruments: BTreeSet<InstrumentId>,
+    symbols: BTreeSet<Symbol>,
+}
+
+impl Names {
+    fn share(&mut self, record: &mut Record) {
+        match record {
+            Record::Fill(fill) => {
+                one_of(&mut self.accounts, &mut fill.account);
+                one_of(&mut self.instruments, &mut fill.instrument);
+                one_of(&mut self.symbols, &mut fill.symbol);
+            }
+            Record::Void(void) => one_of(&mut self.accounts, &mut void.account),
+            Record::Fee(fee) => one_of(&mut self.accounts, &mut fee.account),
+            Record::Flow(flow) => one_of(&mut self.accounts, &mut flow.account),
+        }
+    }
+}
+
+fn one_of<T: Ord + Clone>(known: &mut BTreeSet<T>, name: &mut T) {
+    match known.get(name) {
+        Some(same) => *name = same.clone(),
+        None => _ = known.insert(name.clone()),
+    }
 }
 
 /// A row of which the first columns are its order of reading, its page and its body; without what its page says.
