@@ -53,6 +53,10 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// What requests say of a tokenized share, and of nothing else.
+    #[cfg_attr(
+        not(any(feature = "trading", feature = "market-data")),
+        allow(dead_code, reason = "orders and candles alone say it")
+    )]
     pub(crate) fn asset_class(&self) -> Option<&'static str> {
         self.tokenized.then_some(TOKENIZED)
     }

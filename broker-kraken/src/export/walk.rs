@@ -37,7 +37,8 @@ impl KrakenBroker {
     /// it is an error. The key needs the permission to export data.
     ///
     /// The reports do not say who waited and what opened a position, and the times of what is no trade are whole
-    /// seconds there: ids are the same, so that what was read by pages stays what it was.
+    /// seconds there: ids are the same, so that what was read by pages stays what it was. With tokenized assets it is
+    /// `Unsupported`: no report says whether it is in shares or in tokens.
     #[must_use]
     pub fn with_reports(&self) -> Self {
         let mut handle = self.clone();
@@ -46,6 +47,14 @@ impl KrakenBroker {
     }
 
     pub(crate) async fn history_by_report(&self, query: &HistoryQuery, from: Option<&Cursor>) -> Result<Page<Record>> {
+        if self.rest().tokenized {
+            // Pages can be asked for shares; a report cannot, and does not say what it is in.
+            return Err(
+                Error::unsupported("reports of tokenized shares, which may be in tokens")
+                    .with_broker(self.id())
+                    .with_help("read the history by pages"),
+            );
+        }
         let mut job: Job = match from {
             Some(cursor) => cursor.decode(VERSION)?,
             None => {

@@ -209,6 +209,18 @@ fn tokenized_shares_are_told_in_shares() {
     assert_eq!(stage.says("AmendOrder", "pair"), [Some("AAPLxUSD".to_owned())]);
 }
 
+/// What it is in cannot be said there, nor read from it.
+#[test]
+fn no_report_of_tokenized_shares_is_read() {
+    let stage = Stage::new(true, share_answers);
+    let error = stage.run(|broker| async move {
+        let query = HistoryQuery::last_days(broker.account_id(), 30);
+        broker.with_reports().history(&query, None).await.unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(stage.sent.lock().unwrap().is_empty());
+}
+
 /// Of what is no share none of this is said.
 #[test]
 fn nothing_is_said_of_shares_where_there_are_none() {

@@ -143,7 +143,8 @@ fn as_documented() {
         judge("as documented", &run(&broker, &setup).await);
         own_calls(&broker).await;
     });
-    println!("{:?}", exchanges.paths());
+    let asked = document::ASKED.map(str::to_owned);
+    assert_eq!(exchanges.paths(), asked.into());
     exchanges.assert_clean();
     exchanges.assert_all_met();
 }

@@ -48,3 +48,35 @@ pub(crate) fn document() -> Option<Document> {
     let text = std::fs::read_to_string(corpus("kraken")?.join("kraken_spot_openapi_bundled.json")).unwrap();
     Some(Document::parse(&text).unwrap().with_unknown_fields())
 }
+
+/// Every path that the crate asks.
+pub(crate) const ASKED: [&str; 28] = [
+    "/0/private/AddExport",
+    "/0/private/AddOrder",
+    "/0/private/AmendOrder",
+    "/0/private/BalanceEx",
+    "/0/private/CancelAll",
+    "/0/private/CancelAllOrdersAfter",
+    "/0/private/CancelOrder",
+    "/0/private/ClosedOrders",
+    "/0/private/EditOrder",
+    "/0/private/ExportStatus",
+    "/0/private/GetApiKeyInfo",
+    "/0/private/GetWebSocketsToken",
+    "/0/private/Ledgers",
+    "/0/private/OpenOrders",
+    "/0/private/OpenPositions",
+    "/0/private/OrderAmends",
+    "/0/private/QueryOrders",
+    "/0/private/RemoveExport",
+    "/0/private/RetrieveExport",
+    "/0/private/TradeBalance",
+    "/0/private/TradeVolume",
+    "/0/private/TradesHistory",
+    "/0/public/AssetPairs",
+    "/0/public/Assets",
+    "/0/public/OHLC",
+    "/0/public/SystemStatus",
+    "/0/public/Ticker",
+    "/0/public/Time",
+];
