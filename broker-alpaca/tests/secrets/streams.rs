@@ -8,7 +8,7 @@ use broker_core::journal::MemoryJournal;
 use broker_core::model::Subscription;
 use broker_core::{Broker, ErrorKind};
 use broker_sim::wire::{FaultPlan, FrameWhen};
-use broker_testkit::canary::TraceLog;
+use broker_testkit::canary::{EVENTS, TraceLog};
 use broker_testkit::faults::frame_faults;
 
 use super::{KEY_ID, SECRET, TOKEN, configs, secrets, stage};
@@ -24,15 +24,7 @@ fn no_stream_shows_a_secret_whatever_goes_wrong() {
         let counts = stage.faults.counts();
         println!("{credentials}: {:?} {counts:?}", stage.looking.words);
         stage.looking.nothing_was_seen();
-        stage.looking.has_shown(&[
-            "Order(",
-            "Record(",
-            "Balances(",
-            "Quote(",
-            "Disconnected {",
-            "Gap {",
-            "Recovered(",
-        ]);
+        stage.looking.has_shown(&EVENTS);
         for fault in frame_faults() {
             assert!(counts.contains_key(fault.name()), "{fault:?} never hit: {counts:?}");
         }

@@ -21,20 +21,24 @@ pub struct Looking {
     pub errors: u64,
     /// Answers and errors of each call.
     pub by_call: BTreeMap<String, (u64, u64)>,
-    /// How often each of [`WORDS`] stood in what was shown.
+    /// How often each of [`ENDS`] and [`EVENTS`] stood in what was shown.
     pub words: BTreeMap<&'static str, u64>,
     /// What is done now, for hits.
     pub what: String,
 }
 
-/// The ends of orders in doubt and of those that are not, and the kinds of events.
-pub const WORDS: [&str; 13] = [
+/// How orders end that are in doubt, and those that are not: words of what the calls of a run show.
+pub const ENDS: [&str; 6] = [
     "Accepted(",
     "Rejected(",
     "InDoubt(",
     "Recovery {",
     "Ticket(",
     "Intent {",
+];
+
+/// The kinds of events: words of what the streams of a run show.
+pub const EVENTS: [&str; 7] = [
     "Order(",
     "Record(",
     "Balances(",
@@ -81,7 +85,7 @@ impl Looking {
     /// Looks at what a value shows of itself.
     pub fn value(&mut self, value: &dyn Debug) {
         let shown = format!("{value:?}");
-        for word in WORDS {
+        for word in ENDS.into_iter().chain(EVENTS) {
             *self.words.entry(word).or_default() += u64::from(shown.contains(word));
         }
         for canaries in [&mut self.secrets, &mut self.numbers] {
@@ -113,6 +117,20 @@ impl Looking {
         for canaries in [&self.secrets, &self.numbers] {
             assert!(canaries.looked() > 0);
             assert!(canaries.hits().is_empty(), "{:#?}", canaries.hits());
+        }
+    }
+
+    /// Each of these calls was answered at least once.
+    ///
+    /// # Panics
+    /// When one was not: then there was nothing to see.
+    pub fn was_answered(&self, calls: impl IntoIterator<Item = &'static str>) {
+        for call in calls {
+            assert!(
+                self.by_call.get(call).is_some_and(|(answers, _)| *answers > 0),
+                "{call} never answered: {:?}",
+                self.by_call
+            );
         }
     }
 

@@ -20,7 +20,7 @@ use std::fmt::{self, Debug, Display};
 use forms::{Form, forms, plain};
 
 pub use calls::{CallSetup, Caller, WRITES};
-pub use looking::{Looking, WORDS};
+pub use looking::{ENDS, EVENTS, Looking};
 pub use stage::SecretsStage;
 pub use trace::TraceLog;
 pub use watching::{Watched, Watching};
