@@ -117,10 +117,7 @@ impl KrakenBroker {
             wire.amends.iter().map(OrderAmend::of).collect()
         };
         let form = Form::new().with("order_id", order.get());
-        self.rest()
-            .http
-            .run(self.rest().read("order amends", "OrderAmends", form), read)
-            .await
+        self.rest().ask(("order amends", "OrderAmends"), form, read).await
     }
 
     /// What trading these costs by now.
@@ -155,9 +152,6 @@ impl KrakenBroker {
             })
         };
         let form = Form::new().with("pair", keys.join(","));
-        self.rest()
-            .http
-            .run(self.rest().read("fee rates", "TradeVolume", form), read)
-            .await
+        self.rest().ask(("fee rates", "TradeVolume"), form, read).await
     }
 }

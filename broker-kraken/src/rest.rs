@@ -142,6 +142,16 @@ impl Rest {
         self.read(op, name, form).body_up_to(UNPAGED)
     }
 
+    /// Asks it, and reads the answer.
+    pub(crate) async fn ask<T>(
+        &self,
+        (op, name): (&'static str, &str),
+        form: Form,
+        read: impl Fn(&str) -> Result<T> + Send + Sync,
+    ) -> Result<T> {
+        self.http.run(self.read(op, name, form), read).await
+    }
+
     pub(crate) fn public(&self, op: &'static str, name: &str) -> Call {
         Call::get(op, &self.base, format!("/0/public/{name}")).costs(&self.public, 1)
     }
@@ -229,9 +239,7 @@ impl Rest {
 
     pub(crate) async fn key_info(&self) -> Result<KeyInfo> {
         let read = |body: &str| Ok(KeyInfo::of(&wire::result::<KeyInfoJson<'_>>(body)?));
-        self.http
-            .run(self.read("key info", "GetApiKeyInfo", Form::new()), read)
-            .await
+        self.ask(("key info", "GetApiKeyInfo"), Form::new(), read).await
     }
 
     pub(crate) async fn balances(&self, account: &AccountId) -> Result<Balances> {
@@ -244,9 +252,7 @@ impl Rest {
             let rows: Keyed<'_, BalanceJson> = wire::result(body)?;
             map::account::balances(&rows, &margin, currency, account, &directory)
         };
-        self.http
-            .run(self.read("balances", "BalanceEx", Form::new()), read)
-            .await
+        self.ask(("balances", "BalanceEx"), Form::new(), read).await
     }
 
     /// An account without positions is answered with an empty list in the place of an object.
@@ -294,7 +300,7 @@ impl Rest {
             }
         };
         let form = Form::new().with("txid", id.get()).with("consolidate_taker", "false");
-        self.http.run(self.read("order", "QueryOrders", form), read).await
+        self.ask(("order", "QueryOrders"), form, read).await
     }
 
     /// Every order that carries this id. Open ones are asked first: one that closes meanwhile is among the closed.
@@ -311,7 +317,7 @@ impl Rest {
         let form = Form::new()
             .with("cl_ord_id", id.get())
             .maybe("start", since.map(|since| since.timestamp().to_string()));
-        let closed = self.http.run(self.read(op, "ClosedOrders", form), read).await?;
+        let closed = self.ask((op, "ClosedOrders"), form, read).await?;
         found.retain(|order| !closed.iter().any(|one| one.id == order.id));
         found.extend(closed);
         // What Kraken gives for an id that was not asked for is no order of ours.
@@ -352,7 +358,7 @@ impl Rest {
             .with("ofs", walk.offsets.offset().to_string())
             .with("closetime", "open")
             .with("consolidate_taker", "false");
-        self.http.run(self.read("orders", "ClosedOrders", form), read).await
+        self.ask(("orders", "ClosedOrders"), form, read).await
     }
 
     /// The form of a page of history.

@@ -34,7 +34,7 @@ pub trait Feed: Debug + Send + 'static {
 }
 
 /// Where frames come from.
-#[allow(clippy::large_enum_variant, reason = "there is one a connection")]
+#[expect(clippy::large_enum_variant, reason = "one a connection, taken apart at once")]
 pub enum Source {
     /// A WebSocket, and the frames to send at once.
     Socket {

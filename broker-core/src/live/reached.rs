@@ -48,7 +48,7 @@ impl Reached {
     pub(super) fn told_orders(&mut self, account: &AccountId, walk: &OrderWalk) {
         let progress = self.orders.entry(account.clone()).or_default();
         if walk.walk.is_done() {
-            progress.to = Some(walk.span.until);
+            progress.to = Some(walk.to);
             progress.walk = None;
         } else {
             progress.walk = Some(walk.clone());
@@ -110,6 +110,8 @@ impl RecordWalk {
 #[derive(Debug, Clone)]
 pub(super) struct OrderWalk {
     pub(super) span: Span,
+    /// Those placed before this are open, and were told, or are in the walk.
+    pub(super) to: DateTime<Utc>,
     pub(super) walk: Walk<OrderQuery, Order>,
     /// Of a reading before this one: the broker may have forgotten where it was.
     pub(super) is_old: bool,

@@ -146,11 +146,12 @@ impl Readback {
     /// Orders are asked for first and told last: so the fills that they speak of are in the records.
     async fn account(&self, account: &AccountId, sink: &mut Sink) -> Result<bool> {
         let way = self.way();
+        let now = self.hub.clock().now();
         let open = self.broker.all_orders(OrderQuery::open(account)).await;
         let mut listed = sink.asked(open, "open orders", account)?.unwrap_or_default();
         let mut walks = match self.announce {
             Announce::Nothing => Vec::new(),
-            Announce::Gap(_) | Announce::IfFound { .. } => self.closed(account, sink),
+            Announce::Gap(_) | Announce::IfFound { .. } => self.closed(account, now, sink),
         };
         let mut keys = BTreeSet::new();
         let mut is_read = true;
@@ -182,22 +183,25 @@ impl Readback {
         Ok(is_read)
     }
 
-    /// What is to be read of an account's closed orders: last in the list is what was broken off.
-    fn closed(&self, account: &AccountId, sink: &Sink) -> Vec<OrderWalk> {
+    /// What is to be read of an account's closed orders: last in the list is what was broken off. `listed` is when open
+    /// ones were asked for: one that was placed later can be in neither list.
+    fn closed(&self, account: &AccountId, listed: DateTime<Utc>, sink: &Sink) -> Vec<OrderWalk> {
         let (to, broken) = sink.reached(|reached| {
             let progress = reached.orders.get(account);
             progress.map_or((None, None), |one| (one.to, one.walk.clone()))
         });
-        let known = broken.as_ref().map(|walk| walk.span.until).or(to).unwrap_or(self.from);
-        let new = self.walk_closed(account, Span::new(self.before(known), self.hub.clock().now()));
+        let known = broken.as_ref().map(|walk| walk.to).or(to).unwrap_or(self.from);
+        let span = Span::new(self.before(known), self.hub.clock().now());
+        let new = self.walk_closed(account, span, listed);
         let old = broken.map(|walk| OrderWalk { is_old: true, ..walk });
         std::iter::once(new).chain(old).collect()
     }
 
-    fn walk_closed(&self, account: &AccountId, span: Span) -> OrderWalk {
+    fn walk_closed(&self, account: &AccountId, span: Span, to: DateTime<Utc>) -> OrderWalk {
         let query = OrderQuery::placed(account, span.window()).with_state(OrderState::Closed);
         OrderWalk {
             span,
+            to,
             walk: Walk::orders(self.broker.handle(), query),
             is_old: false,
         }
@@ -215,7 +219,7 @@ impl Readback {
         for _ in 0..PAGES_AT_ONCE {
             let page = match walk.walk.next().await {
                 Err(error) if walk.is_old && retry::is_final(error.kind()) => {
-                    walk = self.walk_closed(account, walk.span);
+                    walk = self.walk_closed(account, walk.span, walk.to);
                     walk.walk.next().await
                 }
                 page => page,

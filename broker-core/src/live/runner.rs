@@ -114,7 +114,8 @@ impl Runner {
     /// One connection, from its first byte to its end.
     async fn connection(&mut self, clock: &Arc<dyn Clock>) -> End {
         let begun = clock.elapsed();
-        let opened = within(&**clock, HANDSHAKE, self.open()).await;
+        // Boxed: an opening is large and short, and a task is kept for long.
+        let opened = within(&**clock, HANDSHAKE, Box::pin(self.open())).await;
         let (line, first) = match opened {
             Some(Ok(opened)) => opened,
             Some(Err(error)) => return End::lost(error),

@@ -76,10 +76,7 @@ impl KrakenBroker {
             )
             .with("starttm", since.timestamp().to_string())
             .with("endtm", until.timestamp().to_string());
-        self.rest()
-            .http
-            .run(self.rest().read("request export", "AddExport", form), read)
-            .await
+        self.rest().ask(("request export", "AddExport"), form, read).await
     }
 
     /// How far a report is; ask every half minute.
@@ -99,10 +96,7 @@ impl KrakenBroker {
             })
         };
         let form = Form::new().with("report", report.as_str());
-        self.rest()
-            .http
-            .run(self.rest().read("export state", "ExportStatus", form), read)
-            .await
+        self.rest().ask(("export state", "ExportStatus"), form, read).await
     }
 
     /// A report that is processed: a zip archive with one CSV file.
@@ -145,10 +139,7 @@ impl KrakenBroker {
             false => Err(odd("the report was not removed")),
         };
         let form = Form::new().with("id", id).with("type", "delete");
-        self.rest()
-            .http
-            .run(self.rest().read("remove export", "RemoveExport", form), read)
-            .await
+        self.rest().ask(("remove export", "RemoveExport"), form, read).await
     }
 }
 

@@ -8,6 +8,7 @@ mod lists;
 mod orders;
 mod streams;
 mod trading;
+mod traps;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,34 +1,11 @@
-//! Walks over pages. Here the completeness of the history is decided, so it is tested without a wire.
-//!
-//! Kraken lists the newest row first, by offset, and says how many rows there are. Two things can go wrong: a row that
-//! is booked meanwhile pushes all others one place further, and the size of a page is not promised. So a walk
-//!
-//! - asks for a window whose end is fixed, and once for the number of its rows;
-//! - goes from the last offset to the first, the oldest rows first, each page sharing a row with the one before, and by
-//!   as many rows as came, never by as many as were expected;
-//! - begins anew when the number changes, or when the shared row is not there.
-//!
-//! Closed orders grow in number while an account trades, and no end of a window stops that: an order that waited in it
-//! closes. Whatever closed after the walk began was told as open by its first page, so there the walk goes on where the
-//! shared row is now.
-//!
-//! A history has two such sources, one after the other: trades, and the ledger, which knows what they cost.
+//! Where a walk stands in a list by offset.
 
-use broker_core::{Cursor, Error, ErrorKind, Result};
-use chrono::{DateTime, TimeDelta, Utc};
+use broker_core::{Error, ErrorKind, Result};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-
-use crate::map::ledger::Half;
-
-/// Versions of the cursors.
-const HISTORY_VERSION: u32 = 2;
-const ORDERS_VERSION: u32 = 2;
 
 /// How often a walk may begin anew. Rows that shift the others can only be booked for the last seconds of the window.
 const MOST_RESTARTS: u32 = 8;
-
-/// The two sides of an exchange without an order are booked this close together.
-const APART: TimeDelta = TimeDelta::seconds(5);
 
 /// Offsets into a list whose newest row comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -69,6 +46,14 @@ pub(crate) enum Step {
 }
 
 impl Offsets {
+    /// Of a list to which rows may come that are none of the walk.
+    pub(crate) fn of_a_list_that_grows() -> Self {
+        Self {
+            grows: true,
+            ..Self::default()
+        }
+    }
+
     /// The offset of the next page.
     pub(crate) fn offset(&self) -> u64 {
         match &self.place {
@@ -165,153 +150,6 @@ impl Offsets {
         }
         Ok(Step::Pass)
     }
-}
-
-/// What is walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Source {
-    Trades,
-    Ledger,
-}
-
-/// A walk over the history of `since..until`, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HistoryWalk {
-    pub(crate) since: DateTime<Utc>,
-    pub(crate) until: DateTime<Utc>,
-    /// How far the ledger is read.
-    ledger_until: DateTime<Utc>,
-    pub(crate) source: Source,
-    pub(crate) offsets: Offsets,
-    /// Sides of exchanges whose other side may still come.
-    halves: Vec<Half>,
-}
-
-impl HistoryWalk {
-    pub(crate) fn new(since: DateTime<Utc>, until: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self {
-            since,
-            until,
-            // Beyond now rows would be booked while the walk goes on, and make it begin anew for ever.
-            ledger_until: (until + APART * 2).min(until.max(now)),
-            source: Source::Trades,
-            offsets: Offsets::default(),
-            halves: Vec::new(),
-        }
-    }
-
-    pub(crate) fn resume(cursor: &Cursor) -> Result<Self> {
-        cursor.decode(HISTORY_VERSION)
-    }
-
-    pub(crate) fn cursor(&self) -> Result<Cursor> {
-        Cursor::encode(HISTORY_VERSION, self)
-    }
-
-    /// What Kraken is asked for, in whole seconds: `start` is exclusive there and `end` is not. The ledger is asked a
-    /// little wider, so that both sides of an exchange at the border are read.
-    pub(crate) fn window(&self) -> (i64, i64) {
-        match self.source {
-            Source::Trades => window(self.since, self.until),
-            Source::Ledger => window(self.since - APART * 2, self.ledger_until),
-        }
-    }
-
-    /// The same of the ledger, from its beginning.
-    pub(crate) fn of_ledger(mut self) -> Self {
-        self.next_source();
-        self
-    }
-
-    /// Goes on to the next source; false when this one was the last.
-    pub(crate) fn next_source(&mut self) -> bool {
-        let goes_on = self.source == Source::Trades;
-        self.source = Source::Ledger;
-        self.offsets = Offsets::default();
-        goes_on
-    }
-
-    /// What was read before the walk began anew counts no more.
-    pub(crate) fn forget_halves(&mut self) {
-        self.halves.clear();
-    }
-
-    /// Keeps the sides of exchanges that a page held. Gives those, by exchange, whose other side was read if there is
-    /// one: nothing older than the newest row of the page is left. A side whose other one may not be booked yet is left
-    /// to whoever reads on from here.
-    pub(crate) fn complete(&mut self, halves: Vec<Half>, newest: Option<DateTime<Utc>>, last: bool) -> Vec<Vec<Half>> {
-        for half in halves {
-            if !self.halves.contains(&half) {
-                self.halves.push(half);
-            }
-        }
-        let mut groups: Vec<Vec<Half>> = Vec::new();
-        for half in self.halves.drain(..) {
-            match groups
-                .iter_mut()
-                .find(|group| group.iter().any(|one| one.refid == half.refid))
-            {
-                Some(group) => group.push(half),
-                None => groups.push(vec![half]),
-            }
-        }
-        if last {
-            groups.retain(|group| group.len() > 1 || group.iter().all(|half| half.at + APART <= self.ledger_until));
-        }
-        let is_done =
-            |group: &Vec<Half>| last || newest.is_some_and(|newest| group.iter().all(|half| half.at + APART < newest));
-        let (done, open): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_done);
-        self.halves = open.into_iter().flatten().collect();
-        done
-    }
-}
-
-/// A walk over the orders placed in `since..until`: the open ones are read with the first page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct OrderWalk {
-    pub(crate) since: DateTime<Utc>,
-    pub(crate) until: Option<DateTime<Utc>>,
-    /// What Kraken is asked for, fixed by the first page.
-    pub(crate) end: i64,
-    pub(crate) offsets: Offsets,
-}
-
-impl OrderWalk {
-    /// Without an end it has one for Kraken all the same, ahead of our clock: the newest order must not be missing.
-    pub(crate) fn new(since: DateTime<Utc>, until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
-        let end = until.unwrap_or(now + TimeDelta::minutes(10));
-        Self {
-            since,
-            until,
-            end: window(since, end).1,
-            offsets: Offsets {
-                grows: true,
-                ..Offsets::default()
-            },
-        }
-    }
-
-    pub(crate) fn resume(cursor: &Cursor) -> Result<Self> {
-        cursor.decode(ORDERS_VERSION)
-    }
-
-    pub(crate) fn cursor(&self) -> Result<Cursor> {
-        Cursor::encode(ORDERS_VERSION, self)
-    }
-
-    pub(crate) fn start(&self) -> i64 {
-        window(self.since, self.since).0
-    }
-
-    pub(crate) fn holds(&self, at: Option<DateTime<Utc>>) -> bool {
-        at.is_none_or(|at| at >= self.since && self.until.is_none_or(|until| at < until))
-    }
-}
-
-/// Whole seconds around `since..until`: the first exclusive, the second inclusive.
-fn window(since: DateTime<Utc>, until: DateTime<Utc>) -> (i64, i64) {
-    let up = i64::from(until.timestamp_subsec_nanos() > 0);
-    ((since.timestamp() - 1).max(0), until.timestamp() + up)
 }
 
 #[cfg(test)]
@@ -421,10 +259,7 @@ mod tests {
         for (each, place) in [(1, 0), (7, 0), (20, 0), (7, 40), (7, 150), (3, 299)] {
             let mut list = List::new(300, 50);
             let before = all(&list);
-            let mut offsets = Offsets {
-                grows: true,
-                ..Offsets::default()
-            };
+            let mut offsets = Offsets::of_a_list_that_grows();
             let (mut read, mut pages) = (Vec::new(), 0);
             loop {
                 let (rows, count) = list.ask(offsets.offset());
@@ -447,20 +282,6 @@ mod tests {
             assert!(missing.is_empty(), "{each} at {place}, {pages} pages: {missing:?}");
             assert!(pages < 60, "{each} at {place}: {pages} pages");
         }
-    }
-
-    /// Beyond now the ledger still grows, and no walk would end.
-    #[test]
-    fn the_ledger_is_never_asked_beyond_now() {
-        let ends = |until, now| {
-            let mut walk = HistoryWalk::new(at(1_000), at(until), at(now));
-            assert_eq!(walk.window(), (999, until));
-            assert!(walk.next_source());
-            walk.window()
-        };
-        assert_eq!(ends(2_000, 9_000), (989, 2_010));
-        assert_eq!(ends(2_000, 2_000), (989, 2_000));
-        assert_eq!(ends(2_000, 2_004), (989, 2_004));
     }
 
     #[test]
@@ -488,16 +309,5 @@ mod tests {
             offsets.take(&rows, count).err()
         });
         assert_eq!(failed.unwrap().kind(), ErrorKind::Unavailable);
-    }
-
-    #[test]
-    fn windows_are_whole_seconds_around() {
-        let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let (since, until) = (time("2026-01-01T00:00:00.5Z"), time("2026-01-01T00:00:09.1Z"));
-        assert_eq!(window(since, until), (1_767_225_599, 1_767_225_610));
-        assert_eq!(
-            window(time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:09Z")),
-            (1_767_225_599, 1_767_225_609)
-        );
     }
 }
