@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker_core::http::Http;
-use broker_core::model::{Environment, InstrumentStatus, OrderState, Window};
+use broker_core::model::{Environment, InstrumentStatus, OrderState};
 use broker_core::{
     Account, AccountId, Balances, Broker, BrokerId, Capabilities, Context, Cursor, Error, HistoryQuery, Instrument,
     InstrumentId, InstrumentQuery, Order, OrderQuery, OrderRef, Page, Position, Probe, Record, Result, Symbol,
@@ -274,15 +274,7 @@ impl Broker for BinanceBroker {
                 return Ok(Page::whole(Vec::new()));
             }
             let mut rows = self.open_orders(&query.account, symbol).await?;
-            let walk = OrderWalk::new(
-                query.range(self.context().clock().now()).0,
-                match query.window {
-                    Window::Between { until, .. } => until,
-                    Window::LastDays(_) | Window::All => None,
-                },
-                String::new(),
-                false,
-            );
+            let walk = OrderWalk::new(query, self.context().clock().now(), String::new(), false);
             rows.retain(|order| !order.status.is_final() && walk.has(order.created_at));
             return Ok(Page::whole(rows));
         }

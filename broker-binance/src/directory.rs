@@ -19,7 +19,6 @@ const LIST_LIFE: Duration = Duration::from_secs(3_600);
 
 impl BinanceBroker {
     /// What is known of a symbol already.
-    #[cfg(feature = "streaming")]
     pub(crate) fn known_pair(&self, symbol: &str) -> Option<Pair> {
         self.pairs().get(symbol).cloned()
     }

@@ -207,7 +207,7 @@ impl BinanceBroker {
             let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
             match rows.iter().any(|row| row.order_id.to_string() != number) {
                 true => Err(broker_core::Error::decode("answered with fills of another order")),
-                false => rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect(),
+                false => rows.iter().map(|row| map::trade::record(row, &pair, account)).collect(),
             }
         };
         let params = [
@@ -215,8 +215,12 @@ impl BinanceBroker {
             ("orderId", number.clone()),
             ("limit", "1000".to_owned()),
         ];
-        self.own("fills of an order", "/api/v3/myTrades", &params, 5, read)
-            .await
+        let what = "fills of an order";
+        let mut fills: Vec<Record> = self.own(what, "/api/v3/myTrades", &params, 5, read).await?;
+        if pair.routed {
+            fills.extend(self.own(what, "/api/v3/myAllocations", &params, 20, read).await?);
+        }
+        Ok(fills)
     }
 
     /// These calls take Binance's number alone: by our id an order is read first.
@@ -241,12 +245,12 @@ impl BinanceBroker {
             .await
     }
 
-    /// The records of a page of trades of one symbol: reads again what a query
+    /// The records of a page of trades or allocations of one symbol: reads again what a query
     /// [`with_raw`](broker_core::HistoryQuery::with_raw) gave and a program kept.
     pub async fn read_trades(&self, account: &AccountId, instrument: &InstrumentId, page: &str) -> Result<Vec<Record>> {
         let pair = self.pair(instrument.get()).await?;
         let rows: Vec<TradeJson<'_>> = wire::decode(page).map_err(|error| error.with_broker(self.id()))?;
-        rows.iter().map(|row| map::trade::trade(row, &pair, account)).collect()
+        rows.iter().map(|row| map::trade::record(row, &pair, account)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::model::{Environment, Window};
+use broker_core::model::Environment;
 use broker_core::{AccountId, Broker, Error, HistoryQuery, Order, OrderQuery, OrderRef, Page, Proof, Record, Result};
 
 use crate::broker::{ACCOUNT_RECORDS, BinanceBroker};
@@ -127,10 +127,8 @@ impl BinanceBroker {
     pub(crate) async fn walk_symbol(&self, walk: SymbolWalk, query: &HistoryQuery) -> Result<Page<Record>> {
         let pair = self.pair(&walk.symbol).await?;
         let params = walk.params();
-        let came = match walk.source {
-            Source::Trades => self.rest().trades(&params, &pair, &query.account, query.raw).await,
-            Source::Allocations => self.rest().allocations(&params, &pair, &query.account, query.raw).await,
-        };
+        let whose = (&query.account, query.raw);
+        let came = self.rest().executions(walk.source, &params, &pair, whose).await;
         let came = match came {
             // Trades of a symbol that is gone are told by statements alone.
             Err(error) if is_unknown_symbol(&error) => {
@@ -197,19 +195,13 @@ impl BinanceBroker {
     }
 
     pub(crate) async fn order_walk(&self, query: &OrderQuery) -> Result<Option<OrderWalk>> {
-        let (since, _) = query.range(self.context().clock().now());
-        // Without an end there is none, not even now: Binance's clock may be ahead of ours.
-        let until = match query.window {
-            Window::Between { until, .. } => until,
-            Window::LastDays(_) | Window::All => None,
-        };
         let symbol = match &query.instrument {
             Some(id) if id.get() == ACCOUNT_RECORDS => return Ok(None),
             Some(id) => Some(id.get().to_owned()),
             None => self.names().await?.first().cloned(),
         };
         let sweeps = query.instrument.is_none();
-        Ok(symbol.map(|symbol| OrderWalk::new(since, until, symbol, sweeps)))
+        Ok(symbol.map(|symbol| OrderWalk::new(query, self.context().clock().now(), symbol, sweeps)))
     }
 
     pub(crate) async fn walk_orders(&self, walk: OrderWalk, query: &OrderQuery) -> Result<Page<Order>> {

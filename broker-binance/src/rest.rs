@@ -10,7 +10,8 @@ use broker_core::{Account, AccountId, Balances, BrokerId, Instrument, Order, Rec
 use url::Url;
 
 use crate::map::{self, Pair};
-use crate::wire::{self, AllocationJson, ExchangeJson, OrderJson, OrderListJson, SymbolJson, TradeJson};
+use crate::walk::Source;
+use crate::wire::{self, ExchangeJson, OrderJson, OrderListJson, SymbolJson, TradeJson};
 
 /// What calls pay to. Weight is counted by address, orders by account.
 #[derive(Debug, Clone)]
@@ -151,32 +152,24 @@ impl Rest {
         self.http.run(call.body_up_to(LARGEST_LIST), read).await
     }
 
-    /// A page of trades: the id of each beside its record, and the text where that is wanted.
-    pub(crate) async fn trades(&self, params: Params<'_>, pair: &Pair, account: &AccountId, raw: bool) -> Result<Came> {
-        let read = |body: &str| {
-            let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
-            let row = |row: &TradeJson<'_>| Ok((row.id, map::trade::trade(row, pair, account)?));
-            Came::of(rows.iter().map(row).collect::<Result<_>>()?, raw.then_some(body))
-        };
-        let call = self.read("history", "/api/v3/myTrades", params, weight::TRADES);
-        self.http.run(call, read).await
-    }
-
-    /// A page of allocations.
-    pub(crate) async fn allocations(
+    /// A page of trades or allocations: the id of each beside its record, and the text where that is wanted.
+    pub(crate) async fn executions(
         &self,
+        source: Source,
         params: Params<'_>,
         pair: &Pair,
-        account: &AccountId,
-        raw: bool,
+        (account, raw): (&AccountId, bool),
     ) -> Result<Came> {
         let read = |body: &str| {
-            let rows: Vec<AllocationJson<'_>> = wire::decode(body)?;
-            let row = |row: &AllocationJson<'_>| Ok((row.allocation_id, map::trade::allocation(row, pair, account)?));
-            Came::of(rows.iter().map(row).collect::<Result<_>>()?, raw.then_some(body))
+            let rows: Vec<TradeJson<'_>> = wire::decode(body)?;
+            let rows = rows.iter().map(|row| map::trade::numbered(row, pair, account));
+            Came::of(rows.collect::<Result<_>>()?, raw.then_some(body))
         };
-        let call = self.read("history", "/api/v3/myAllocations", params, weight::ALLOCATIONS);
-        self.http.run(call, read).await
+        let (path, weight) = match source {
+            Source::Trades => ("/api/v3/myTrades", weight::TRADES),
+            Source::Allocations => ("/api/v3/myAllocations", weight::ALLOCATIONS),
+        };
+        self.http.run(self.read("history", path, params, weight), read).await
     }
 
     /// A read.

@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use broker_core::{Cursor, Page, Proof, Record, Result};
+use broker_core::model::Window;
+use broker_core::{Cursor, OrderQuery, Page, Proof, Record, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -192,7 +193,13 @@ pub(crate) struct OrderWalk {
 }
 
 impl OrderWalk {
-    pub(crate) fn new(since: DateTime<Utc>, until: Option<DateTime<Utc>>, symbol: String, sweeps: bool) -> Self {
+    pub(crate) fn new(query: &OrderQuery, now: DateTime<Utc>, symbol: String, sweeps: bool) -> Self {
+        let (since, _) = query.range(now);
+        // Without an end there is none, not even now: Binance's clock may be ahead of ours.
+        let until = match query.window {
+            Window::Between { until, .. } => until,
+            Window::LastDays(_) | Window::All => None,
+        };
         Self {
             since,
             until,

@@ -122,8 +122,11 @@ pub(crate) struct OrderJson<'a> {
     #[serde(borrow)]
     pub(crate) orig_client_order_id: Option<Text<'a>>,
     pub(crate) price: Option<Num>,
+    #[serde(alias = "qty")]
     pub(crate) orig_qty: Option<Num>,
     pub(crate) executed_qty: Option<Num>,
+    /// Spelled so, but for the answer to making an order smaller.
+    #[serde(alias = "cumulativeQuoteQty")]
     pub(crate) cummulative_quote_qty: Option<Num>,
     pub(crate) orig_quote_order_qty: Option<Num>,
     #[serde(borrow)]
@@ -210,57 +213,19 @@ pub(crate) struct CancelReplaceErrorJson<'a> {
 pub(crate) struct AmendJson<'a> {
     pub(crate) transact_time: i64,
     #[serde(borrow)]
-    pub(crate) amended_order: AmendedJson<'a>,
+    pub(crate) amended_order: OrderJson<'a>,
 }
 
-#[cfg(feature = "trading")]
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AmendedJson<'a> {
-    #[serde(borrow)]
-    pub(crate) symbol: Text<'a>,
-    pub(crate) order_id: u64,
-    #[serde(borrow)]
-    pub(crate) client_order_id: Text<'a>,
-    pub(crate) price: Num,
-    pub(crate) qty: Num,
-    pub(crate) executed_qty: Num,
-    pub(crate) cumulative_quote_qty: Num,
-    #[serde(borrow)]
-    pub(crate) status: Text<'a>,
-    #[serde(borrow)]
-    pub(crate) time_in_force: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    pub(crate) kind: Text<'a>,
-    #[serde(borrow)]
-    pub(crate) side: Text<'a>,
-}
-
-/// A trade of the account. Its id is the market's, and both sides have it.
+/// A trade of the account, or an allocation: a fill by smart order routing, against the book of another symbol, which
+/// has no trade.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TradeJson<'a> {
     #[serde(borrow)]
     pub(crate) symbol: Text<'a>,
-    pub(crate) id: u64,
-    pub(crate) order_id: u64,
-    pub(crate) price: Num,
-    pub(crate) qty: Num,
-    pub(crate) commission: Num,
-    #[serde(borrow)]
-    pub(crate) commission_asset: Text<'a>,
-    pub(crate) time: i64,
-    pub(crate) is_buyer: bool,
-    pub(crate) is_maker: bool,
-}
-
-/// A fill by smart order routing, against the book of another symbol. It has no trade.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AllocationJson<'a> {
-    #[serde(borrow)]
-    pub(crate) symbol: Text<'a>,
-    pub(crate) allocation_id: u64,
+    /// The market's: both sides have it.
+    pub(crate) id: Option<u64>,
+    pub(crate) allocation_id: Option<u64>,
     pub(crate) order_id: u64,
     pub(crate) price: Num,
     pub(crate) qty: Num,

@@ -1,7 +1,7 @@
 //! Orders and lists of orders.
 
 use broker_core::model::{Amount, Group, OrderKind, OrderLeg, OrderLinks, PositionLeg, Trail};
-use broker_core::num::Num;
+use broker_core::num::{Num, Text};
 use broker_core::{
     AccountId, ClientOrderId, Error, Money, Order, OrderId, OrderStatus, Price, Qty, Result, TimeInForce,
 };
@@ -37,75 +37,50 @@ struct Facts<'a> {
 }
 
 pub(crate) fn order(wire: &OrderJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
-    let text = |field: &'static str, text: &Option<broker_core::num::Text<'_>>| match text {
-        Some(_) => Ok(()),
-        None => Err(missing(field)),
-    };
-    text("status", &wire.status)?;
-    text("type", &wire.kind)?;
-    text("side", &wire.side)?;
-    text("timeInForce", &wire.time_in_force)?;
-    let word = |text: &Option<broker_core::num::Text<'_>>| text.as_ref().map_or("", |text| text.get()).to_owned();
-    let needed = |number: Option<Num>, field| number.map(|number| number.0).ok_or_else(|| missing(field));
-    let (status, kind, side, tif) = (
-        word(&wire.status),
-        word(&wire.kind),
-        word(&wire.side),
-        word(&wire.time_in_force),
-    );
     let ours = wire.orig_client_order_id.as_ref().or(wire.client_order_id.as_ref());
+    called(wire, ours, pair, account)
+}
+
+/// An order under this id of ours.
+fn called(wire: &OrderJson<'_>, ours: Option<&Text<'_>>, pair: &Pair, account: &AccountId) -> Result<Order> {
+    fn word<'w>(text: &'w Option<Text<'_>>, field: &'static str) -> Result<&'w str> {
+        text.as_ref().map(Text::get).ok_or_else(|| missing(field))
+    }
+    let number = |number: Option<Num>, field| number.map(|number| number.0).ok_or_else(|| missing(field));
     made(
         &Facts {
             symbol: wire.symbol.get(),
             number: wire.order_id,
-            client_id: ours.map(|id| id.get()),
-            status: &status,
-            kind: &kind,
-            side: &side,
-            time_in_force: &tif,
-            qty: needed(wire.orig_qty, "origQty")?,
+            client_id: ours.map(Text::get),
+            status: word(&wire.status, "status")?,
+            kind: word(&wire.kind, "type")?,
+            side: word(&wire.side, "side")?,
+            time_in_force: word(&wire.time_in_force, "timeInForce")?,
+            qty: number(wire.orig_qty, "origQty")?,
             money: wire.orig_quote_order_qty.map_or(Decimal::ZERO, |money| money.0),
-            filled: needed(wire.executed_qty, "executedQty")?,
-            cost: needed(wire.cummulative_quote_qty, "cummulativeQuoteQty")?,
-            price: needed(wire.price, "price")?,
+            filled: number(wire.executed_qty, "executedQty")?,
+            cost: number(wire.cummulative_quote_qty, "cummulativeQuoteQty")?,
+            price: number(wire.price, "price")?,
             stop: wire.stop_price.map_or(Decimal::ZERO, |stop| stop.0),
             trail: wire.trailing_delta.map(|delta| delta.0),
             created: wire.time.or(wire.transact_time),
             updated: wire.update_time.or(wire.transact_time),
-            reason: wire.expiry_reason.as_ref().map(|reason| reason.get()),
+            reason: wire.expiry_reason.as_ref().map(Text::get),
         },
         pair,
         account,
     )
 }
 
-/// The answer to making an order smaller.
+/// The answer to making an order smaller: the id that it was given stands in its usual place.
 #[cfg(feature = "trading")]
 pub(crate) fn amended(wire: &AmendJson<'_>, pair: &Pair, account: &AccountId) -> Result<Order> {
     let order = &wire.amended_order;
-    made(
-        &Facts {
-            symbol: order.symbol.get(),
-            number: order.order_id,
-            client_id: Some(order.client_order_id.get()),
-            status: order.status.get(),
-            kind: order.kind.get(),
-            side: order.side.get(),
-            time_in_force: order.time_in_force.get(),
-            qty: order.qty.0,
-            money: Decimal::ZERO,
-            filled: order.executed_qty.0,
-            cost: order.cumulative_quote_qty.0,
-            price: order.price.0,
-            stop: Decimal::ZERO,
-            trail: None,
-            created: None,
-            updated: Some(wire.transact_time),
-            reason: None,
-        },
-        pair,
-        account,
-    )
+    let ours = order.client_order_id.as_ref().ok_or_else(|| missing("clientOrderId"))?;
+    Ok(Order {
+        updated_at: Some(at(wire.transact_time)?),
+        ..called(order, Some(ours), pair, account)?
+    })
 }
 
 /// As the account's stream reports it.
@@ -116,7 +91,7 @@ pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, 
         .canceled_client_order_id
         .as_ref()
         .filter(|id| canceled && !id.get().is_empty());
-    let word = |word: &Option<broker_core::num::Text<'_>>| {
+    let word = |word: &Option<Text<'_>>| {
         let word = word.as_ref().map(|word| word.get().to_owned());
         word.filter(|word| !matches!(word.as_str(), "" | "NONE"))
     };

@@ -274,48 +274,35 @@ fn entry(
     if !of_received {
         params.push(("pendingQuantity", plain(qty.get())));
     }
-    let at = |level: Level, towards: Side| price_of(level, limit, towards);
-    let path = match exits {
+    let target_price = |level: Level| price_of(level, limit, request.side).map(|price| plain(price.get()));
+    match exits {
         (Some(target), Some(stop)) => {
             let (target_side, stop_side) = pending_sides(closing);
             params.extend([
                 (target_side.kind, "LIMIT_MAKER".to_owned()),
-                (target_side.price, plain(at(target, request.side)?.get())),
+                (target_side.price, target_price(target)?),
             ]);
             params.extend(stop_words(stop, stop_side, Some((limit, closing)))?);
-            if of_received {
-                "/api/v3/orderList/opoco"
-            } else {
-                "/api/v3/orderList/otoco"
-            }
         }
-        (Some(target), None) => {
-            params.extend([
-                (PENDING.kind, "LIMIT".to_owned()),
-                (PENDING.price, plain(at(target, request.side)?.get())),
-                (PENDING.time_in_force, "GTC".to_owned()),
-            ]);
-            if of_received {
-                "/api/v3/orderList/opo"
-            } else {
-                "/api/v3/orderList/oto"
-            }
-        }
-        (None, Some(stop)) => {
-            params.extend(stop_words(stop, PENDING, Some((limit, closing)))?);
-            if of_received {
-                "/api/v3/orderList/opo"
-            } else {
-                "/api/v3/orderList/oto"
-            }
-        }
+        (Some(target), None) => params.extend([
+            (PENDING.kind, "LIMIT".to_owned()),
+            (PENDING.price, target_price(target)?),
+            (PENDING.time_in_force, "GTC".to_owned()),
+        ]),
+        (None, Some(stop)) => params.extend(stop_words(stop, PENDING, Some((limit, closing)))?),
         (None, None) => return Err(Error::invalid("a group without exits")),
-    };
+    }
     params.push((WHOLE_ANSWER.0, WHOLE_ANSWER.1.to_owned()));
+    let two = exits.0.is_some() && exits.1.is_some();
     Ok(Sending {
-        path,
+        path: match (two, of_received) {
+            (true, true) => "/api/v3/orderList/opoco",
+            (true, false) => "/api/v3/orderList/otoco",
+            (false, true) => "/api/v3/orderList/opo",
+            (false, false) => "/api/v3/orderList/oto",
+        },
         params,
-        orders: if path.ends_with("co") { 3 } else { 2 },
+        orders: if two { 3 } else { 2 },
     })
 }
 

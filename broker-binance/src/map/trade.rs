@@ -1,11 +1,11 @@
 //! Trades and allocations: both are fills.
 
 use broker_core::model::{Grade, Liquidity, PositionLeg};
-use broker_core::{AccountId, Fill, FillId, Money, Price, Qty, Record, Result, Side};
+use broker_core::{AccountId, Error, Fill, FillId, Money, Price, Qty, Record, Result, Side};
 use rust_decimal::Decimal;
 
 use super::{Pair, allocation_fill_id, at, currency, order_id, same_symbol, trade_fill_id};
-use crate::wire::{AllocationJson, TradeJson};
+use crate::wire::TradeJson;
 
 /// What trades and allocations have in common.
 pub(crate) struct Execution<'a> {
@@ -20,10 +20,17 @@ pub(crate) struct Execution<'a> {
     pub(crate) makes: bool,
 }
 
-pub(crate) fn trade(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> Result<Record> {
-    same_symbol(wire.symbol.get(), pair)?;
+/// The number of a trade or an allocation, and its record.
+pub(crate) fn numbered(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> Result<(u64, Record)> {
+    let symbol = wire.symbol.get();
+    same_symbol(symbol, pair)?;
+    let (number, id) = match (wire.id, wire.allocation_id) {
+        (Some(trade), None) => (trade, trade_fill_id(symbol, trade, wire.order_id)),
+        (None, Some(allocation)) => (allocation, allocation_fill_id(symbol, allocation)),
+        _ => return Err(Error::decode("neither a trade nor an allocation, or both")),
+    };
     let execution = Execution {
-        id: trade_fill_id(wire.symbol.get(), wire.id, wire.order_id),
+        id,
         order: wire.order_id,
         price: wire.price.0,
         qty: wire.qty.0,
@@ -33,23 +40,11 @@ pub(crate) fn trade(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> R
         buys: wire.is_buyer,
         makes: wire.is_maker,
     };
-    fill(execution, pair, account).map(Record::Fill)
+    Ok((number, Record::Fill(fill(execution, pair, account)?)))
 }
 
-pub(crate) fn allocation(wire: &AllocationJson<'_>, pair: &Pair, account: &AccountId) -> Result<Record> {
-    same_symbol(wire.symbol.get(), pair)?;
-    let execution = Execution {
-        id: allocation_fill_id(wire.symbol.get(), wire.allocation_id),
-        order: wire.order_id,
-        price: wire.price.0,
-        qty: wire.qty.0,
-        commission: wire.commission.0,
-        commission_asset: wire.commission_asset.get(),
-        time: wire.time,
-        buys: wire.is_buyer,
-        makes: wire.is_maker,
-    };
-    fill(execution, pair, account).map(Record::Fill)
+pub(crate) fn record(wire: &TradeJson<'_>, pair: &Pair, account: &AccountId) -> Result<Record> {
+    numbered(wire, pair, account).map(|(_, record)| record)
 }
 
 /// A fill as the account's stream reports it, under the id that the history has.
@@ -58,11 +53,11 @@ pub(crate) fn reported(wire: &crate::stream::wire::ReportJson<'_>, pair: &Pair, 
     let id = match (u64::try_from(wire.trade), wire.allocation) {
         (Ok(trade), _) => trade_fill_id(wire.symbol.get(), trade, wire.order),
         (Err(_), Some(allocation)) => allocation_fill_id(wire.symbol.get(), allocation),
-        (Err(_), None) => return Err(broker_core::Error::decode("a trade without its id")),
+        (Err(_), None) => return Err(Error::decode("a trade without its id")),
     };
     let commission = wire
         .commission
-        .ok_or_else(|| broker_core::Error::decode("a trade without its commission"))?;
+        .ok_or_else(|| Error::decode("a trade without its commission"))?;
     let execution = Execution {
         id,
         order: wire.order,

@@ -110,9 +110,9 @@ fn accepted(placement: Placement) -> Order {
     }
 }
 
-/// The stream tells an allocation under the id that the history has.
+/// The stream tells an allocation under the id that the history has, and so do the fills of its order alone.
 #[test]
-fn the_stream_and_the_history_call_an_allocation_the_same() {
+fn stream_history_and_order_call_an_allocation_the_same() {
     let house = House::new(BinanceVenue::builder().starts_at(end()).routing(["BTCUSD"], 1));
     let account = house.account.clone();
     let (streamed, read) = house.run(|broker| async move {
@@ -122,9 +122,11 @@ fn the_stream_and_the_history_call_an_allocation_the_same() {
             .subscribe(&Subscription::account(&account))
             .await
             .unwrap();
+        let mut one_by_one = Vec::new();
         for symbol in ["BTC/USD", "ETH/USD"] {
             let buy = OrderRequest::market(symbol.into(), Side::Buy, "0.01".parse().unwrap());
-            accepted(broker.place_once(&account, buy).await.unwrap());
+            let order = accepted(broker.place_once(&account, buy).await.unwrap());
+            one_by_one.extend(broker.fills_of(&account, &order.id).await.unwrap());
         }
         let mut streamed = Vec::new();
         while streamed.len() < 2 {
@@ -136,6 +138,11 @@ fn the_stream_and_the_history_call_an_allocation_the_same() {
         }
         let history = broker.all_fills(HistoryQuery::last_days(&account, 1)).await.unwrap();
         let read: Vec<_> = history.fills().map(|fill| fill.id.to_string()).collect();
+        let one_by_one = one_by_one.iter().map(|record| match record {
+            Record::Fill(fill) => fill.id.to_string(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(one_by_one.collect::<Vec<_>>(), read);
         (streamed, read)
     });
     // The first order of each, and the first trade that anybody made there; allocations are counted from nought.
