@@ -110,11 +110,13 @@ impl<Q: Clone + Send + 'static, T: Send + 'static> Walk<Q, T> {
     }
 
     /// Whether the last page came.
+    #[cfg(feature = "live")]
     pub(crate) fn is_done(&self) -> bool {
         self.is_done
     }
 
     /// Whether it went on from its first page.
+    #[cfg(feature = "live")]
     pub(crate) fn is_under_way(&self) -> bool {
         self.cursor.is_some() || self.is_done
     }
