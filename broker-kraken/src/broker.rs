@@ -465,7 +465,13 @@ impl Broker for KrakenBroker {
         });
         rows.sort_by_key(Record::at);
         let goes_on = step != Step::Last || walk.next_source();
+        // It begins anew: not before the rows that moved the others can come no more.
+        let begins_anew = step == Step::Pass && walk.offsets.is_new();
+        let wait = begins_anew
+            .then(|| walk.settles_in(self.context().clock().now()))
+            .flatten();
         Ok(Page {
+            wait,
             next: goes_on.then(|| walk.cursor()).transpose()?,
             proof: if goes_on { Proof::Contiguous } else { Proof::Short },
             raw: page.raw.filter(|_| step != Step::Pass),

@@ -14,6 +14,9 @@ use crate::proof::{Hole, ProofChain};
 use crate::span::Span;
 use crate::walk::Walk;
 
+/// How often in a row a reading tries to go on from one place: with the waits between, for some minutes.
+const MOST_FAILURES: u32 = 12;
+
 /// Whose records: an account's, or those in one instrument, where that is how they are kept.
 pub(super) type Whose = (AccountId, Option<InstrumentId>);
 
@@ -37,6 +40,26 @@ impl Reached {
         progress.walk.get_or_insert_with(begin)
     }
 
+    /// A page of these records was told.
+    pub(super) fn told_records(&mut self, whose: &Whose, at: (Walk<HistoryQuery, Record>, ProofChain)) {
+        let progress = self.records.entry(whose.clone()).or_default();
+        progress.failures = 0;
+        if let Some(walk) = &mut progress.walk {
+            walk.at = at;
+        }
+        self.pages += 1;
+    }
+
+    /// The next page of these records did not come.
+    pub(super) fn failed_records(&mut self, whose: &Whose) {
+        self.records.entry(whose.clone()).or_default().failed();
+    }
+
+    /// The next closed orders did not come.
+    pub(super) fn failed_orders(&mut self, account: &AccountId) {
+        self.orders.entry(account.clone()).or_default().failed();
+    }
+
     /// The walk through these records is over: it came to the end of its span, or must begin anew.
     pub(super) fn read_records(&mut self, whose: &Whose, to: Option<DateTime<Utc>>) {
         let progress = self.records.entry(whose.clone()).or_default();
@@ -47,6 +70,7 @@ impl Reached {
     /// Closed orders were told, as far as this walk came.
     pub(super) fn told_orders(&mut self, account: &AccountId, walk: &OrderWalk) {
         let progress = self.orders.entry(account.clone()).or_default();
+        progress.failures = 0;
         if walk.walk.is_done() {
             progress.to = Some(walk.to);
             progress.walk = None;
@@ -64,11 +88,28 @@ pub(super) struct Progress<W> {
     pub(super) to: Option<DateTime<Utc>>,
     /// In the middle of a span.
     pub(super) walk: Option<W>,
+    /// How often in a row it could not go on from there.
+    failures: u32,
 }
 
 impl<W> Default for Progress<W> {
     fn default() -> Self {
-        Self { to: None, walk: None }
+        Self {
+            to: None,
+            walk: None,
+            failures: 0,
+        }
+    }
+}
+
+impl<W> Progress<W> {
+    /// It did not come on. After some times the place itself is suspected, and left.
+    fn failed(&mut self) {
+        self.failures += 1;
+        if self.failures >= MOST_FAILURES {
+            self.failures = 0;
+            self.walk = None;
+        }
     }
 }
 

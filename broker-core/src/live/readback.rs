@@ -224,6 +224,9 @@ impl Readback {
                 }
                 page => page,
             };
+            if page.is_err() {
+                sink.reached(|reached| reached.failed_orders(account));
+            }
             walk.is_old = false;
             match sink.asked(page, "closed orders", account)? {
                 None => return Ok(None),
@@ -356,7 +359,10 @@ impl Readback {
                     sink.reached(|reached| reached.read_records(whose, None));
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    sink.reached(|reached| reached.failed_records(whose));
+                    return Err(error);
+                }
             };
             may_be_stale = false;
             chain.page(&page, Record::booked_at);
@@ -371,10 +377,7 @@ impl Readback {
             if is_capped && span.until - span.since > SHORTEST_PART {
                 return Ok(Pages::Capped);
             }
-            sink.reached(|reached| {
-                reached.records(whose, begin).at = (walk, chain);
-                reached.pages += 1;
-            });
+            sink.reached(|reached| reached.told_records(whose, (walk, chain)));
         }
         // What the broker proves nothing about, the sums of the orders' fills decide.
         let hole = sink.reached(|reached| reached.records(whose, begin).hole());

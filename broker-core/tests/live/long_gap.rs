@@ -105,6 +105,23 @@ fn a_place_that_is_not_known_any_more_is_left() {
     });
 }
 
+/// A place from which the broker can never go on, whatever it says: after 12 tries it is left.
+#[test]
+fn a_place_that_leads_nowhere_is_left_in_the_end() {
+    let bench = Bench::new();
+    bench.runtime.block_on(async {
+        let mut events = missed(&bench, 5).await;
+        let troubles = (4..16).map(|number| (("history", number), unavailable("the rows kept changing")));
+        bench.venue.books().troubles.extend(troubles);
+        let all = bench.during(&mut events, 600.0).await;
+        assert_eq!(told(&all), everything());
+        let read = bench.venue.books().asked.clone();
+        let last = read.iter().position(|(_, what)| what == "positions").unwrap();
+        // 3 pages, 12 troubles, all 8 pages anew.
+        assert_eq!(read[..last].iter().filter(|(_, what)| what == "history").count(), 23);
+    });
+}
+
 /// What is missing for good is known before the connection is lost, and told behind the next one.
 #[test]
 fn what_is_missing_for_good_is_told_by_the_next_reading() {

@@ -1,5 +1,7 @@
 //! A walk over the history: trades, then the ledger.
 
+use std::time::Duration;
+
 use broker_core::{Cursor, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,13 @@ impl HistoryWalk {
         }
     }
 
+    /// How long rows may still be booked into the window, which ends with a whole second, and one more.
+    pub(crate) fn settles_in(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let (_, end) = self.window();
+        let quiet = DateTime::from_timestamp(end, 0)? + TimeDelta::seconds(1);
+        (quiet - now).to_std().ok()
+    }
+
     /// The same of the ledger, from its beginning.
     pub(crate) fn of_ledger(mut self) -> Self {
         self.next_source();
@@ -118,6 +127,15 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_window_settles_a_second_behind_its_last_one() {
+        let walk = HistoryWalk::new(at(1_000), at(2_000) + TimeDelta::milliseconds(1), at(2_001));
+        let left = |millis| walk.settles_in(at(2_000) + TimeDelta::milliseconds(millis));
+        assert_eq!(left(250), Some(Duration::from_millis(1_750)));
+        assert_eq!(left(2_000), Some(Duration::ZERO));
+        assert_eq!(left(2_001), None);
     }
 
     /// Beyond now the ledger still grows, and no walk would end.

@@ -1,14 +1,19 @@
 //! A long history at the real page of 50 rows, more rows of one millisecond than a page holds, three requests in ten
 //! harmed; and an account that trades while it is read.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use broker_core::model::{HistoryQuery, Window};
 use broker_core::seam::Frame;
-use broker_core::{OrderRequest, Side};
+use broker_core::{BrokerExt, OrderRequest, Side};
 use broker_kraken::venue::KrakenVenue;
 use broker_sim::HistoryPlan;
 use broker_sim::wire::{SocketId, Venue, WireAnswer, WireRequest};
 use broker_testkit::campaign::{HistoryStage, House, seeds};
 use broker_testkit::planted::{Planted, PlantedBug};
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 
 use super::{connect, house, words};
 
@@ -107,6 +112,25 @@ fn an_account_that_trades_meanwhile_is_read_whole() {
         let booked = stage.venue().0.engine().log(&account).unwrap().len();
         assert!(booked > fills + 1_000, "{booked} rows: it traded");
     }
+}
+
+/// Each row that is booked in the last second of the window makes the walk begin anew: it waits for the second's end.
+#[test]
+fn a_window_that_ends_in_this_second_is_read_once_it_is_over() {
+    let house = House::new(
+        |venue: &Busy| venue.0.engine(),
+        |venue| venue.0.engine_mut(),
+        |venue| venue.0.account(),
+        |venue| venue.0.account_id(),
+    );
+    let (venue, now) = lived(500, 1);
+    let stage = HistoryStage::new((house, Busy(venue)), (now, 1), connect);
+    let query = HistoryQuery::new(&stage.account, Window::LastDays(90));
+    let fills = stage.broker.fills(&query).try_collect::<Vec<_>>();
+    let fills = stage.runtime.block_on(fills).unwrap();
+    let before = fills.iter().filter(|fill| fill.at < now).map(|fill| &fill.id);
+    assert_eq!(before.collect::<BTreeSet<_>>().len(), 500);
+    assert!(stage.elapsed() > Duration::from_secs(1), "{:?}", stage.elapsed());
 }
 
 #[test]
