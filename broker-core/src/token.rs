@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::Shared as Many;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use crate::error::{Delivery, Error, ErrorKind, Result};
-use crate::seam::{Clock, Spawn};
+use crate::seam::{BoxFuture, Clock, Spawn};
 
 /// What a broker issued. `Debug` shows neither secret.
 #[derive(Debug, Clone)]
@@ -138,11 +140,11 @@ struct State {
     unsaved: Option<(Token, Option<u64>)>,
     /// The grant of this stored version is dead.
     dead: Option<(Option<u64>, Error)>,
-    flight: Option<watch::Receiver<Landed>>,
+    flight: Option<Flight>,
 }
 
-/// The outcome of a renewal, once there is one.
-type Landed = Option<Result<Arc<Token>>>;
+/// The outcome of a renewal. Who waits for it goes on in the order of asking, so that a run can be repeated.
+type Flight = Many<BoxFuture<'static, Result<Arc<Token>>>>;
 
 /// Tokens are renewed this long before they expire: one minute.
 const EARLY: TimeDelta = TimeDelta::minutes(1);
@@ -188,13 +190,9 @@ impl TokenCache {
     /// That of the renewal, shared by all who waited for it; the next call tries again. Only a dead grant
     /// ([`ReauthRequired`](ErrorKind::ReauthRequired)) is not tried again until another token is stored.
     pub async fn get(&self) -> Result<Arc<Token>> {
-        let mut flight = match self.0.held_or_flight() {
-            Ok(token) => return Ok(token),
-            Err(flight) => flight,
-        };
-        match flight.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().unwrap_or_else(|| Err(lost())),
-            Err(_) => Err(lost()),
+        match self.0.held_or_flight() {
+            Ok(token) => Ok(token),
+            Err(flight) => flight.await,
         }
     }
 
@@ -226,7 +224,7 @@ impl Shared {
     }
 
     /// The token in hand, or the renewal to wait for: the one under way, or one that starts now.
-    fn held_or_flight(self: &Arc<Self>) -> std::result::Result<Arc<Token>, watch::Receiver<Landed>> {
+    fn held_or_flight(self: &Arc<Self>) -> std::result::Result<Arc<Token>, Flight> {
         let now = self.clock.now();
         let mut state = self.state();
         if let Some(held) = state.held.as_ref().filter(|held| held.lasts(now, self.early)) {
@@ -235,12 +233,14 @@ impl Shared {
         if let Some(flight) = &state.flight {
             return Err(flight.clone());
         }
-        let (sender, flight) = watch::channel(None);
+        let (sender, landed) = oneshot::channel();
+        let flight = async { landed.await.unwrap_or_else(|_| Err(lost())) }.boxed().shared();
         state.flight = Some(flight.clone());
         drop(state);
         let landing = Landing {
             shared: Arc::clone(self),
-            sender,
+            flight: flight.clone(),
+            sender: Some(sender),
         };
         self.spawn.spawn(Box::pin(landing.fly()));
         Err(flight)
@@ -355,22 +355,25 @@ impl Shared {
 /// A renewal under way. If its task is dropped, the next caller starts another.
 struct Landing {
     shared: Arc<Shared>,
-    sender: watch::Sender<Landed>,
+    flight: Flight,
+    sender: Option<oneshot::Sender<Result<Arc<Token>>>>,
 }
 
 impl Landing {
-    async fn fly(self) {
+    async fn fly(mut self) {
         let outcome = self.shared.renew().await;
         self.shared.state().flight = None;
-        self.sender.send_replace(Some(outcome));
+        if let Some(sender) = self.sender.take() {
+            // Nobody may wait for it any more.
+            _ = sender.send(outcome);
+        }
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        let ours = |flight: &watch::Receiver<Landed>| flight.same_channel(&self.sender.subscribe());
-        if state.flight.as_ref().is_some_and(ours) {
+        if state.flight.as_ref().is_some_and(|flight| flight.ptr_eq(&self.flight)) {
             state.flight = None;
         }
     }

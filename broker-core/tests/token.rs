@@ -134,6 +134,22 @@ fn any_number_of_callers_cause_one_renewal() {
     assert_eq!((bench.asked(), bench.clock.elapsed()), (1, Duration::from_secs(1)));
 }
 
+/// So that a run in virtual time can be repeated.
+#[test]
+fn callers_go_on_in_the_order_of_asking() {
+    let bench = Bench::new();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..100 {
+        let (cache, order) = (bench.cache.clone(), Arc::clone(&order));
+        bench.clock.spawn(Box::pin(async move {
+            access(cache.get().await).unwrap();
+            order.lock().unwrap().push(number);
+        }));
+    }
+    bench.runtime.block_on(bench.clock.sleep(Duration::from_secs(2)));
+    assert_eq!(*order.lock().unwrap(), (0..100).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_failure_is_shared_by_those_who_waited_and_then_forgotten() {
     let bench = Bench::new();
