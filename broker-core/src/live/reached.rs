@@ -35,7 +35,7 @@ pub(super) struct Reached {
 
 impl Reached {
     /// The walk through these records, or a new one.
-    pub(super) fn records(&mut self, whose: &Whose, begin: impl FnOnce() -> RecordWalk) -> &mut RecordWalk {
+    pub(super) fn walk_of(&mut self, whose: &Whose, begin: impl FnOnce() -> RecordWalk) -> &mut RecordWalk {
         let progress = self.records.entry(whose.clone()).or_default();
         progress.walk.get_or_insert_with(begin)
     }

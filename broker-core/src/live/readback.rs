@@ -347,9 +347,9 @@ impl Readback {
             };
             RecordWalk::new(span, Walk::records(self.broker.handle(), query))
         };
-        let mut may_be_stale = sink.reached(|reached| reached.records(whose, begin).at.0.is_under_way());
+        let mut may_be_stale = sink.reached(|reached| reached.walk_of(whose, begin).at.0.is_under_way());
         loop {
-            let (mut walk, mut chain) = sink.reached(|reached| reached.records(whose, begin).at.clone());
+            let (mut walk, mut chain) = sink.reached(|reached| reached.walk_of(whose, begin).at.clone());
             let page = match walk.next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
@@ -367,7 +367,7 @@ impl Readback {
             may_be_stale = false;
             chain.page(&page, Record::booked_at);
             sink.reached(|reached| {
-                let walk = reached.records(whose, begin);
+                let walk = reached.walk_of(whose, begin);
                 walk.count(&page, |record| keys.key_of(&record.key()));
             });
             let is_capped = chain.is_capped();
@@ -380,7 +380,7 @@ impl Readback {
             sink.reached(|reached| reached.told_records(whose, (walk, chain)));
         }
         // What the broker proves nothing about, the sums of the orders' fills decide.
-        let hole = sink.reached(|reached| reached.records(whose, begin).hole());
+        let hole = sink.reached(|reached| reached.walk_of(whose, begin).hole());
         Ok(hole.map_or(Pages::Whole, |hole| Pages::Doubtful(hole.reason)))
     }
 

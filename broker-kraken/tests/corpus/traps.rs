@@ -85,6 +85,29 @@ impl Stage {
     }
 }
 
+/// A position is a row for each trade that opened it, and the list has no pages: 27,000 of a thousandth each.
+#[test]
+fn a_position_of_many_trades_is_read_whole() {
+    let row = |number: u32| {
+        format!(
+            r#""T{number:05}-AAAAA-AAAAAA":{{"ordertxid":"OAAAAA-AAAAA-AAAAA1","posstatus":"open","pair":"XXBTZUSD",
+            "time":1762820225.1,"type":"buy","ordertype":"limit","cost":"90.00","fee":"0.09","vol":"0.00100000",
+            "vol_closed":"0.00000000","margin":"45.00","value":"90.00","net":"0.00","terms":"0.0100% per 4 hours",
+            "rollovertm":"1762834625","misc":"","oflags":""}}"#
+        )
+    };
+    let rows: Vec<String> = (0..27_000).map(row).collect();
+    let body = format!(r#"{{"error":[],"result":{{{}}}}}"#, rows.join(","));
+    assert!(body.len() > 8 << 20, "{} bytes", body.len());
+    let stage = Stage::new(false, move |_, _| body.clone());
+    let positions = stage.run(|broker| async move { broker.positions(broker.account_id()).await });
+    let [one] = &*positions.unwrap() else {
+        panic!("one pair")
+    };
+    assert_eq!((one.side, one.qty), (Side::Buy, qty("27")));
+    assert_eq!(one.average_price.unwrap().get(), dec("90000"));
+}
+
 /// No position is an empty list, where positions are an object. Anything else in its place is an error, not nothing.
 #[test]
 fn no_positions_are_an_empty_list() {
